@@ -1,0 +1,1 @@
+"""LSTM sequence autoencoders for time series, as scikit-learn estimators."""

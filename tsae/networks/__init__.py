@@ -1,0 +1,1 @@
+"""The Keras networks; the only room that imports keras or tensorflow."""
