@@ -1,0 +1,228 @@
+"""The encoder: windows in, one fixed-length vector a window out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tsae.networks.masking import fill_gaps, reverse_rows, row_lengths, step_mask
+from tsae.networks.recurrent import CELLS
+
+
+class LayerStates(NamedTuple):
+    """What one (bidirectional) recurrent layer says of a batch."""
+
+    sequence: tf.Tensor  # (batch, n_timesteps, width): the hidden state of each step
+    last: tf.Tensor  # (batch, width): the hidden state after the last step of each direction
+    cell: tf.Tensor | None  # (batch, width): the cell state there; None for a GRU
+
+
+class Reading(NamedTuple):
+    """A batch as the recurrent layers read it."""
+
+    values: tf.Tensor  # (batch, n_timesteps, n_channels), nothing missing
+    observed: tf.Tensor | None  # bool, same shape; None: all of them
+    lengths: tf.Tensor | None  # (batch,) steps before the padding; None: all of them
+    center: tf.Tensor | None  # (batch, 1, n_channels): window scaling, None without
+    spread: tf.Tensor | None
+
+
+def recurrent_layer(cell: str, units: int, name: str, seeds, unroll=False, **l1_l2):
+    """An LSTM or GRU layer that returns its sequence and state, with its weights drawn from `seeds`."""
+    return CELLS[cell](
+        units,
+        return_sequences=True,
+        return_state=True,
+        unroll=unroll,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
+        kernel_regularizer=_l1_l2(l1_l2["kernel_l1"], l1_l2["kernel_l2"]),
+        recurrent_regularizer=_l1_l2(l1_l2["recurrent_l1"], l1_l2["recurrent_l2"]),
+        name=name,
+    )
+
+
+def _l1_l2(l1: float, l2: float):
+    return keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
+
+
+def weight_seeds(seed: int):
+    """An endless stream of seeds for weight initialisers."""
+    draw = np.random.default_rng(seed)
+    while True:
+        yield int(draw.integers(2**31))
+
+
+@keras.saving.register_keras_serializable(package="tsae")
+class Encoder(keras.Model):
+    """Stacked recurrent layers whose states are pooled over time into one vector a window.
+
+    Parameters
+    ----------
+    n_channels : int
+    units : list of int
+        Units of each layer, bottom first.
+    cell : "lstm" or "gru"
+    bidirectional : bool
+        Each layer reads the window in both directions; their states are concatenated.
+    pooling : list of str
+        "last", "cell", "mean", "max", "min", "std"
+    pooled_layers : "all" or "last"
+    window_scale : bool
+        Bring each window to mean 0 and standard deviation 1, channel by channel, before it is read.
+    dropout : float
+        Between layers, in training.
+    unroll : bool
+    kernel_l1, kernel_l2, recurrent_l1, recurrent_l2 : float
+        Penalties on the weights.
+    seed : int
+        Of the initial weights.
+
+    Notes
+    -----
+    Called on a tensor of shape (batch, n_timesteps, n_channels) with NaN where a value is missing, it returns
+    (batch, n_features). NaN after the last observed step is padding and changes nothing.
+    """
+
+    def __init__(
+        self, n_channels, units, cell="lstm", bidirectional=False, pooling=("last",), pooled_layers="last",
+        window_scale=False, dropout=0.0, unroll=False, kernel_l1=0.0, kernel_l2=0.0, recurrent_l1=0.0,
+        recurrent_l2=0.0, seed=0, name="encoder", **kwargs,
+    ):  # fmt: skip
+        super().__init__(name=name, **kwargs)
+        self.settings = dict(
+            n_channels=n_channels, units=list(units), cell=cell, bidirectional=bidirectional,
+            pooling=list(pooling), pooled_layers=pooled_layers, window_scale=window_scale, dropout=dropout,
+            unroll=unroll, kernel_l1=kernel_l1, kernel_l2=kernel_l2, recurrent_l1=recurrent_l1,
+            recurrent_l2=recurrent_l2, seed=seed,
+        )  # fmt: skip
+        self.n_channels = n_channels
+        self.pooling = list(pooling)
+        self.pooled_layers = pooled_layers
+        self.window_scale = window_scale
+        self.dropout = dropout
+        self.widths = [n * (2 if bidirectional else 1) for n in units]
+        seeds = weight_seeds(seed)
+        l1_l2 = dict(kernel_l1=kernel_l1, kernel_l2=kernel_l2, recurrent_l1=recurrent_l1, recurrent_l2=recurrent_l2)
+
+        def layer(n_units, n_inputs, label):
+            made = recurrent_layer(cell, n_units, label, seeds, unroll, **l1_l2)
+            made.build((None, None, n_inputs))
+            return made
+
+        n_inputs = [n_channels, *self.widths[:-1]]
+        self.forward_layers = [layer(u, n, f"{cell}_{i}") for i, (u, n) in enumerate(zip(units, n_inputs, strict=True))]
+        self.backward_layers = [
+            layer(u, n, f"{cell}_{i}_backward") for i, (u, n) in enumerate(zip(units, n_inputs, strict=True))
+        ] if bidirectional else []  # fmt: skip
+        self.built = True
+
+    def get_config(self):
+        return {**self.settings, "name": self.name}
+
+    def call(self, x):
+        reading = self.read(x)
+        return self.pool(self.run(reading), reading.lengths)
+
+    def read(self, x, masked: bool = True, ahead: int = 0) -> Reading:
+        """Turn windows with NaN into what the layers read.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_timesteps, n_channels)
+        masked : bool
+            False promises that nothing is missing, which is cheaper.
+        ahead : int
+            Steps at the end of each window that are not for the encoder; the window's scale ignores them.
+        """
+        if not masked:
+            return self._scale(x, None, None, ahead)
+        observed = tf.math.is_finite(x)
+        return self._scale(fill_gaps(x, observed), observed, row_lengths(observed), ahead)
+
+    def _scale(self, values, observed, lengths, ahead) -> Reading:
+        if not self.window_scale:
+            return Reading(values, observed, lengths, None, None)
+        if lengths is None:
+            seen = tf.ones_like(values) if not ahead else tf.pad(
+                tf.ones_like(values[:, ahead:]), [[0, 0], [0, ahead], [0, 0]])
+        else:
+            seen = tf.cast(observed, values.dtype) * step_mask(lengths - ahead, tf.shape(values)[1])
+        count = tf.maximum(tf.reduce_sum(seen, axis=1, keepdims=True), 1.0)
+        center = tf.reduce_sum(seen * values, axis=1, keepdims=True) / count
+        variance = tf.reduce_sum(seen * tf.square(values - center), axis=1, keepdims=True) / count
+        # A channel that stands still in a window (up to rounding) has no scale of its own.
+        still = variance <= 1e-10 * (1.0 + tf.square(center))
+        spread = tf.sqrt(tf.where(still, tf.ones_like(variance), variance))
+        scaled = (values - center) / spread
+        if observed is not None:  # a channel without any value is 0, as its mean is
+            scaled = tf.where(tf.reduce_any(observed, axis=1, keepdims=True), scaled, 0.0)
+        return Reading(scaled, observed, lengths, center, spread)
+
+    def run(self, reading: Reading, draws=None) -> list[LayerStates]:
+        """Run all layers; `draws` turns dropout on."""
+        states = []
+        x, lengths = reading.values, reading.lengths
+        for depth, forward in enumerate(self.forward_layers):
+            if depth and draws is not None and self.dropout:
+                x = draws.dropout(x, self.dropout)
+            sequence, state = forward.run(x, lengths)
+            if self.backward_layers:
+                back, back_state = self.backward_layers[depth].run(reverse_rows(x, lengths), lengths)
+                sequence = tf.concat([sequence, reverse_rows(back, lengths)], axis=-1)
+                state = [tf.concat(pair, axis=-1) for pair in zip(state, back_state, strict=True)]
+            states.append(LayerStates(sequence, state[0], state[1] if len(state) > 1 else None))
+            x = sequence
+        return states
+
+    def pool(self, states: list[LayerStates], lengths=None):
+        """States -> features, (batch, n_features)."""
+        pooled = states if self.pooled_layers == "all" else states[-1:]
+        return tf.concat([POOLING[kind](layer, lengths) for layer in pooled for kind in self.pooling], axis=-1)
+
+    def feature_names(self) -> list[str]:
+        """Names of the features in order: "mean_3", or "layer0_mean_3" where several layers are pooled."""
+        widths = dict(enumerate(self.widths)) if self.pooled_layers == "all" else {-1: self.widths[-1]}
+        return [
+            (f"layer{depth}_" if len(widths) > 1 else "") + f"{kind}_{i}"
+            for depth, width in widths.items()
+            for kind in self.pooling
+            for i in range(width)
+        ]
+
+
+def _mean(layer, lengths):
+    if lengths is None:
+        return tf.reduce_mean(layer.sequence, axis=1)
+    inside = step_mask(lengths, tf.shape(layer.sequence)[1])
+    return tf.reduce_sum(layer.sequence * inside, axis=1) / tf.reduce_sum(inside, axis=1)
+
+
+def _std(layer, lengths):
+    centered = layer.sequence - _mean(layer, lengths)[:, None]
+    variance = _mean(LayerStates(tf.square(centered), layer.last, layer.cell), lengths)
+    return tf.sqrt(variance + 1e-8)  # the root has no gradient at zero
+
+
+def _max(layer, lengths):
+    if lengths is None:
+        return tf.reduce_max(layer.sequence, axis=1)
+    inside = step_mask(lengths, tf.shape(layer.sequence)[1])
+    return tf.reduce_max(tf.where(inside > 0, layer.sequence, layer.sequence.dtype.min), axis=1)
+
+
+def _min(layer, lengths):
+    return -_max(LayerStates(-layer.sequence, layer.last, layer.cell), lengths)
+
+
+POOLING = {
+    "last": lambda layer, lengths: layer.last,
+    "cell": lambda layer, lengths: layer.cell,
+    "mean": _mean,
+    "max": _max,
+    "min": _min,
+    "std": _std,
+}

@@ -1,0 +1,108 @@
+"""Heads: what a network learns to say about a window, and where in the window it says it.
+
+Each head has a target, a decoder that aims at it, and a way to lay the result over the window's own steps. All
+values are as the encoder scaled them. `lengths` counts the observed steps of each row, None: all are.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from tsae.networks.decoders import output_layer
+from tsae.networks.masking import reverse_rows
+
+
+class Reconstruction(keras.layers.Layer):
+    """Rebuild what the encoder read from the vector it made of it (Srivastava et al. 2015, section 2.1).
+
+    With `reverse_target` the decoder gives the last step first, which shortens the way back to it.
+    """
+
+    reads = "context"
+
+    def __init__(self, decoder, reverse_target: bool):
+        super().__init__(name="reconstruction")
+        self.decoder = decoder
+        self.reverse_target = reverse_target
+        self.built = True
+
+    def target(self, full, lengths, ahead):
+        """Where the target lies: (batch, n_target_steps, ...) of any tensor (batch, n_timesteps, ...)."""
+        read = full[:, : full.shape[1] - ahead] if lengths is None or not ahead else full
+        inner = None if lengths is None else lengths - ahead
+        return reverse_rows(read, inner) if self.reverse_target else read
+
+    def call(self, context, n_timesteps, ahead):
+        return self.decoder(context, n_timesteps=n_timesteps)
+
+    def align(self, output, lengths, n_timesteps, ahead):
+        inner = None if lengths is None else lengths - ahead
+        output = reverse_rows(output, inner) if self.reverse_target else output
+        return pad_steps(output, 0, n_timesteps)
+
+
+class Prediction(keras.layers.Layer):
+    """Foresee steps from the encoder's vector (Srivastava et al. 2015, section 2.2).
+
+    Without a horizon the target is the window shifted by one step; with one, the steps after what was read.
+    """
+
+    reads = "context"
+
+    def __init__(self, decoder, horizon: int | None):
+        super().__init__(name="prediction")
+        self.decoder = decoder
+        self.horizon = horizon
+        self.built = True
+
+    def target(self, full, lengths, ahead):
+        if self.horizon is None:
+            return full[:, 1:]
+        if lengths is None:
+            return full[:, -self.horizon :]
+        steps = lengths[:, None] - self.horizon + tf.range(self.horizon)
+        return tf.gather(full, tf.maximum(steps, 0), batch_dims=1)
+
+    def call(self, context, n_timesteps, ahead):
+        return self.decoder(context, n_timesteps=self.horizon or n_timesteps - 1)
+
+    def align(self, output, lengths, n_timesteps, ahead):
+        if self.horizon is None:
+            return pad_steps(output, 1, n_timesteps)
+        if lengths is None:
+            return pad_steps(output, n_timesteps - self.horizon, n_timesteps)
+        late = lengths - self.horizon
+        step = tf.range(n_timesteps)[None] - late[:, None]
+        laid = tf.gather(output, tf.clip_by_value(step, 0, self.horizon - 1), batch_dims=1)
+        return tf.where(((step >= 0) & (step < self.horizon))[..., None], laid, float("nan"))
+
+
+class Imputation(keras.layers.Layer):
+    """Rebuild a window of which spans were hidden, by a linear read-out of each step's hidden state.
+
+    There is no bottleneck: every state learns to stand for what surrounds it (the denoising objective of Zerveas
+    et al. 2021, section 3.3, on recurrent layers).
+    """
+
+    reads = "sequence"
+
+    def __init__(self, width, n_channels, seeds):
+        super().__init__(name="imputation")
+        self.output_layer = output_layer(width, n_channels, "imputation_output", seeds)
+        self.built = True
+
+    def target(self, full, lengths, ahead):
+        return full[:, : full.shape[1] - ahead] if lengths is None or not ahead else full
+
+    def call(self, sequence, n_timesteps, ahead):
+        return self.output_layer(sequence)
+
+    def align(self, output, lengths, n_timesteps, ahead):
+        return pad_steps(output, 0, n_timesteps)
+
+
+def pad_steps(x, before: int, n_timesteps: int):
+    """Lay x over n_timesteps steps, `before` of them ahead of it; NaN where it says nothing."""
+    after = n_timesteps - before - x.shape[1]
+    return tf.pad(x, [[0, 0], [before, after], [0, 0]], constant_values=float("nan"))

@@ -1,0 +1,64 @@
+"""Use of a trained network: any number of windows, in chunks, over all cores, without Keras's `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tsae.networks.training import map_shards, shards_for
+
+# Rows that one core works on at a time: large enough for its matrix products, small enough for its cache.
+SHARD_ROWS = 128
+
+
+class BatchFunction:
+    """A function of a batch of windows, compiled once for all batch sizes.
+
+    Parameters
+    ----------
+    function : callable(x, masked) -> tensor or structure of tensors
+        x: (batch, n_timesteps, n_channels) float32, NaN where missing. Rows must not depend on each other.
+    """
+
+    def __init__(self, function: Callable):
+        self._function = function
+        self._sharded = shards_for(2 * SHARD_ROWS) > 1
+        self._small = tf.function(function, autograph=False, reduce_retracing=False)
+        self._large = tf.function(self._over_shards, autograph=False)
+        self._graphs: dict = {}
+
+    def __call__(self, x: np.ndarray):
+        """Apply to (n_windows, n_timesteps, n_channels) float32; returns numpy."""
+        masked = bool(np.isnan(np.sum(x)))  # one pass, no temporary; x has no infinities
+        n = len(x)
+        if n <= SHARD_ROWS // 2 or not self._sharded:
+            out = self._graph(x.shape[1:], masked, large=False)(tf.constant(x))
+            return tf.nest.map_structure(lambda part: part.numpy(), out)
+        missing = -n % SHARD_ROWS
+        if missing:  # rows do not depend on each other, so any will do to fill up
+            x = np.concatenate([x, np.broadcast_to(x[:1], (missing, *x.shape[1:]))])
+        out = self._graph(x.shape[1:], masked, large=True)(tf.constant(x))
+        return tf.nest.map_structure(lambda part: part.numpy()[:n], out)
+
+    def _graph(self, shape, masked, large):
+        key = (shape, masked, large)
+        if key not in self._graphs:
+            function = self._large if large else self._small
+            spec = tf.TensorSpec([None, *shape], tf.float32)
+            self._graphs[key] = function.get_concrete_function(spec, masked)
+        return self._graphs[key]
+
+    def _over_shards(self, x, masked):
+        n_shards = tf.shape(x)[0] // SHARD_ROWS
+        structure: list = []
+
+        def shard(part):
+            out = self._function(part, masked)
+            structure.append(out)
+            return tf.nest.flatten(out)
+
+        parts = map_shards(shard, [x], n_shards, [SHARD_ROWS])
+        flat = [tf.reshape(p, [-1, *p.shape[2:]]) for p in parts]
+        return tf.nest.pack_sequence_as(structure[0], flat)

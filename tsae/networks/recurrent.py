@@ -1,0 +1,145 @@
+"""Recurrent layers: Keras's own LSTM and GRU, with a faster loop where it gives the same numbers.
+
+`LSTM` is `keras.layers.LSTM` to the letter: same weights, same names, same configuration. On a CPU, with the
+default activations, its loop over time is TensorFlow's fused ``BlockLSTMV2`` kernel. Anything else (another
+activation, recurrent dropout, ``unroll``, a GPU, where cuDNN is faster still) runs the stock Keras loop.
+
+Both layers add one method, `run`, for right-padded batches: instead of a mask, which fused kernels and cuDNN
+take badly, it is given the length of each row. Steps past the end of a row are computed and ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@tf.custom_gradient
+def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
+    """Run an LSTM over time in one kernel.
+
+    Parameters
+    ----------
+    x : tensor of shape (n_timesteps, batch, n_inputs)
+    h0, c0 : tensors of shape (batch, units)
+    kernel, recurrent_kernel, bias : tensors
+        The weights of `keras.layers.LSTM`; gates in the order input, forget, cell, output.
+
+    Returns
+    -------
+    h, c : tensors of shape (n_timesteps, batch, units)
+
+    Notes
+    -----
+    TensorFlow's registered gradient of BlockLSTMV2 calls the kernel of version 1, which lays out the gates
+    differently: its results are wrong. The gradient given here calls the matching kernel.
+    """
+    weights = tf.concat([kernel, recurrent_kernel], axis=0)
+    n_timesteps = tf.shape(x, out_type=tf.int64)[0]
+    no_peephole = tf.zeros_like(bias[: h0.shape[-1]])
+    inputs = dict(
+        seq_len_max=n_timesteps, x=x, cs_prev=c0, h_prev=h0, w=weights,
+        wci=no_peephole, wcf=no_peephole, wco=no_peephole, b=bias, use_peephole=False,
+    )  # fmt: skip
+    i, c, f, o, ci, co, h = tf.raw_ops.BlockLSTMV2(cell_clip=0.0, **inputs)
+
+    def gradient(dh, dc):
+        grads = tf.raw_ops.BlockLSTMGradV2(
+            i=i, cs=c, f=f, o=o, ci=ci, co=co, h=h, cs_grad=dc, h_grad=dh, **inputs
+        )
+        n_inputs = kernel.shape[0]
+        return (
+            grads.x_grad, grads.h_prev_grad, grads.cs_prev_grad,
+            grads.w_grad[:n_inputs], grads.w_grad[n_inputs:], grads.b_grad,
+        )  # fmt: skip
+
+    return (h, c), gradient
+
+
+def at_step(sequence, step):
+    """Pick one step of each row: (batch, n_timesteps, k), (batch,) -> (batch, k)."""
+    return tf.gather(sequence, step, batch_dims=1)
+
+
+def _runs_on_gpu() -> bool:
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+class _RightPadded:
+    """Adds `run` to a Keras recurrent layer that returns its sequence and its state."""
+
+    def run(self, x, lengths=None, initial_state=None):
+        """Run over a right-padded batch.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_timesteps, n_inputs)
+        lengths : int tensor of shape (batch,), optional
+            Steps in each row; None: all of them.
+        initial_state : list of tensors of shape (batch, units), optional
+
+        Returns
+        -------
+        sequence : tensor of shape (batch, n_timesteps, units)
+            The output of each step. Values past the end of a row mean nothing.
+        state : list of tensors of shape (batch, units)
+            The state after the last step of each row: [h, c], for a GRU [h].
+        """
+        mask = None if lengths is None else tf.sequence_mask(lengths, tf.shape(x)[1])
+        sequence, *state = self(x, mask=mask, initial_state=initial_state)
+        return sequence, state
+
+
+@keras.saving.register_keras_serializable(package="tsae")
+class LSTM(_RightPadded, keras.layers.LSTM):
+    """`keras.layers.LSTM` with the fused kernel; arguments, weights and results are those of Keras."""
+
+    @property
+    def is_fusable(self) -> bool:
+        """Whether the fused kernel gives this layer's results, and is the fastest way to them."""
+        return (
+            self.activation is keras.activations.tanh
+            and self.recurrent_activation is keras.activations.sigmoid
+            and self.use_bias
+            and not self.dropout
+            and not self.recurrent_dropout
+            and not self.unroll
+            and not self.go_backwards
+            and self.compute_dtype == "float32"
+            and not _runs_on_gpu()
+        )
+
+    def run(self, x, lengths=None, initial_state=None):
+        if not self.is_fusable:
+            return super().run(x, lengths, initial_state)
+        h, c = self._fused(x, initial_state)
+        if lengths is None:
+            return h, [h[:, -1], c[:, -1]]
+        return h, [at_step(h, lengths - 1), at_step(c, lengths - 1)]
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if mask is not None or not self.is_fusable:
+            return super().inner_loop(sequences, initial_state, mask, training)
+        h, c = self._fused(sequences, initial_state)
+        return h[:, -1], h if self.return_sequences else h[:, -1:], [h[:, -1], c[:, -1]]
+
+    def _fused(self, x, initial_state):
+        cell = self.cell
+        if initial_state is None:
+            zeros = tf.zeros([tf.shape(x)[0], self.units])
+            initial_state = [zeros, zeros]
+        h, c = fused_lstm(
+            tf.transpose(x, [1, 0, 2]), *initial_state,
+            cell.kernel.value, cell.recurrent_kernel.value, cell.bias.value,
+        )  # fmt: skip
+        return tf.transpose(h, [1, 0, 2]), tf.transpose(c, [1, 0, 2])
+
+
+@keras.saving.register_keras_serializable(package="tsae")
+class GRU(_RightPadded, keras.layers.GRU):
+    """`keras.layers.GRU`; TensorFlow has no fused kernel for Keras's kind of GRU on a CPU."""
+
+
+CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU}

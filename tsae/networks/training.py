@@ -1,0 +1,316 @@
+"""Training: epochs that run inside TensorFlow, over windows that are gathered as they are needed.
+
+The series lie once in memory. Python draws the order of an epoch and hands it over in a few pieces; each piece is
+one call of one graph, in which every step gathers its windows, splits them over the CPU's cores and applies the sum
+of the cores' gradients. The last batch of an epoch is filled up with windows of weight zero, so that one graph,
+with static shapes, serves all batches.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tsae.errors import TrainingDivergedError
+from tsae.networks.draws import Draws
+
+# Below this many rows a core has too little to do for a split to pay.
+MIN_SHARD_ROWS = 16
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Windows of scaled series, as the graph gathers them.
+
+    values: (n_rows, n_channels) float32; starts, lengths: (n_windows,) int; weights: (n_windows,) float32;
+    masked: whether any value is missing or any window shorter than `width`.
+    """
+
+    values: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    weights: np.ndarray
+    width: int
+    masked: bool
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+def shards_for(batch_size: int) -> int:
+    """How many parts a batch is split into: one a core, none too small; one where the split does not run.
+
+    The split is made by ``tf.raw_ops.MapDefun``, which TensorFlow does not promise to keep, and serves the CPU only.
+    """
+    if not hasattr(tf.raw_ops, "MapDefun") or tf.config.list_logical_devices("GPU"):
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, batch_size // MIN_SHARD_ROWS))
+
+
+def map_shards(function: Callable, arguments: list, n_shards, shard_rows: list[int]) -> list:
+    """Call `function` on `n_shards` parts of `arguments`, side by side; results are stacked.
+
+    Part i of an argument is its next `shard_rows` rows. Each call uses one thread; calls share the thread pool.
+    """
+    shapes = [[rows, *a.shape[1:]] for rows, a in zip(shard_rows, arguments, strict=True)]
+    traced = tf.function(function, autograph=False).get_concrete_function(
+        *[tf.TensorSpec(shape, a.dtype) for shape, a in zip(shapes, arguments, strict=True)]
+    )
+    return tf.raw_ops.MapDefun(
+        arguments=[tf.reshape(a, [n_shards, *shape]) for a, shape in zip(arguments, shapes, strict=True)],
+        captured_inputs=traced.captured_inputs,
+        f=traced,
+        output_types=[o.dtype for o in traced.outputs],
+        output_shapes=[o.shape for o in traced.outputs],
+        max_intra_op_parallelism=1,
+    )
+
+
+class Trainer:
+    """Fits a network; keeps its graphs and the optimizer's state between calls.
+
+    Parameters
+    ----------
+    network : Autoencoder
+        Anything with `prepare`, `loss_of` and trainable variables.
+    optimizer : keras.optimizers.Optimizer
+    batch_size : int
+    clipnorm, clipvalue : float or None
+        Limits on the norm of each variable's gradient and on its values.
+    seed : int
+        Of the order of the windows and of what is drawn in the steps.
+    n_shards : int, optional
+        Parts of a batch worked on side by side; None: as `shards_for` says.
+    """
+
+    def __init__(self, network, optimizer, batch_size, clipnorm=None, clipvalue=None, seed=0, n_shards=None):
+        self.network = network
+        self.optimizer = optimizer
+        self.n_shards = shards_for(batch_size) if n_shards is None else n_shards
+        self.batch_size = -(-batch_size // self.n_shards) * self.n_shards
+        self.clipnorm, self.clipvalue = clipnorm, clipvalue
+        self._order = np.random.default_rng(seed)
+        self._seed = seed % 2**31
+        self._steps_taken = 0
+        self._graphs: dict = {}
+        network.optimizer = optimizer
+        optimizer.build(network.trainable_variables)
+
+    def fit(
+        self,
+        data: TrainingData,
+        validation: TrainingData | None,
+        epochs: int,
+        patience: int | None = None,
+        callbacks: Iterable[keras.callbacks.Callback] = (),
+        on_progress: Callable[[int, int, int, dict], None] | None = None,
+        history: list[dict] | None = None,
+    ) -> list[dict]:
+        """Train for up to `epochs` epochs and leave the network with its best weights.
+
+        The best epoch is that of the lowest validation loss; with neither validation nor patience, the last.
+
+        Parameters
+        ----------
+        on_progress : callable(epoch, step, n_steps, row), optional
+            Called after each piece of an epoch.
+        history : list of dict, optional
+            Rows of epochs are appended to it as they end; also what is returned.
+
+        Raises
+        ------
+        TrainingDivergedError
+            When the loss is no longer finite. The network then has the weights of its best epoch.
+        """
+        rows = [] if history is None else history
+        self.network.stop_training = False
+        listeners = keras.callbacks.CallbackList(list(callbacks), model=self.network)
+        best_loss, best_weights, best_epoch = np.inf, self.network.get_weights(), -1
+        keep_best = validation is not None or patience is not None
+        listeners.on_train_begin()
+        try:
+            for epoch in range(epochs):
+                listeners.on_epoch_begin(epoch)
+                row = {"epoch": len(rows), **self._run_epoch(data, epoch, on_progress)}
+                if validation is not None:
+                    row["val_loss"] = self.evaluate(validation)
+                if not all(np.isfinite(value) for value in row.values()):
+                    raise TrainingDivergedError(_diverged(row["epoch"], best_epoch >= 0))
+                rows.append(row)
+                monitored = row.get("val_loss", row["loss"])
+                if monitored < best_loss:
+                    best_loss, best_weights, best_epoch = monitored, self.network.get_weights(), epoch
+                listeners.on_epoch_end(epoch, {k: v for k, v in row.items() if k != "epoch"})
+                if on_progress is not None:
+                    on_progress(epoch, 1, 1, row)
+                waited = epoch - best_epoch
+                if self.network.stop_training or (patience is not None and waited >= patience):
+                    break
+        except (TrainingDivergedError, KeyboardInterrupt):
+            self.network.set_weights(best_weights)
+            raise
+        if keep_best:
+            self.network.set_weights(best_weights)
+        listeners.on_train_end()
+        return rows
+
+    def evaluate(self, data: TrainingData) -> float:
+        """Mean loss over `data`. What is hidden from the encoder is drawn, but always the same."""
+        total, weight = 0.0, 0.0
+        for piece in self._pieces(np.arange(len(data)), data, steps=64):
+            losses = self._graph(data, train=False)(*_tensors(data), *piece, tf.constant([self._seed, 0]))
+            total, weight = total + float(losses[0]), weight + float(losses[1])
+        return total / weight
+
+    def _run_epoch(self, data, epoch, on_progress) -> dict:
+        order = self._order.permutation(len(data))
+        n_steps = -(-len(data) // self.batch_size)
+        graph, tensors = self._graph(data, train=True), _tensors(data)
+        sums = np.zeros(3)
+        done, piece_steps = 0, 4
+        while done < n_steps:
+            began = time.perf_counter()
+            first = done * self.batch_size
+            piece = next(self._pieces(order[first:], data, piece_steps))
+            seed = tf.constant([self._seed, 1 + self._steps_taken], tf.int32)
+            sums += np.array([float(part) for part in graph(*tensors, *piece, seed)])
+            taken = piece[0].shape[0]
+            done, self._steps_taken = done + taken, self._steps_taken + taken
+            if not np.isfinite(sums[0]):
+                break
+            if on_progress is not None:
+                on_progress(epoch, done, n_steps, {"loss": sums[0] / sums[1]})
+            # Calls of about half a second: few enough to cost nothing, many enough to be stopped and watched.
+            piece_steps = max(1, int(taken * 0.5 / max(time.perf_counter() - began, 1e-3)))
+        return {"loss": sums[0] / sums[1], "gradient_norm": sums[2] / done}
+
+    def _pieces(self, order, data, steps):
+        """Cut an order of windows into pieces of whole batches: (steps, batch_size) positions and weights."""
+        per_piece = steps * self.batch_size
+        for first in range(0, len(order), per_piece):
+            part = order[first : first + per_piece]
+            filled = -(-len(part) // self.batch_size) * self.batch_size
+            positions = np.zeros(filled, np.int32)
+            weights = np.zeros(filled, np.float32)
+            positions[: len(part)], weights[: len(part)] = part, data.weights[part]
+            yield (
+                tf.constant(positions.reshape(-1, self.batch_size)),
+                tf.constant(weights.reshape(-1, self.batch_size)),
+            )
+
+    # -- graphs ------------------------------------------------------------------------------------------------
+
+    def _graph(self, data: TrainingData, train: bool):
+        key = (data.width, data.masked, train)
+        if key not in self._graphs:
+            self._graphs[key] = self._build_graph(*key)
+        return self._graphs[key]
+
+    def _build_graph(self, width: int, masked: bool, train: bool):
+        n_channels = self.network.encoder.n_channels
+
+        def steps(values, starts, lengths, positions, weights, seed):
+            def one(i, loss, weight, norm):
+                x = gather_windows(values, starts, lengths, positions[i], width, n_channels, masked)
+                step_seed = tf.stack([seed[0], seed[1] + i])
+                batch_loss, grads = self._loss_and_gradients(x, weights[i], masked, step_seed, train)
+                if train:
+                    norm += tf.linalg.global_norm(grads)
+                    self.optimizer.apply(self._clip(grads), self.network.trainable_variables)
+                share = tf.reduce_sum(weights[i])
+                return i + 1, loss + batch_loss * share, weight + share, norm
+
+            start = (tf.constant(0), *[tf.constant(0.0)] * 3)
+            _, *sums = tf.while_loop(lambda i, *_: i < tf.shape(positions)[0], one, start)
+            return sums
+
+        return tf.function(
+            steps,
+            autograph=False,
+            jit_compile=False,  # cuDNN's recurrent kernels do not go through XLA
+            input_signature=[
+                tf.TensorSpec([None, n_channels], tf.float32),
+                tf.TensorSpec([None], tf.int64),
+                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([None, self.batch_size], tf.int32),
+                tf.TensorSpec([None, self.batch_size], tf.float32),
+                tf.TensorSpec([2], tf.int32),
+            ],
+        )
+
+    def _loss_and_gradients(self, x, weights, masked, seed, train):
+        # Validation, too, hides parts of the input, so that its loss is that of the objective.
+        batch = self.network.prepare(x, weights, masked, Draws(seed))
+        flat = tf.nest.flatten(batch)
+        seeds = tf.stack([tf.random.fold_in(seed, -1 - shard) for shard in range(self.n_shards)])
+
+        def shard(shard_seed, *parts):
+            part = tf.nest.pack_sequence_as(batch, parts)
+            draws = Draws(shard_seed[0]) if train else None
+            with tf.GradientTape() as tape:
+                loss = self.network.loss_of(part, draws)
+            return [loss, *(tape.gradient(loss, self._variables()) if train else [])]
+
+        if self.n_shards == 1:
+            loss, *grads = shard(seeds, *flat)
+        else:
+            rows = self.batch_size // self.n_shards
+            results = map_shards(shard, [seeds, *flat], self.n_shards, [1, *[rows] * len(flat)])
+            loss, *grads = [tf.reduce_sum(part, axis=0) for part in results]
+        penalty, penalty_grads = self._penalty(train)
+        return loss + penalty, [g + p for g, p in zip(grads, penalty_grads, strict=True)] if penalty_grads else grads
+
+    def _penalty(self, train):
+        """L1 and L2 on weights, once a batch."""
+        if not self.network.losses:
+            return 0.0, []
+        with tf.GradientTape() as tape:
+            penalty = tf.add_n(self.network.losses)
+        return penalty, tape.gradient(penalty, self._variables(), unconnected_gradients="zero") if train else []
+
+    def _variables(self):
+        return [variable.value for variable in self.network.trainable_variables]
+
+    def _clip(self, grads):
+        if self.clipvalue is not None:
+            grads = [tf.clip_by_value(g, -self.clipvalue, self.clipvalue) for g in grads]
+        if self.clipnorm is not None:
+            grads = [tf.clip_by_norm(g, self.clipnorm) for g in grads]
+        return grads
+
+
+def gather_windows(values, starts, lengths, positions, width, n_channels, masked):
+    """Windows at `positions`: (batch, width, n_channels), NaN past the end of a shorter one."""
+    first = tf.gather(starts, positions)
+    rows = first[:, None] + tf.range(width, dtype=tf.int64)
+    if not masked:
+        x = tf.gather(values, rows)
+    else:
+        x = tf.gather(values, tf.minimum(rows, tf.shape(values, out_type=tf.int64)[0] - 1))
+        inside = tf.sequence_mask(tf.gather(lengths, positions), width)
+        x = tf.where(inside[..., None], x, float("nan"))
+    return tf.ensure_shape(x, [positions.shape[0], width, n_channels])
+
+
+def _tensors(data: TrainingData):
+    return (
+        tf.convert_to_tensor(data.values, tf.float32),
+        tf.convert_to_tensor(data.starts, tf.int64),
+        tf.convert_to_tensor(data.lengths, tf.int32),
+    )
+
+
+def _diverged(epoch: int, has_best: bool) -> str:
+    kept = "The weights of the best epoch before it are kept." if has_best else "No epoch before it was finite."
+    return (
+        f"The training loss became NaN or infinite in epoch {epoch}. {kept} What helps: a lower learning_rate, "
+        "clipnorm (default 1.0) or clipvalue (such as 0.5) against exploding gradients, scale='channel' for values "
+        "of very different size, kernel_l2 or recurrent_l2 against weights that grow, or shorter windows."
+    )
