@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.series import GroupedSeries, as_float, first_infinite, lay_end_to_end, read_series
+from tsae.frames import is_table, read_table
+from tsae.series import GroupedSeries, as_float, first_infinite, lay_end_to_end, number_channels
 from tsae.windows import Layout, Windows
 
 
-def as_windows(
-    X: Any, *, name: str = "X", n_timesteps: int | None = None, n_channels: int | None = None
-) -> Windows:
+def as_windows(X: Any, *, name: str = "X", n_timesteps: int | None = None, n_channels: int | None = None) -> Windows:
     """Accept X in any of the layouts that estimators take, and check it.
 
     Parameters
     ----------
     X : Windows, ndarray, DataFrame or list of ndarray
-        Windows as they are; an array of shape (n_windows, n_timesteps, n_channels), or (n_windows, n_timesteps)
-        for one channel; a table with a row a window and a column a step; or, for windows of different lengths, a
-        list of arrays of shape (n_timesteps_i, n_channels) or (n_timesteps_i,). NaN is a missing value.
+        Windows as they are; an array of shape (n_windows, n_timesteps, n_channels), or, of one channel,
+        (n_windows, n_timesteps); a table with a row a window and a column a step; or, for windows of
+        different lengths, a list of arrays of shape (n_timesteps_i, n_channels) or (n_timesteps_i,). NaN is a
+        missing value.
     name : str, default="X"
         How errors call it.
     n_timesteps, n_channels : int, default=None
@@ -53,7 +53,7 @@ def as_windows(
     else:
         windows = _from_array(X, name)
     if len(windows) == 0:
-        raise ValueError(f"Found {name} with 0 sample(s) (shape={windows.shape}): at least one window is needed")
+        raise ValueError(f"Found {name} with 0 sample(s) (shape={windows.shape}): there are no windows")
     _check_expected(windows, name, n_timesteps, n_channels)
     _refuse_unobserved(windows, name)
     return windows
@@ -62,18 +62,18 @@ def as_windows(
 def _from_array(X: Any, name: str) -> Windows:
     if hasattr(X, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix; sparse data are not supported, pass {name}.toarray()")
-    if isinstance(X, pd.DataFrame):
-        X = read_series(X.reset_index(drop=True)).values
+    if is_table(X):
+        X = read_table(X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else X).values
     X = np.asarray(X)
     if X.ndim not in (2, 3):
         raise ValueError(
             f"Expected 2D or 3D array, got {X.ndim}D array instead: {name} has shape {X.shape}, allowed are "
-            "(n_windows, n_timesteps) and (n_windows, n_timesteps, n_channels). Reshape your data, for example "
-            f"with {name}.reshape(1, -1) for a single window, or cut series with make_windows"
+            "(n_windows, n_timesteps) and (n_windows, n_timesteps, n_channels). Reshape your data, for "
+            f"example with {name}.reshape(1, -1) for a single window, or cut series with make_windows"
         )
     for axis, word in enumerate(("feature(s)", "channel(s)")[: X.ndim - 1], start=1):
         if X.shape[axis] == 0:
-            raise ValueError(f"Found {name} with 0 {word} (shape={X.shape}) while a minimum of 1 is required.")
+            raise ValueError(f"{name} has 0 {word} (shape={X.shape}) while a minimum of 1 is required.")
     X = as_float(X, name)
     if X.ndim == 2:
         X = X[:, :, np.newaxis]
@@ -86,7 +86,7 @@ def _from_array(X: Any, name: str) -> Windows:
 
 def _from_list(X: Any, name: str) -> Windows:
     if not X:
-        raise ValueError(f"Found {name} with 0 sample(s): the list is empty, at least one window is needed")
+        raise ValueError(f"Found {name} with 0 sample(s): the list is empty")
     if np.ndim(X[0]) == 0:
         raise ValueError(
             f"Expected 2D array, got 1D array instead: {name} is a list of single values. Reshape your data: "
@@ -103,9 +103,7 @@ def _from_list(X: Any, name: str) -> Windows:
 def _one_window_per_series(values: np.ndarray, offsets: np.ndarray, is_ragged: bool) -> Windows:
     n_windows, n_channels = len(offsets) - 1, values.shape[1]
     width = int(np.diff(offsets).max(initial=0))
-    grouped = GroupedSeries(
-        values, offsets, pd.RangeIndex(n_windows), None, [f"channel_{channel}" for channel in range(n_channels)]
-    )
+    grouped = GroupedSeries(values, offsets, pd.RangeIndex(n_windows), number_channels(n_channels))
     layout = Layout.of_counts(offsets[:-1], np.ones(n_windows, dtype=np.int64), stride=width)
     return Windows(grouped, layout, width, is_ragged=is_ragged)
 
@@ -120,7 +118,7 @@ def _check_axis_order(shape: tuple[int, int, int], name: str) -> None:
         f"(n_windows, n_channels, n_timesteps), as in aeon and sktime, turn it: from_channels_first({name})"
     )
     if n_timesteps < 10 and n_channels >= 10 * n_timesteps:
-        raise ValueError(f"{message}. If it is meant so, say it with make_windows(list({name}), width={n_timesteps})")
+        raise ValueError(f"{message}. If not, pass make_windows(list({name}), width={n_timesteps})")
     warnings.warn(message, UserWarning, stacklevel=4)
 
 

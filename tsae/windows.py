@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.series import GroupedSeries, read_series, steps_within
-
-GAP_IN_STEPS = 1.5  # without max_gap, a step longer than this many median steps is a gap
+from tsae.frames import is_table, read_table
+from tsae.series import GroupedSeries, first_infinite, read_arrays
+from tsae.times import find_gaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +83,17 @@ class Windows:
         *,
         is_ragged: bool = False,
         max_gap: Any = None,
-        max_gap_note: str = "",
+        max_gap_origin: str = "",
     ):
         self._grouped = grouped
         self._layout = layout
         self._positions: range | np.ndarray = range(len(layout))
-        self._max_gap_note = max_gap_note
+        self._max_gap_origin = max_gap_origin
         self.width = width
         self.is_ragged = is_ragged
         self.max_gap = max_gap
 
-    # ------------------------------------------------------------------------------------------ what is in it
+    # ------------------------------------------------------------ what is in it
 
     @property
     def values(self) -> np.ndarray:
@@ -149,19 +149,19 @@ class Windows:
     def index(self) -> pd.DataFrame:
         """One row a window: `series` (its id), `start` and `end` (its first and last timestamp).
 
-        Timestamps are step numbers within the series where there is no time column. Computed at every call; for
-        a few of many windows ask for ``windows[:10].index``.
+        Timestamps are step numbers within the series where there are no times. Computed at every call: for a
+        few of many windows ask for ``windows[:10].index``.
         """
         starts = self.starts
         return pd.DataFrame(
             {
-                "series": self._grouped.names.take(self._grouped.codes_at(starts)),
+                "series": self._grouped.names_at(starts),
                 "start": self._grouped.times_at(starts),
                 "end": self._grouped.times_at(starts + self.lengths - 1),
             }
         )
 
-    # ------------------------------------------------------------------------------------------ choosing windows
+    # ------------------------------------------------------------ choosing windows
 
     def __getitem__(self, key: Any) -> Windows:
         """Some of the windows, by an integer, a slice, or an array of integers or booleans."""
@@ -200,7 +200,7 @@ class Windows:
     def __iter__(self) -> Iterator[Windows]:
         return (self[position] for position in range(len(self)))
 
-    # ------------------------------------------------------------------------------------------ cutting them out
+    # ------------------------------------------------------------ cutting them out
 
     def gather(self, positions: Any = None) -> np.ndarray:
         """Copy windows out as one array.
@@ -236,7 +236,7 @@ class Windows:
             raise ValueError("windows cannot become an array without a copy")
         return self.gather().astype(dtype or self.dtype, copy=False)
 
-    # ------------------------------------------------------------------------------------------ what they share
+    # ------------------------------------------------------------ what they share
 
     def overlapping(self) -> bool:
         """Whether any two of the windows share a row."""
@@ -252,18 +252,12 @@ class Windows:
 
         ``windows[windows.observed]`` drops the windows that no network can encode.
         """
-        begins, ends = self._missing_stretches()
-        if not len(begins):
+        begins, ends = self._grouped.missing_stretches
+        if len(begins) == 0:
             return np.ones(len(self), dtype=bool)
         starts = self.starts
         stretch = np.searchsorted(begins, starts, side="right") - 1
         return (stretch < 0) | (starts + self.lengths > ends[stretch])
-
-    def _missing_stretches(self) -> tuple[np.ndarray, np.ndarray]:
-        """Begin and end of the stretches of rows in which every channel is missing."""
-        missing = np.isnan(self.values).all(axis=1)
-        edges = np.flatnonzero(np.diff(missing, prepend=False, append=False))
-        return edges[::2], edges[1::2]
 
     def __repr__(self) -> str:
         parts = [
@@ -275,7 +269,7 @@ class Windows:
             f"dtype={self.dtype}",
         ]
         if self._grouped.times is not None:
-            parts.append(f"max_gap={self.max_gap} ({self._max_gap_note})")
+            parts.append(f"max_gap={self.max_gap} ({self._max_gap_origin})")
         return f"Windows({', '.join(parts)})"
 
 
@@ -303,8 +297,10 @@ def make_windows(
         Steps from the start of a window to the start of the next, counted from the start of each series and
         after each gap.
     id_column, time_column : column or index level, default=None
-        Where the table says which series a row belongs to, and when it was measured: datetimes (all of one time
-        zone, or none), timedeltas or numbers. Times must increase within a series.
+        Where the table says which series a row belongs to, and when it was measured: datetimes (of one time
+        zone, or none), timedeltas or numbers. Rows of different ids may be mixed; times must increase within
+        an id. Without them, a MultiIndex of two levels is taken for (id, time), and any other index that does
+        not hold numbers for times.
     value_columns : list of columns, default=None
         The channels; None is every other column.
     max_gap : number, timedelta or str such as "10min", default=None
@@ -329,8 +325,10 @@ def make_windows(
 
     Notes
     -----
-    NaN is a missing value and stays. A channel that is constant is kept. A window in which everything is missing
-    is kept here and refused by estimators; ``windows[windows.observed]`` drops such windows.
+    NaN is a missing value and stays, and a constant channel is as good as any. A window in which everything
+    is missing is kept here and refused by estimators; ``windows[windows.observed]`` drops such windows.
+
+    Rows after the last whole window of a series, fewer than `stride`, are in no window.
 
     Examples
     --------
@@ -343,16 +341,14 @@ def make_windows(
     2      b      0    2
     """
     width, stride = _positive_int(width, "width"), _positive_int(stride, "stride")
-    grouped = read_series(
-        data, id_column=id_column, time_column=time_column, value_columns=value_columns
-    )
-    max_gap, note, breaks = _find_gaps(grouped, max_gap)
-    bounds = np.union1d(grouped.offsets, breaks)
+    grouped = _read(data, id_column, time_column, value_columns)
+    max_gap, origin, after_gaps = find_gaps(grouped, max_gap)
+    bounds = np.union1d(grouped.offsets, after_gaps)
     begins, n_rows = bounds[:-1], np.diff(bounds)
     counts = np.maximum((n_rows - width) // stride + 1, 0)
-    _report_short(grouped, begins, n_rows, counts, width)
+    _report_short(grouped, begins, n_rows, counts > 0, width)
     layout = Layout.of_counts(begins[counts > 0], counts[counts > 0], stride)
-    return Windows(grouped, layout, width, max_gap=max_gap, max_gap_note=note)
+    return Windows(grouped, layout, width, max_gap=max_gap, max_gap_origin=origin)
 
 
 def from_channels_first(X: Any) -> np.ndarray | list[np.ndarray]:
@@ -389,71 +385,45 @@ def _positive_int(value: Any, name: str) -> int:
     return int(value)
 
 
-def _find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarray]:
-    """The longest step allowed, where it comes from, and the rows that follow a longer one."""
-    none = np.array([], dtype=np.int64)
-    if grouped.times is None:
-        if max_gap is not None:
-            raise ValueError(f"max_gap={max_gap!r}, but data has no times; name the time_column")
-        return None, "", none
-    steps, within = steps_within(grouped)
-    unit = grouped.times.unit if grouped.times.dtype.kind in "mM" else None
-    if max_gap is None:
-        if not within.any():
-            return None, "no steps to infer it from", none
-        median = float(np.median(steps if within.all() else steps[within]))
-        limit = GAP_IN_STEPS * median
-        shown = limit if unit is None else pd.Timedelta(round(limit), unit=unit)
-        step = median if unit is None else pd.Timedelta(round(median), unit=unit)
-        max_gap, note = shown, f"inferred: {GAP_IN_STEPS} x the median step of {step}"
+def _read(data: Any, id_column: Any, time_column: Any, value_columns: Any) -> GroupedSeries:
+    if is_table(data):
+        grouped = read_table(data, id_column, time_column, value_columns)
     else:
-        max_gap, limit = _read_max_gap(max_gap, unit)
-        note = "given"
-    return max_gap, note, np.flatnonzero((steps > limit) & within) + 1
-
-
-def _read_max_gap(max_gap: Any, unit: str | None) -> tuple[Any, float]:
-    """A given max_gap, checked, and as a number in the unit of the times."""
-    numeric = isinstance(max_gap, (int, float, np.number)) and not isinstance(max_gap, (bool, np.timedelta64))
-    if numeric and (unit is None or max_gap == np.inf):
-        limit = float(max_gap)
-    elif unit is None or numeric:
-        times = "numbers" if unit is None else "datetimes or timedeltas"
-        raise ValueError(f"max_gap={max_gap!r} does not fit the times, which are {times}")
-    else:
-        try:
-            max_gap = pd.Timedelta(max_gap)
-        except ValueError as error:
-            raise ValueError(f"max_gap={max_gap!r} is no length of time: {error}") from None
-        limit = max_gap / pd.Timedelta(1, unit=unit)
-    if not limit > 0:
-        raise ValueError(f"max_gap={max_gap!r}; it must be positive")
-    return max_gap, limit
+        columns = {"id_column": id_column, "time_column": time_column, "value_columns": value_columns}
+        for argument, value in columns.items():
+            if value is not None:
+                raise ValueError(f"{argument}={value!r}, but data is a {type(data).__name__}, without columns")
+        grouped = read_arrays(data)
+    found = first_infinite(grouped.values)
+    if found is not None:
+        row, channel = found
+        raise ValueError(
+            f"data holds {grouped.values[found]} in {grouped.describe(row)}, column "
+            f"{grouped.channel_names[channel]!r}; mark missing values with NaN"
+        )
+    return grouped
 
 
 def _report_short(
-    grouped: GroupedSeries, begins: np.ndarray, n_rows: np.ndarray, counts: np.ndarray, width: int
+    grouped: GroupedSeries, begins: np.ndarray, n_rows: np.ndarray, has_window: np.ndarray, width: int
 ) -> None:
-    """Warn of series and stretches that no window covers; raise where there is no window at all."""
+    """Warn of series, and stretches between gaps, that no window covers; raise where there is no window."""
+    if not has_window.any():
+        raise ValueError(
+            f"width={width}, but the longest stretch of data without a gap has {n_rows.max(initial=0)} rows: "
+            f"there is no window in {len(grouped.names)} series ({len(begins)} stretches)"
+        )
     series = grouped.codes_at(begins)
     covered = np.zeros(len(grouped.names), dtype=bool)
-    covered[series[counts > 0]] = True
-    lost = np.flatnonzero(~covered)
-    short = np.flatnonzero((counts == 0) & covered[series])
-    if not covered.any():
-        raise ValueError(
-            f"width={width}, but the longest stretch of data without a gap has {n_rows.max(initial=0)} rows, "
-            f"so there is no window ({len(covered)} series, {len(begins)} stretches)"
-        )
+    covered[series[has_window]] = True
+    lost, short = np.flatnonzero(~covered), np.flatnonzero(~has_window & covered[series])
     parts = []
     if len(lost):
-        parts.append(f"{len(lost)} of {len(covered)} series (such as {grouped.names[lost[0]]!r})")
+        [example] = grouped.names.take(lost[:1]).tolist()
+        parts.append(f"{len(lost)} of {len(covered)} series (such as {example!r})")
     if len(short):
-        parts.append(
-            f"{len(short)} of {len(begins)} stretches between gaps (such as the {n_rows[short[0]]} rows from "
-            f"{grouped.describe(int(begins[short[0]]))})"
-        )
+        place = f"the {n_rows[short[0]]} rows from {grouped.describe(begins[short[0]])}"
+        parts.append(f"{len(short)} of {len(begins)} stretches between gaps (such as {place})")
     if parts:
-        warnings.warn(
-            f"{' and '.join(parts)} are shorter than width={width}; no window covers them", UserWarning, stacklevel=3
-        )
+        message = f"left out, as shorter than width={width}: {' and '.join(parts)}"
+        warnings.warn(message, UserWarning, stacklevel=3)
