@@ -1,1 +1,36 @@
-"""LSTM sequence autoencoders for time series, as scikit-learn estimators."""
+"""LSTM sequence autoencoders for time series, as scikit-learn estimators.
+
+Names are loaded when they are first used, so that ``import tsae`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsae.autoencoder import LSTMAutoencoder
+    from tsae.errors import TrainingDivergedError
+    from tsae.windows import Windows, from_channels_first, make_windows
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "LSTMAutoencoder": "autoencoder",
+    "TrainingDivergedError": "errors",
+    "Windows": "windows",
+    "from_channels_first": "windows",
+    "make_windows": "windows",
+}
+
+__all__ = ["LSTMAutoencoder", "TrainingDivergedError", "Windows", "from_channels_first", "make_windows"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"tsae.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

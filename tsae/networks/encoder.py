@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import keras
@@ -93,12 +94,12 @@ class Encoder(keras.Model):
         recurrent_l2=0.0, seed=0, name="encoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
-        self.settings = dict(
-            n_channels=n_channels, units=list(units), cell=cell, bidirectional=bidirectional,
-            pooling=list(pooling), pooled_layers=pooled_layers, window_scale=window_scale, dropout=dropout,
-            unroll=unroll, kernel_l1=kernel_l1, kernel_l2=kernel_l2, recurrent_l1=recurrent_l1,
-            recurrent_l2=recurrent_l2, seed=seed,
-        )  # fmt: skip
+        self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
+            "n_channels": n_channels, "units": list(units), "cell": cell, "bidirectional": bidirectional,
+            "pooling": list(pooling), "pooled_layers": pooled_layers, "window_scale": window_scale, "dropout": dropout,
+            "unroll": unroll, "kernel_l1": kernel_l1, "kernel_l2": kernel_l2, "recurrent_l1": recurrent_l1,
+            "recurrent_l2": recurrent_l2, "seed": seed,
+        })  # fmt: skip
         self.n_channels = n_channels
         self.pooling = list(pooling)
         self.pooled_layers = pooled_layers
@@ -106,7 +107,10 @@ class Encoder(keras.Model):
         self.dropout = dropout
         self.widths = [n * (2 if bidirectional else 1) for n in units]
         seeds = weight_seeds(seed)
-        l1_l2 = dict(kernel_l1=kernel_l1, kernel_l2=kernel_l2, recurrent_l1=recurrent_l1, recurrent_l2=recurrent_l2)
+        l1_l2 = {
+            "kernel_l1": kernel_l1, "kernel_l2": kernel_l2,
+            "recurrent_l1": recurrent_l1, "recurrent_l2": recurrent_l2,
+        }  # fmt: skip
 
         def layer(n_units, n_inputs, label):
             made = recurrent_layer(cell, n_units, label, seeds, unroll, **l1_l2)
@@ -121,7 +125,7 @@ class Encoder(keras.Model):
         self.built = True
 
     def get_config(self):
-        return {**self.settings, "name": self.name}
+        return {**json.loads(self._settings), "name": self.name}
 
     def call(self, x):
         reading = self.read(x)

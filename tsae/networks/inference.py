@@ -11,6 +11,9 @@ from tsae.networks.training import map_shards, shards_for
 
 # Rows that one core works on at a time: large enough for its matrix products, small enough for its cache.
 SHARD_ROWS = 128
+# Kernels work on vectors of up to 16 numbers and round the rest of a batch a little differently. Batches of whole
+# vectors make a window's result the same wherever in a batch it stands.
+ROW_MULTIPLE = 16
 
 
 class BatchFunction:
@@ -32,15 +35,11 @@ class BatchFunction:
     def __call__(self, x: np.ndarray):
         """Apply to (n_windows, n_timesteps, n_channels) float32; returns numpy."""
         masked = bool(np.isnan(np.sum(x)))  # one pass, no temporary; x has no infinities
-        n = len(x)
-        if n <= SHARD_ROWS // 2 or not self._sharded:
-            out = self._graph(x.shape[1:], masked, large=False)(tf.constant(x))
-            return tf.nest.map_structure(lambda part: part.numpy(), out)
-        missing = -n % SHARD_ROWS
-        if missing:  # rows do not depend on each other, so any will do to fill up
-            x = np.concatenate([x, np.broadcast_to(x[:1], (missing, *x.shape[1:]))])
-        out = self._graph(x.shape[1:], masked, large=True)(tf.constant(x))
-        return tf.nest.map_structure(lambda part: part.numpy()[:n], out)
+        large = self._sharded and len(x) > SHARD_ROWS // 2
+        missing = -len(x) % (SHARD_ROWS if large else ROW_MULTIPLE)
+        filled = np.concatenate([x, np.repeat(x[:1], missing, axis=0)]) if missing else x
+        out = self._graph(x.shape[1:], masked, large)(tf.constant(filled))
+        return tf.nest.map_structure(lambda part: part.numpy()[: len(x)], out)
 
     def _graph(self, shape, masked, large):
         key = (shape, masked, large)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 import keras
 import tensorflow as tf
@@ -57,11 +57,11 @@ class Autoencoder(keras.Model):
         loss="mse", noise=0.0, mask_rate=0.0, mask_span=10, dropout=0.0, seed=0, name="autoencoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
-        self.settings: dict[str, Any] = dict(
-            encoder=encoder, decoders=list(decoders), decoder_units=list(decoder_units), horizon=horizon,
-            reverse_target=reverse_target, loss=loss, noise=noise, mask_rate=mask_rate, mask_span=mask_span,
-            dropout=dropout, seed=seed,
-        )  # fmt: skip
+        self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
+            "encoder": encoder, "decoders": list(decoders), "decoder_units": list(decoder_units), "horizon": horizon,
+            "reverse_target": reverse_target, "loss": loss, "noise": noise, "mask_rate": mask_rate,
+            "mask_span": mask_span, "dropout": dropout, "seed": seed,
+        })  # fmt: skip
         self.encoder = Encoder(**encoder)
         self.horizon = horizon
         self.error = LOSSES[loss]
@@ -86,7 +86,7 @@ class Autoencoder(keras.Model):
         self.built = True
 
     def get_config(self):
-        return {**self.settings, "name": self.name}
+        return {**json.loads(self._settings), "name": self.name}
 
     # -- training ----------------------------------------------------------------------------------------------
 

@@ -39,10 +39,10 @@ def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
     weights = tf.concat([kernel, recurrent_kernel], axis=0)
     n_timesteps = tf.shape(x, out_type=tf.int64)[0]
     no_peephole = tf.zeros_like(bias[: h0.shape[-1]])
-    inputs = dict(
-        seq_len_max=n_timesteps, x=x, cs_prev=c0, h_prev=h0, w=weights,
-        wci=no_peephole, wcf=no_peephole, wco=no_peephole, b=bias, use_peephole=False,
-    )  # fmt: skip
+    inputs = {
+        "seq_len_max": n_timesteps, "x": x, "cs_prev": c0, "h_prev": h0, "w": weights,
+        "wci": no_peephole, "wcf": no_peephole, "wco": no_peephole, "b": bias, "use_peephole": False,
+    }  # fmt: skip
     i, c, f, o, ci, co, h = tf.raw_ops.BlockLSTMV2(cell_clip=0.0, **inputs)
 
     def gradient(dh, dc):

@@ -1,0 +1,239 @@
+"""What every estimator shares: parameters -> network -> fit -> state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from tsae._checks import check_choice, check_number, draw_seed
+from tsae.containers import as_windows
+from tsae.progress import training_progress
+from tsae.scaling import ChannelScaler, covered_rows
+from tsae.splitting import holdout
+from tsae.windows import Windows
+
+# Windows are gathered and encoded in chunks of about this many bytes.
+CHUNK_BYTES = 32 << 20
+
+
+class SequenceEstimator(BaseEstimator):
+    """Base of the estimators: reads X, owns the scaler and the network, trains, and travels by pickle.
+
+    A subclass says what its parameters mean (`_check_parameters`), which network they describe
+    (`_network_config`) and what it computes from batches of windows.
+    """
+
+    # -- X -----------------------------------------------------------------------------------------------------
+
+    def _read(self, X: Any, *, reset: bool) -> Windows:
+        """Check X and view it as windows; `reset` records its shape, otherwise it must have the fitted one."""
+        if _is_table(X):
+            table = validate_data(
+                self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+            )
+            windows = as_windows(table)
+        else:
+            windows = as_windows(X)
+            if reset:
+                self.n_features_in_ = windows.n_channels
+                self.__dict__.pop("feature_names_in_", None)
+        if reset:
+            self.n_channels_ = windows.n_channels
+            self.n_timesteps_ = None if windows.is_ragged else windows.width
+        else:
+            self._check_shape(windows)
+        return windows
+
+    def _check_shape(self, windows: Windows) -> None:
+        if windows.n_channels != self.n_channels_:
+            raise ValueError(
+                f"X has {windows.n_channels} channels, but {type(self).__name__} was fitted with {self.n_channels_}"
+            )
+        if self.n_timesteps_ is not None and (windows.is_ragged or windows.width != self.n_timesteps_):
+            raise ValueError(
+                f"X has windows of {'up to ' if windows.is_ragged else ''}{windows.width} steps, but "
+                f"{type(self).__name__} was fitted with {self.n_timesteps_}"
+            )
+
+    def _chunks(self, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Positions of windows and their scaled values, chunk by chunk; ragged windows go sorted by length."""
+        bytes_each = windows.width * windows.n_channels * 8
+        rows = max(128, CHUNK_BYTES // bytes_each // 128 * 128)
+        lengths = windows.lengths if windows.is_ragged or self.n_timesteps_ is None else None
+        order = np.arange(len(windows)) if lengths is None else np.argsort(lengths, kind="stable")
+        for first in range(0, len(order), rows):
+            positions = order[first : first + rows]
+            values = windows.gather(positions)
+            if lengths is not None:
+                values = _to_width(values, _bucket(int(lengths[positions].max())))
+            yield positions, self.scaler_.transform(values)
+
+    def _apply(self, function: str, windows: Windows) -> Any:
+        """Call one of `_functions` on all windows and lay the results (arrays or a dict of them) end to end.
+
+        Results with a step axis are cut or filled with NaN to the width of the windows.
+        """
+        collected: dict[str, np.ndarray] = {}
+        for positions, values in self._chunks(windows):
+            out = self._function(function)(values)
+            for key, part in (out if isinstance(out, dict) else {"": out}).items():
+                if part.ndim == 3 and part.shape[1] == values.shape[1]:
+                    part = _to_width(part, windows.width)
+                if key not in collected:
+                    collected[key] = np.empty((len(windows), *part.shape[1:]), part.dtype)
+                collected[key][positions] = part
+        return collected.get("", collected)
+
+    def _function(self, name: str):
+        """A compiled function of the network; compiled at its first use."""
+        from tsae.networks.inference import BatchFunction
+
+        compiled = self.__dict__.setdefault("_compiled", {})
+        if name not in compiled:
+            compiled[name] = BatchFunction(self._functions()[name])
+        return compiled[name]
+
+    # -- fit ---------------------------------------------------------------------------------------------------
+
+    def _start(self, windows: Windows) -> None:
+        """A new scaler, network and trainer for these windows."""
+        from tsae.networks import build_network, build_trainer
+
+        seed = draw_seed(self.random_state)
+        if self.scale is None:
+            self.scaler_ = ChannelScaler.identity(windows.n_channels)
+        else:  # windows, too, are first brought near to 0 in float64; the network then scales each of them
+            used = covered_rows(windows.starts, windows.lengths, len(windows.values))
+            self.scaler_ = ChannelScaler().fit(windows.values, used)
+        self._network = build_network(self._network_config(seed))
+        self._compiled: dict = {}
+        self._trainer = build_trainer(self._network, seed=seed, **self._training_options())
+        self._holdout_rng = np.random.default_rng(seed)
+        self._history: list[dict] = []
+
+    def _resume(self) -> None:
+        """Go on with the network as it is; after unpickling the optimizer starts anew."""
+        from tsae.networks import build_trainer
+
+        if "_trainer" not in self.__dict__:
+            seed = draw_seed(self.random_state)
+            self._trainer = build_trainer(self._network, seed=seed, **self._training_options())
+
+    def _train(
+        self, windows: Windows, epochs: int, validate: bool = True, weights: np.ndarray | None = None
+    ) -> None:
+        """Train the network on the windows; whatever happens, `history_` and the best weights remain."""
+        weights = np.ones(len(windows), np.float32) if weights is None else weights
+        train, validation = np.arange(len(windows)), None
+        if validate and self.validation_fraction:
+            if len(windows) < 2:
+                raise ValueError(
+                    f"n_samples = {len(windows)}: validation_fraction={self.validation_fraction} needs at least "
+                    "2 windows; set validation_fraction=0 to train without validation"
+                )
+            train, validation = holdout(windows, self.validation_fraction, self._holdout_rng)
+        scaled = self.scaler_.transform(windows.values)
+        parts = [
+            None if part is None else self._training_data(windows[part], scaled, weights[part])
+            for part in (train, validation)
+        ]
+        callbacks = list(self.callbacks or ())
+        try:
+            with training_progress(self.verbose, epochs) as on_progress:
+                self._trainer.fit(
+                    *parts, epochs=epochs, patience=self.patience, callbacks=callbacks,
+                    on_progress=on_progress, history=self._history,
+                )  # fmt: skip
+        finally:
+            for callback in callbacks:  # a callback that holds the network could not be cloned with the estimator
+                callback.set_model(None)
+            self.history_ = self._as_history()
+
+    def _training_data(self, windows: Windows, scaled: np.ndarray, weights: np.ndarray):
+        from tsae.networks.training import TrainingData
+
+        return TrainingData(
+            values=scaled,
+            starts=windows.starts,
+            lengths=windows.lengths,
+            weights=weights,
+            width=windows.width,
+            masked=windows.is_ragged or bool(np.isnan(np.sum(scaled))),
+        )
+
+    def _as_history(self) -> pd.DataFrame:
+        columns = ["epoch", "loss"] + (["val_loss"] if any("val_loss" in row for row in self._history) else [])
+        columns += ["gradient_norm"] if self.gradient_norm else []
+        return pd.DataFrame(self._history, columns=columns)
+
+    def _check_training_parameters(self) -> None:
+        check_choice("scale", self.scale, ["channel", "window", None])
+        check_number("learning_rate", self.learning_rate, 0, open_low=True)
+        check_number("clipnorm", self.clipnorm, 0, none=True, open_low=True)
+        check_number("clipvalue", self.clipvalue, 0, none=True, open_low=True)
+        check_number("batch_size", self.batch_size, 1, integer=True)
+        check_number("epochs", self.epochs, 1, integer=True)
+        check_number("validation_fraction", self.validation_fraction, 0, 1, open_high=True)
+        check_number("patience", self.patience, 1, integer=True, none=True)
+        check_choice("gradient_norm", self.gradient_norm, [True, False])
+
+    def _training_options(self) -> dict:
+        return {
+            "optimizer": self.optimizer, "learning_rate": self.learning_rate, "batch_size": self.batch_size,
+            "clipnorm": self.clipnorm, "clipvalue": self.clipvalue,
+        }  # fmt: skip
+
+    # -- state -------------------------------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_network" in self.__dict__
+
+    def __getstate__(self) -> dict:
+        """The network travels as its configuration and weights; what can be rebuilt or is only for training stays."""
+        state = dict(super().__getstate__())
+        state.pop("_compiled", None)
+        state.pop("_trainer", None)
+        network = state.pop("_network", None)
+        if network is not None:
+            state["_network_state"] = (network.get_config(), network.get_weights())
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        state = dict(state)
+        network_state = state.pop("_network_state", None)
+        super().__setstate__(state)
+        if network_state is not None:
+            from tsae.networks import build_network
+
+            config, weights = network_state
+            self._network = build_network(config)
+            self._network.set_weights(weights)
+
+
+def _is_table(X: Any) -> bool:
+    """Whether X is for scikit-learn to check: anything that is not plainly windows, 3-D or ragged."""
+    if isinstance(X, Windows):
+        return False
+    if isinstance(X, (list, tuple)):
+        if len(X) and all(isinstance(part, np.ndarray) and part.ndim == 2 for part in X):
+            return False
+        return len({np.size(part) for part in X}) <= 1 and not (len(X) and np.ndim(X[0]) > 1)
+    return getattr(X, "ndim", 2) != 3
+
+
+def _bucket(n_timesteps: int) -> int:
+    """The next power of two: ragged batches of nearby widths share one graph."""
+    return 1 << max(2, (n_timesteps - 1).bit_length())
+
+
+def _to_width(values: np.ndarray, width: int) -> np.ndarray:
+    """Cut or fill with NaN along the steps."""
+    if values.shape[1] >= width:
+        return values[:, :width]
+    filler = np.full((len(values), width - values.shape[1], values.shape[2]), np.nan, values.dtype)
+    return np.concatenate([values, filler], axis=1)

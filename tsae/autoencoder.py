@@ -1,0 +1,475 @@
+"""`LSTMAutoencoder`: windows in, fixed-length vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from tsae._checks import as_choices, as_layers, check_choice, check_number
+from tsae._estimator import SequenceEstimator
+from tsae.windows import Windows
+
+DECODERS = ("reconstruction", "prediction", "imputation")
+POOLINGS = ("last", "cell", "mean", "max", "min", "std")
+
+
+class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
+    """LSTM sequence autoencoder: learns from windows without labels, and turns each into a feature vector.
+
+    An encoder of stacked LSTM layers reads a window; one or several decoders learn to rebuild it, to foresee its
+    next steps or to fill in hidden parts. After training the decoders are put aside: `transform` runs the encoder
+    alone and pools its states over time.
+
+    Parameters
+    ----------
+    units : int or sequence of int, default=(64, 64)
+        Units of each recurrent layer of the encoder, bottom first.
+    decoder : {"reconstruction", "prediction", "composite", "imputation"} or a tuple of them, default="imputation"
+        What the network learns:
+
+        - "reconstruction": rebuild the window from its feature vector [1]_ (section 2.1);
+        - "prediction": foresee steps from the feature vector [1]_ (section 2.2), see `horizon`;
+        - "composite": both, from one encoder [1]_ (section 2.3);
+        - "imputation": fill in spans that were hidden from the encoder (`mask_rate`), by a linear read-out of the
+          hidden state of each step, after the denoising objective of [2]_ (section 3.3).
+    horizon : int or None, default=None
+        For "prediction": None aims at the window shifted by one step; k at the last k steps of each training
+        window, of which the encoder reads all but those. `forecast` then continues past the end of any window.
+    reverse_target : bool, default=True
+        "reconstruction" gives the last step first [1]_.
+    cell : {"lstm", "gru"}, default="lstm"
+    bidirectional : bool, default=True
+        Each encoder layer reads the window in both directions.
+    pooling : str or sequence of str, default=("last", "mean", "max", "min", "std")
+        What of the states becomes features: "last" (final hidden state; of both directions where there are two),
+        "cell" (final cell state), "mean", "max", "min", "std" (of the hidden state over time).
+    pooled_layers : {"all", "last"}, default="all"
+        Layers whose states are pooled.
+    decoder_units : int, sequence of int or None, default=None
+        Units of the recurrent decoders, bottom first. None: those of the encoder, top first.
+    scale : {"channel", "window", None}, default="channel"
+        Bring each channel to mean 0 and standard deviation 1: over all training windows, within each window, or
+        not at all.
+    loss : {"mse", "mae", "huber"}, default="mse"
+        Error between what a decoder says and its target, both scaled.
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A name of Keras's, or an optimizer, which is copied and keeps its own learning rate.
+    learning_rate : float, default=1e-3
+    clipnorm : float or None, default=1.0
+        Limit on the norm of each weight array's gradient, as Keras's argument of that name.
+    clipvalue : float or None, default=None
+        Limit on each value of the gradients; applied before `clipnorm`.
+    kernel_l1, kernel_l2, recurrent_l1, recurrent_l2 : float, default=0.0
+        Penalties on the input and recurrent weights of all recurrent layers.
+    dropout : float, default=0.0
+        Share of the values dropped between recurrent layers and on the vector that decoders read, in training;
+        one draw a window, held over time.
+    noise : float, default=0.0
+        Standard deviation of the Gaussian noise on the (scaled) input of the encoder, in training.
+    mask_rate : float or None, default=None
+        Share of the steps hidden from the encoder in training, in spans of 1 to `mask_span` steps. None: 0.3 with
+        "imputation", else 0.
+    mask_span : int, default=10
+        Longest hidden span, in steps.
+    batch_size : int, default=32
+    epochs : int, default=50
+    validation_fraction : float, default=0.0
+        Share of the windows held out of training. Where windows overlap, the last in time of each series, purged
+        of overlaps; otherwise a random draw. The weights of the epoch with the lowest loss on them are kept.
+    patience : int or None, default=None
+        Stop after this many epochs without a lower validation loss (training loss if nothing is held out).
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit.
+    callbacks : list of keras.callbacks.Callback or None, default=None
+        Told of the beginning and end of training and of each epoch; not of batches, which Python does not see.
+    gradient_norm : bool, default=False
+        Whether `history_` holds the mean norm of the gradients before clipping.
+    unroll : bool, default=False
+        Build the recurrent layers as one stretch of steps instead of a loop; same numbers.
+    random_state : int, numpy.random.RandomState, numpy.random.Generator or None, default=None
+        An integer makes fits repeatable to the bit on one machine's CPU. No global generator is used.
+    verbose : int, default=0
+        1: a progress bar on a terminal, elsewhere log lines; 2: a log line an epoch.
+
+    Attributes
+    ----------
+    encoder_ : keras.Model
+        The network cut off above the encoder: scaled windows -> features. ``encoder_(scaler_.transform(X))`` is
+        what `transform` computes.
+    model_ : keras.Model
+        The whole network: scaled windows -> what each decoder says.
+    scaler_ : ChannelScaler
+        Mean and scale of each channel.
+    history_ : pandas.DataFrame
+        One row an epoch: `epoch`, `loss`, and `val_loss`, `gradient_norm` where asked for.
+    n_features_in_ : int
+        Columns of a 2-D X; channels otherwise.
+    n_timesteps_ : int or None
+        Steps of each window; None after fitting on windows of different lengths.
+    n_channels_ : int
+
+    References
+    ----------
+    .. [1] Srivastava, Mansimov, Salakhutdinov (2015). Unsupervised Learning of Video Representations using LSTMs.
+       arXiv:1502.04681
+    .. [2] Zerveas, Jayaraman, Patel, Bhamidipaty, Eickhoff (2021). A Transformer-based Framework for Multivariate
+       Time Series Representation Learning. KDD 2021, arXiv:2010.02803
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tsae import LSTMAutoencoder
+    >>> X = np.sin(np.arange(20 * 30).reshape(20, 30) / 5)
+    >>> autoencoder = LSTMAutoencoder(units=8, bidirectional=False, pooling="last", epochs=2, random_state=0)
+    >>> autoencoder.fit_transform(X).shape
+    (20, 8)
+    """
+
+    def __init__(
+        self,
+        units: int | Sequence[int] = (64, 64),
+        *,
+        decoder: str | Sequence[str] = "imputation",
+        horizon: int | None = None,
+        reverse_target: bool = True,
+        cell: str = "lstm",
+        bidirectional: bool = True,
+        pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std"),
+        pooled_layers: str = "all",
+        decoder_units: int | Sequence[int] | None = None,
+        scale: str | None = "channel",
+        loss: str = "mse",
+        optimizer: Any = "adam",
+        learning_rate: float = 1e-3,
+        clipnorm: float | None = 1.0,
+        clipvalue: float | None = None,
+        kernel_l1: float = 0.0,
+        kernel_l2: float = 0.0,
+        recurrent_l1: float = 0.0,
+        recurrent_l2: float = 0.0,
+        dropout: float = 0.0,
+        noise: float = 0.0,
+        mask_rate: float | None = None,
+        mask_span: int = 10,
+        batch_size: int = 32,
+        epochs: int = 50,
+        validation_fraction: float = 0.0,
+        patience: int | None = None,
+        warm_start: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        gradient_norm: bool = False,
+        unroll: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.units = units
+        self.decoder = decoder
+        self.horizon = horizon
+        self.reverse_target = reverse_target
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.pooled_layers = pooled_layers
+        self.decoder_units = decoder_units
+        self.scale = scale
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.clipnorm = clipnorm
+        self.clipvalue = clipvalue
+        self.kernel_l1 = kernel_l1
+        self.kernel_l2 = kernel_l2
+        self.recurrent_l1 = recurrent_l1
+        self.recurrent_l2 = recurrent_l2
+        self.dropout = dropout
+        self.noise = noise
+        self.mask_rate = mask_rate
+        self.mask_span = mask_span
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.gradient_norm = gradient_norm
+        self.unroll = unroll
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- fit ---------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None) -> LSTMAutoencoder:
+        """Train on windows.
+
+        Parameters
+        ----------
+        X : Windows, ndarray of shape (n_windows, n_timesteps, n_channels) or (n_windows, n_timesteps), DataFrame,
+            or list of arrays of shape (n_timesteps_i, n_channels)
+            A 2-D X is univariate. NaN is a missing value, neither input nor target.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For arguments or windows that are not allowed, before training starts.
+        TrainingDivergedError
+            When the loss turns NaN or infinite. The estimator keeps its best weights from before and can be used.
+        """
+        self._check_parameters()
+        going_on = self.warm_start and self.__sklearn_is_fitted__()
+        windows = self._read(X, reset=not going_on)
+        self._check_horizon(windows)
+        if going_on:
+            self._resume()
+        else:
+            self._start(windows)
+        self._train(windows, self.epochs)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> LSTMAutoencoder:
+        """Train for one pass over these windows, from the weights as they are.
+
+        The first call on a new estimator fixes the shape of X and the scale of its channels. Nothing is held out.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        first = not self.__sklearn_is_fitted__()
+        windows = self._read(X, reset=first)
+        self._check_horizon(windows)
+        if first:
+            self._start(windows)
+        else:
+            self._resume()
+        self._train(windows, epochs=1, validate=False)
+        return self
+
+    def _check_parameters(self) -> None:
+        as_layers("units", self.units)
+        if self.decoder_units is not None:
+            as_layers("decoder_units", self.decoder_units)
+        decoders = self._decoders()
+        check_choice("cell", self.cell, ["lstm", "gru"])
+        if "cell" in as_choices("pooling", self.pooling, POOLINGS) and self.cell == "gru":
+            raise ValueError("pooling='cell' is not allowed with cell='gru': a GRU has no cell state")
+        check_choice("pooled_layers", self.pooled_layers, ["all", "last"])
+        check_choice("loss", self.loss, ["mse", "mae", "huber"])
+        check_number("horizon", self.horizon, 1, integer=True, none=True)
+        for name in ("reverse_target", "bidirectional", "warm_start", "unroll"):
+            check_choice(name, getattr(self, name), [True, False])
+        for name in ("kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2", "noise"):
+            check_number(name, getattr(self, name), 0)
+        check_number("dropout", self.dropout, 0, 1, open_high=True)
+        check_number("mask_rate", self.mask_rate, 0, 1, none=True, open_high=True)
+        check_number("mask_span", self.mask_span, 1, integer=True)
+        if "imputation" in decoders and self.mask_rate == 0:
+            raise ValueError("mask_rate=0 is not allowed with decoder='imputation': nothing would be hidden")
+        self._check_training_parameters()
+
+    def _decoders(self) -> list[str]:
+        """The decoders to train, "composite" spelt out."""
+        chosen = as_choices("decoder", self.decoder, (*DECODERS, "composite"))
+        spelt = [part for c in chosen for part in (DECODERS[:2] if c == "composite" else (c,))]
+        return sorted(set(spelt), key=DECODERS.index)
+
+    def _check_horizon(self, windows: Windows) -> None:
+        if "prediction" not in self._decoders():
+            return
+        needed = 2 if self.horizon is None else self.horizon + 2
+        shortest = windows.lengths.min() if windows.is_ragged else windows.width
+        if shortest < needed:
+            raise ValueError(
+                f"X has windows of {shortest} steps (1 feature(s) is too few, n_features = {shortest}), but "
+                f"horizon={self.horizon} with decoder={self.decoder!r} needs at least {needed}"
+            )
+
+    def _network_config(self, seed: int) -> dict:
+        units = as_layers("units", self.units)
+        decoders = self._decoders()
+        decoder_units = units[::-1] if self.decoder_units is None else as_layers("decoder_units", self.decoder_units)
+        mask_rate = self.mask_rate if self.mask_rate is not None else 0.3 if "imputation" in decoders else 0.0
+        encoder = {
+            "n_channels": self.n_channels_, "units": units, "cell": self.cell, "bidirectional": self.bidirectional,
+            "pooling": as_choices("pooling", self.pooling, POOLINGS), "pooled_layers": self.pooled_layers,
+            "window_scale": self.scale == "window", "dropout": self.dropout, "unroll": self.unroll,
+            "kernel_l1": self.kernel_l1, "kernel_l2": self.kernel_l2, "recurrent_l1": self.recurrent_l1,
+            "recurrent_l2": self.recurrent_l2, "seed": seed,
+        }  # fmt: skip
+        return {
+            "encoder": encoder, "decoders": decoders, "decoder_units": decoder_units, "horizon": self.horizon,
+            "reverse_target": self.reverse_target, "loss": self.loss, "noise": self.noise, "mask_rate": mask_rate,
+            "mask_span": self.mask_span, "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
+        }  # fmt: skip
+
+    # -- use ---------------------------------------------------------------------------------------------------
+
+    def _functions(self) -> dict:
+        from tsae.networks import use
+
+        return use.functions(self._network)
+
+    @property
+    def encoder_(self) -> Any:
+        check_is_fitted(self)
+        return self._network.encoder
+
+    @property
+    def model_(self) -> Any:
+        check_is_fitted(self)
+        return self._network
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Encode windows.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_features), float32
+            One column a name of `get_feature_names_out`. Each row depends on its own window alone.
+        """
+        return self._apply("features", self._fitted(X))
+
+    def encode_sequence(self, X: Any) -> np.ndarray:
+        """The hidden state of the top encoder layer after each step.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_timesteps, width), float32
+            `width` is the layer's units, twice that if bidirectional (forward states first). NaN past the end of a
+            shorter window.
+        """
+        return self._apply("sequence", self._fitted(X))
+
+    def reconstruct(self, X: Any, decoder: str | None = None) -> np.ndarray:
+        """What a decoder makes of each window, laid over the window's own steps.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        decoder : {"reconstruction", "prediction", "imputation"} or None, default=None
+            None: the first of these that was trained.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_timesteps, n_channels), float32
+            In the units of X. NaN where the decoder says nothing: with ``horizon=k`` "prediction" gives the last k
+            steps and "reconstruction" those before; without, "prediction" gives all but the first.
+        """
+        windows = self._fitted(X)
+        trained = [head.name for head in self._network.heads]
+        check_choice("decoder", decoder, [*trained, None])
+        return self.scaler_.inverse_transform(self._apply(decoder or trained[0], windows))
+
+    def forecast(self, X: Any) -> np.ndarray:
+        """Continue each window past its end.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, horizon, n_channels), float32
+            In the units of X.
+
+        Raises
+        ------
+        ValueError
+            Unless a "prediction" or "composite" decoder was trained with a `horizon`.
+        """
+        windows = self._fitted(X)
+        if not self._network.ahead:
+            raise ValueError(
+                f"forecast needs decoder='prediction' or 'composite' and a horizon; this one was fitted with "
+                f"decoder={self.decoder!r}, horizon={self.horizon}"
+            )
+        return self.scaler_.inverse_transform(self._apply("forecast", windows))
+
+    def decode(self, Z: Any, n_timesteps: int | None = None) -> np.ndarray:
+        """Turn feature vectors back into windows.
+
+        Parameters
+        ----------
+        Z : array of shape (n_vectors, n_features)
+            As `transform` gives them.
+        n_timesteps : int or None, default=None
+            Steps of each window; None: as many as the decoder was trained to rebuild.
+
+        Returns
+        -------
+        ndarray of shape (n_vectors, n_timesteps, n_channels), float32
+            In the units of X; with ``scale="window"`` each at mean 0 and standard deviation 1 of its channels'
+            training scale, since the features do not hold a window's own.
+
+        Raises
+        ------
+        ValueError
+            Unless a "reconstruction" or "composite" decoder was trained.
+        """
+        check_is_fitted(self)
+        if "reconstruction" not in [head.name for head in self._network.heads]:
+            raise ValueError(
+                f"decode needs decoder='reconstruction' or 'composite'; this one was fitted with {self.decoder!r}"
+            )
+        Z = np.asarray(Z, np.float32)
+        n_features = len(self._network.encoder.feature_names())
+        if Z.ndim != 2 or Z.shape[1] != n_features:
+            raise ValueError(f"Z has shape {Z.shape}; expected (n_vectors, {n_features}), as transform gives")
+        if n_timesteps is None and self.n_timesteps_ is None:
+            raise ValueError("n_timesteps=None is not allowed after fitting on windows of different lengths")
+        n_timesteps = n_timesteps or self.n_timesteps_ - self._network.ahead
+        return self.scaler_.inverse_transform(np.asarray(self._network.decode(Z, n_timesteps)))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """How well the decoders make out each window.
+
+        Returns
+        -------
+        ndarray of shape (n_windows,), float32
+            Minus the mean squared error over the observed values, in units of the channels' training variance;
+            the mean of it over the decoders. Higher is more normal.
+        """
+        return self._apply("score", self._fitted(X))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of `score_samples`; higher is better, so that model selection can use it."""
+        return float(np.mean(self.score_samples(X)))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the features: pooling and unit, such as "mean_3"; with several pooled layers "layer1_mean_3".
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        return np.asarray(self._network.encoder.feature_names(), dtype=object)
+
+    def _fitted(self, X: Any) -> Windows:
+        check_is_fitted(self)
+        return self._read(X, reset=False)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
