@@ -17,7 +17,7 @@ def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> None:
 
 def check_number(
     name: str, value: Any, low: float, high: float = np.inf, *, integer: bool = False, none: bool = False,
-    open_low: bool = False, open_high: bool = False,
+    open_low: bool = False, open_high: bool = False, or_else: str = "",
 ) -> None:  # fmt: skip
     if none and value is None:
         return
@@ -30,6 +30,7 @@ def check_number(
     raise ValueError(
         f"{name}={value!r} is not allowed; it must be {noun} {'above' if open_low else 'of at least'} {low}{upper}"
         + (", or None" if none else "")
+        + (f", or {or_else}" if or_else else "")
     )
 
 

@@ -19,6 +19,8 @@ from tsae.windows import Windows
 
 # Windows are gathered and encoded in chunks of about this many bytes.
 CHUNK_BYTES = 32 << 20
+# Steps that epochs="auto" trains for: enough on every set it was chosen on (docs/quality.md).
+AUTO_STEPS = 600
 
 
 class SequenceEstimator(BaseEstimator):
@@ -112,17 +114,17 @@ class SequenceEstimator(BaseEstimator):
             self.scaler_ = ChannelScaler().fit(windows.values, used)
         self._network = build_network(self._network_config(seed))
         self._compiled: dict = {}
-        self._trainer = build_trainer(self._network, seed=seed, **self._training_options())
+        self._trainer = build_trainer(self._network, seed=seed, **self._training_options(len(windows)))
         self._holdout_rng = np.random.default_rng(seed)
         self._history: list[dict] = []
 
-    def _resume(self) -> None:
+    def _resume(self, windows: Windows) -> None:
         """Go on with the network as it is; after unpickling the optimizer starts anew."""
         from tsae.networks import build_trainer
 
         if "_trainer" not in self.__dict__:
             seed = draw_seed(self.random_state)
-            self._trainer = build_trainer(self._network, seed=seed, **self._training_options())
+            self._trainer = build_trainer(self._network, seed=seed, **self._training_options(len(windows)))
 
     def _train(
         self, windows: Windows, epochs: int, validate: bool = True, weights: np.ndarray | None = None
@@ -172,21 +174,35 @@ class SequenceEstimator(BaseEstimator):
         return pd.DataFrame(self._history, columns=columns)
 
     def _check_training_parameters(self) -> None:
-        check_choice("scale", self.scale, ["channel", "window", None])
+        check_choice("scale", self.scale, ["channel", "window", "both", None])
         check_number("learning_rate", self.learning_rate, 0, open_low=True)
         check_number("clipnorm", self.clipnorm, 0, none=True, open_low=True)
         check_number("clipvalue", self.clipvalue, 0, none=True, open_low=True)
-        check_number("batch_size", self.batch_size, 1, integer=True)
-        check_number("epochs", self.epochs, 1, integer=True)
+        check_choice("schedule", self.schedule, ["constant", "cosine"])
+        for name, least, none in (("batch_size", 1, False), ("epochs", 1, False), ("crop", 2, True)):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and value == "auto"):
+                check_number(name, value, least, integer=True, none=none, or_else="'auto'")
         check_number("validation_fraction", self.validation_fraction, 0, 1, open_high=True)
         check_number("patience", self.patience, 1, integer=True, none=True)
         check_choice("gradient_norm", self.gradient_norm, [True, False])
 
-    def _training_options(self) -> dict:
+    def _training_options(self, n_windows: int) -> dict:
         return {
-            "optimizer": self.optimizer, "learning_rate": self.learning_rate, "batch_size": self.batch_size,
-            "clipnorm": self.clipnorm, "clipvalue": self.clipvalue,
+            "optimizer": self.optimizer, "learning_rate": self.learning_rate, "schedule": self.schedule,
+            "batch_size": self._batch_size(n_windows), "crop": self._crop(), "clipnorm": self.clipnorm,
+            "clipvalue": self.clipvalue,
         }  # fmt: skip
+
+    def _batch_size(self, n_windows: int) -> int:
+        """"auto": small sets get many small steps, large ones get batches that keep all cores busy."""
+        return self.batch_size if self.batch_size != "auto" else int(np.clip(n_windows // 32, 8, 128))
+
+    def _epochs(self, n_windows: int) -> int:
+        """"auto": as many as make AUTO_STEPS steps, and at least one."""
+        if self.epochs != "auto":
+            return self.epochs
+        return max(1, round(AUTO_STEPS * self._batch_size(n_windows) / n_windows))
 
     # -- state -------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from tsae._estimator import SequenceEstimator
 from tsae.windows import Windows
 
 DECODERS = ("reconstruction", "prediction", "imputation")
-POOLINGS = ("last", "cell", "mean", "max", "min", "std")
+POOLINGS = ("last", "cell", "mean", "max", "min", "std", "change")
 
 
 class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
@@ -26,8 +26,11 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
 
     Parameters
     ----------
-    units : int or sequence of int, default=(64, 64)
+    units : int or sequence of int, default=(64, 64, 64)
         Units of each recurrent layer of the encoder, bottom first.
+    dilations : int, sequence of int or None, default=None
+        Steps that each layer's state skips back [3]_ (section 2.1): several layers see several time scales. None:
+        1, 4, 16, ... from the bottom up; 1: the usual recurrence in all layers.
     decoder : {"reconstruction", "prediction", "composite", "imputation"} or a tuple of them, default="imputation"
         What the network learns:
 
@@ -44,21 +47,25 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     cell : {"lstm", "gru"}, default="lstm"
     bidirectional : bool, default=True
         Each encoder layer reads the window in both directions.
-    pooling : str or sequence of str, default=("last", "mean", "max", "min", "std")
+    pooling : str or sequence of str, default=("last", "mean", "max", "min", "std", "change")
         What of the states becomes features: "last" (final hidden state; of both directions where there are two),
-        "cell" (final cell state), "mean", "max", "min", "std" (of the hidden state over time).
+        "cell" (final cell state), "mean", "max", "min", "std" (of the hidden state over time), "change" (mean
+        size of the hidden state's steps).
     pooled_layers : {"all", "last"}, default="all"
         Layers whose states are pooled.
     decoder_units : int, sequence of int or None, default=None
         Units of the recurrent decoders, bottom first. None: those of the encoder, top first.
-    scale : {"channel", "window", None}, default="channel"
-        Bring each channel to mean 0 and standard deviation 1: over all training windows, within each window, or
-        not at all.
+    scale : {"channel", "window", "both", None}, default="both"
+        Bring each channel to mean 0 and standard deviation 1: over all training windows, within each window, both
+        (the network reads the one beside the other, as twice the channels), or not at all.
     loss : {"mse", "mae", "huber"}, default="mse"
         Error between what a decoder says and its target, both scaled.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A name of Keras's, or an optimizer, which is copied and keeps its own learning rate.
     learning_rate : float, default=1e-3
+    schedule : {"constant", "cosine"}, default="cosine"
+        "cosine": the learning rate rises from 0 over the first twentieth of the steps and falls along half a cosine
+        to 0 [4]_ (section 3). Unless stopped early, training ends at rest.
     clipnorm : float or None, default=1.0
         Limit on the norm of each weight array's gradient, as Keras's argument of that name.
     clipvalue : float or None, default=None
@@ -75,8 +82,13 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         "imputation", else 0.
     mask_span : int, default=10
         Longest hidden span, in steps.
-    batch_size : int, default=32
-    epochs : int, default=50
+    crop : int, None or "auto", default="auto"
+        Train on stretches of this many steps, drawn anew each time, of windows that are longer. "auto": 256 where
+        "imputation" is the only decoder, otherwise None, whole windows.
+    batch_size : int or "auto", default="auto"
+        Windows in a training step; "auto": a 32nd of the windows, at least 8 and at most 128.
+    epochs : int or "auto", default="auto"
+        Passes over the windows; "auto": as many as make 600 steps, at least one.
     validation_fraction : float, default=0.0
         Share of the windows held out of training. Where windows overlap, the last in time of each series, purged
         of overlaps; otherwise a random draw. The weights of the epoch with the lowest loss on them are kept.
@@ -118,6 +130,8 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
        arXiv:1502.04681
     .. [2] Zerveas, Jayaraman, Patel, Bhamidipaty, Eickhoff (2021). A Transformer-based Framework for Multivariate
        Time Series Representation Learning. KDD 2021, arXiv:2010.02803
+    .. [3] Chang et al. (2017). Dilated Recurrent Neural Networks. NeurIPS 2017, arXiv:1710.02224
+    .. [4] Loshchilov, Hutter (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017, arXiv:1608.03983
 
     Examples
     --------
@@ -131,20 +145,22 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
 
     def __init__(
         self,
-        units: int | Sequence[int] = (64, 64),
+        units: int | Sequence[int] = (64, 64, 64),
         *,
+        dilations: int | Sequence[int] | None = None,
         decoder: str | Sequence[str] = "imputation",
         horizon: int | None = None,
         reverse_target: bool = True,
         cell: str = "lstm",
         bidirectional: bool = True,
-        pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std"),
+        pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std", "change"),
         pooled_layers: str = "all",
         decoder_units: int | Sequence[int] | None = None,
-        scale: str | None = "channel",
+        scale: str | None = "both",
         loss: str = "mse",
         optimizer: Any = "adam",
         learning_rate: float = 1e-3,
+        schedule: str = "cosine",
         clipnorm: float | None = 1.0,
         clipvalue: float | None = None,
         kernel_l1: float = 0.0,
@@ -155,8 +171,9 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         noise: float = 0.0,
         mask_rate: float | None = None,
         mask_span: int = 10,
-        batch_size: int = 32,
-        epochs: int = 50,
+        crop: int | str | None = "auto",
+        batch_size: int | str = "auto",
+        epochs: int | str = "auto",
         validation_fraction: float = 0.0,
         patience: int | None = None,
         warm_start: bool = False,
@@ -167,6 +184,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         verbose: int = 0,
     ):
         self.units = units
+        self.dilations = dilations
         self.decoder = decoder
         self.horizon = horizon
         self.reverse_target = reverse_target
@@ -179,6 +197,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         self.loss = loss
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.clipnorm = clipnorm
         self.clipvalue = clipvalue
         self.kernel_l1 = kernel_l1
@@ -189,6 +208,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         self.noise = noise
         self.mask_rate = mask_rate
         self.mask_span = mask_span
+        self.crop = crop
         self.batch_size = batch_size
         self.epochs = epochs
         self.validation_fraction = validation_fraction
@@ -228,10 +248,10 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         windows = self._read(X, reset=not going_on)
         self._check_horizon(windows)
         if going_on:
-            self._resume()
+            self._resume(windows)
         else:
             self._start(windows)
-        self._train(windows, self.epochs)
+        self._train(windows, self._epochs(len(windows)))
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> LSTMAutoencoder:
@@ -255,7 +275,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         if first:
             self._start(windows)
         else:
-            self._resume()
+            self._resume(windows)
         self._train(windows, epochs=1, validate=False)
         return self
 
@@ -264,6 +284,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         if self.decoder_units is not None:
             as_layers("decoder_units", self.decoder_units)
         decoders = self._decoders()
+        self._dilations()
         check_choice("cell", self.cell, ["lstm", "gru"])
         if "cell" in as_choices("pooling", self.pooling, POOLINGS) and self.cell == "gru":
             raise ValueError("pooling='cell' is not allowed with cell='gru': a GRU has no cell state")
@@ -287,16 +308,37 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         spelt = [part for c in chosen for part in (DECODERS[:2] if c == "composite" else (c,))]
         return sorted(set(spelt), key=DECODERS.index)
 
+    def _dilations(self) -> list[int]:
+        """One dilation a layer."""
+        n_layers = len(as_layers("units", self.units))
+        if self.dilations is None:
+            return [4**depth for depth in range(n_layers)]
+        dilations = as_layers("dilations", self.dilations)
+        if len(dilations) == 1:
+            dilations = dilations * n_layers
+        if len(dilations) != n_layers:
+            raise ValueError(
+                f"dilations={self.dilations!r} is not allowed; units={self.units!r} has {n_layers} layers: give one "
+                "integer for all of them, or one for each"
+            )
+        return dilations
+
     def _check_horizon(self, windows: Windows) -> None:
         if "prediction" not in self._decoders():
             return
         needed = 2 if self.horizon is None else self.horizon + 2
         shortest = windows.lengths.min() if windows.is_ragged else windows.width
+        shortest = min(shortest, self._crop() or shortest)
         if shortest < needed:
             raise ValueError(
                 f"X has windows of {shortest} steps (1 feature(s) is too few, n_features = {shortest}), but "
                 f"horizon={self.horizon} with decoder={self.decoder!r} needs at least {needed}"
             )
+
+    def _crop(self) -> int | None:
+        if self.crop != "auto":
+            return self.crop
+        return 256 if self._decoders() == ["imputation"] else None
 
     def _network_config(self, seed: int) -> dict:
         units = as_layers("units", self.units)
@@ -304,9 +346,11 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         decoder_units = units[::-1] if self.decoder_units is None else as_layers("decoder_units", self.decoder_units)
         mask_rate = self.mask_rate if self.mask_rate is not None else 0.3 if "imputation" in decoders else 0.0
         encoder = {
-            "n_channels": self.n_channels_, "units": units, "cell": self.cell, "bidirectional": self.bidirectional,
+            "n_channels": self.n_channels_, "units": units, "dilations": self._dilations(),
+            "cell": self.cell, "bidirectional": self.bidirectional,
             "pooling": as_choices("pooling", self.pooling, POOLINGS), "pooled_layers": self.pooled_layers,
-            "window_scale": self.scale == "window", "dropout": self.dropout, "unroll": self.unroll,
+            "window_scale": {"window": "only", "both": "beside"}.get(self.scale, "none"), "dropout": self.dropout,
+            "unroll": self.unroll,
             "kernel_l1": self.kernel_l1, "kernel_l2": self.kernel_l2, "recurrent_l1": self.recurrent_l1,
             "recurrent_l2": self.recurrent_l2, "seed": seed,
         }  # fmt: skip
@@ -322,6 +366,11 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         from tsae.networks import use
 
         return use.functions(self._network)
+
+    @property
+    def decoders_(self) -> tuple[str, ...]:
+        """Names of the trained decoders, as `reconstruct` takes them."""
+        return tuple(head.name for head in self._fitted_network().heads)
 
     @property
     def encoder_(self) -> Any:

@@ -17,11 +17,9 @@ def build_network(config: dict) -> Any:
     return NETWORKS[config["name"]](**config)
 
 
-def build_trainer(network, *, optimizer, learning_rate, batch_size, clipnorm, clipvalue, seed) -> Trainer:
-    """Make a trainer; `optimizer` is a name of Keras's, or an optimizer to copy."""
-    return Trainer(
-        network, make_optimizer(optimizer, learning_rate), batch_size, clipnorm=clipnorm, clipvalue=clipvalue, seed=seed
-    )
+def build_trainer(network, *, optimizer, learning_rate, **options) -> Trainer:
+    """Make a trainer; `optimizer` is a name of Keras's, or an optimizer to copy; `options` are the `Trainer`'s."""
+    return Trainer(network, make_optimizer(optimizer, learning_rate), **options)
 
 
 def make_optimizer(optimizer: Any, learning_rate: float) -> keras.optimizers.Optimizer:

@@ -18,6 +18,11 @@ class Draws:
         self._seed = seed
         self._asked = 0
 
+    @property
+    def step(self):
+        """Number of the update these draws are for, from 0."""
+        return self._seed[1] - 1
+
     def _next(self):
         self._asked += 1
         return tf.random.fold_in(self._seed, self._asked)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tsae.networks.masking import fill_gaps, reverse_rows, row_lengths, step_mask
-from tsae.networks.recurrent import CELLS
+from tsae.networks.recurrent import CELLS, run_dilated
 
 
 class LayerStates(NamedTuple):
@@ -24,7 +24,7 @@ class LayerStates(NamedTuple):
 class Reading(NamedTuple):
     """A batch as the recurrent layers read it."""
 
-    values: tf.Tensor  # (batch, n_timesteps, n_channels), nothing missing
+    values: tf.Tensor  # (batch, n_timesteps, n_inputs), nothing missing
     observed: tf.Tensor | None  # bool, same shape; None: all of them
     lengths: tf.Tensor | None  # (batch,) steps before the padding; None: all of them
     center: tf.Tensor | None  # (batch, 1, n_channels): window scaling, None without
@@ -69,11 +69,14 @@ class Encoder(keras.Model):
     cell : "lstm" or "gru"
     bidirectional : bool
         Each layer reads the window in both directions; their states are concatenated.
+    dilations : list of int
+        Of each layer: its state skips back so many steps.
     pooling : list of str
-        "last", "cell", "mean", "max", "min", "std"
+        "last", "cell", "mean", "max", "min", "std", "change"
     pooled_layers : "all" or "last"
-    window_scale : bool
-        Bring each window to mean 0 and standard deviation 1, channel by channel, before it is read.
+    window_scale : "none", "only" or "beside"
+        Bring each window to mean 0 and standard deviation 1, channel by channel, before it is read: in place of
+        the values as they come, or as further channels beside them.
     dropout : float
         Between layers, in training.
     unroll : bool
@@ -89,18 +92,21 @@ class Encoder(keras.Model):
     """
 
     def __init__(
-        self, n_channels, units, cell="lstm", bidirectional=False, pooling=("last",), pooled_layers="last",
-        window_scale=False, dropout=0.0, unroll=False, kernel_l1=0.0, kernel_l2=0.0, recurrent_l1=0.0,
-        recurrent_l2=0.0, seed=0, name="encoder", **kwargs,
+        self, n_channels, units, dilations=None, cell="lstm", bidirectional=False, pooling=("last",),
+        pooled_layers="last", window_scale="none", dropout=0.0, unroll=False, kernel_l1=0.0, kernel_l2=0.0,
+        recurrent_l1=0.0, recurrent_l2=0.0, seed=0, name="encoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
-            "n_channels": n_channels, "units": list(units), "cell": cell, "bidirectional": bidirectional,
+            "n_channels": n_channels, "units": list(units), "dilations": dilations, "cell": cell,
+            "bidirectional": bidirectional,
             "pooling": list(pooling), "pooled_layers": pooled_layers, "window_scale": window_scale, "dropout": dropout,
             "unroll": unroll, "kernel_l1": kernel_l1, "kernel_l2": kernel_l2, "recurrent_l1": recurrent_l1,
             "recurrent_l2": recurrent_l2, "seed": seed,
         })  # fmt: skip
         self.n_channels = n_channels
+        self.n_inputs = n_channels * (2 if window_scale == "beside" else 1)
+        self.dilations = list(dilations or [1] * len(units))
         self.pooling = list(pooling)
         self.pooled_layers = pooled_layers
         self.window_scale = window_scale
@@ -117,7 +123,7 @@ class Encoder(keras.Model):
             made.build((None, None, n_inputs))
             return made
 
-        n_inputs = [n_channels, *self.widths[:-1]]
+        n_inputs = [self.n_inputs, *self.widths[:-1]]
         self.forward_layers = [layer(u, n, f"{cell}_{i}") for i, (u, n) in enumerate(zip(units, n_inputs, strict=True))]
         self.backward_layers = [
             layer(u, n, f"{cell}_{i}_backward") for i, (u, n) in enumerate(zip(units, n_inputs, strict=True))
@@ -145,10 +151,12 @@ class Encoder(keras.Model):
         if not masked:
             return self._scale(x, None, None, ahead)
         observed = tf.math.is_finite(x)
-        return self._scale(fill_gaps(x, observed), observed, row_lengths(observed), ahead)
+        # A row without any value counts as one step, so that it cannot break the others of its batch.
+        lengths = tf.maximum(row_lengths(observed), 1)
+        return self._scale(fill_gaps(x, observed), observed, lengths, ahead)
 
     def _scale(self, values, observed, lengths, ahead) -> Reading:
-        if not self.window_scale:
+        if self.window_scale == "none":
             return Reading(values, observed, lengths, None, None)
         if lengths is None:
             seen = tf.ones_like(values) if not ahead else tf.pad(
@@ -164,18 +172,33 @@ class Encoder(keras.Model):
         scaled = (values - center) / spread
         if observed is not None:  # a channel without any value is 0, as its mean is
             scaled = tf.where(tf.reduce_any(observed, axis=1, keepdims=True), scaled, 0.0)
-        return Reading(scaled, observed, lengths, center, spread)
+        if self.window_scale == "only":
+            return Reading(scaled, observed, lengths, center, spread)
+        both = None if observed is None else tf.concat([observed, observed], axis=-1)
+        return Reading(tf.concat([values, scaled], axis=-1), both, lengths, None, None)
 
-    def run(self, reading: Reading, draws=None) -> list[LayerStates]:
-        """Run all layers; `draws` turns dropout on."""
+    def run(self, reading: Reading, draws=None, initial_state=None) -> list[LayerStates]:
+        """Run all layers.
+
+        Parameters
+        ----------
+        draws : Draws, optional
+            Turns dropout on.
+        initial_state : list of list of tensors, optional
+            [h, c] or [h] of each layer, with which a series goes on; one direction and no dilation only.
+        """
         states = []
         x, lengths = reading.values, reading.lengths
-        for depth, forward in enumerate(self.forward_layers):
+        for depth, (forward, dilation) in enumerate(zip(self.forward_layers, self.dilations, strict=True)):
             if depth and draws is not None and self.dropout:
                 x = draws.dropout(x, self.dropout)
-            sequence, state = forward.run(x, lengths)
+            if initial_state is None:
+                sequence, state = run_dilated(forward, x, lengths, dilation)
+            else:
+                sequence, state = forward.run(x, lengths, initial_state[depth])
             if self.backward_layers:
-                back, back_state = self.backward_layers[depth].run(reverse_rows(x, lengths), lengths)
+                backward = self.backward_layers[depth]
+                back, back_state = run_dilated(backward, reverse_rows(x, lengths), lengths, dilation)
                 sequence = tf.concat([sequence, reverse_rows(back, lengths)], axis=-1)
                 state = [tf.concat(pair, axis=-1) for pair in zip(state, back_state, strict=True)]
             states.append(LayerStates(sequence, state[0], state[1] if len(state) > 1 else None))
@@ -222,6 +245,12 @@ def _min(layer, lengths):
     return -_max(LayerStates(-layer.sequence, layer.last, layer.cell), lengths)
 
 
+def _change(layer, lengths):
+    steps = tf.abs(layer.sequence[:, 1:] - layer.sequence[:, :-1])
+    inside = step_mask(lengths - 1, tf.shape(steps)[1]) if lengths is not None else tf.ones_like(steps[..., :1])
+    return tf.math.divide_no_nan(tf.reduce_sum(steps * inside, axis=1), tf.reduce_sum(inside, axis=1))
+
+
 POOLING = {
     "last": lambda layer, lengths: layer.last,
     "cell": lambda layer, lengths: layer.cell,
@@ -229,4 +258,5 @@ POOLING = {
     "max": _max,
     "min": _min,
     "std": _std,
+    "change": _change,
 }

@@ -73,14 +73,14 @@ class Autoencoder(keras.Model):
 
         def decoder(label):
             return RecurrentDecoder(
-                len(self.encoder.feature_names()), self.encoder.n_channels, decoder_units,
+                len(self.encoder.feature_names()), self.encoder.n_inputs, decoder_units,
                 encoder.get("cell", "lstm"), l1_l2, seeds, encoder.get("unroll", False), name=f"{label}_decoder",
             )  # fmt: skip
 
         make = {
             "reconstruction": lambda: Reconstruction(decoder("reconstruction"), reverse_target),
             "prediction": lambda: Prediction(decoder("prediction"), horizon),
-            "imputation": lambda: Imputation(self.encoder.widths[-1], self.encoder.n_channels, seeds),
+            "imputation": lambda: Imputation(self.encoder.widths[-1], self.encoder.n_inputs, seeds),
         }
         self.heads = [make[kind]() for kind in decoders]
         self.built = True
@@ -114,7 +114,7 @@ class Autoencoder(keras.Model):
             "weights": target_weights,
         }
         if masked:
-            batch["lengths"] = full.lengths - self.ahead
+            batch["lengths"] = tf.maximum(full.lengths - self.ahead, 1)
         return batch
 
     def loss_of(self, batch: dict, draws: Draws | None):
@@ -154,7 +154,7 @@ class Autoencoder(keras.Model):
     def call(self, x, masked: bool = True):
         full = self.encoder.read(x, masked, self.ahead)
         n_timesteps = x.shape[1]
-        lengths = None if full.lengths is None else full.lengths - self.ahead
+        lengths = None if full.lengths is None else tf.maximum(full.lengths - self.ahead, 1)
         outputs = self._outputs(self._readable(full.values, full.lengths), lengths)
         return {
             head.name: self._restore(
@@ -172,13 +172,15 @@ class Autoencoder(keras.Model):
     def decode(self, context, n_timesteps: int):
         """Features -> the windows they stand for; window scaling is not undone."""
         head = self.head("reconstruction")
-        return head.align(head(context, n_timesteps=n_timesteps, ahead=0), None, n_timesteps, 0)
+        values = head.align(head(context, n_timesteps=n_timesteps, ahead=0), None, n_timesteps, 0)
+        return values[..., : self.encoder.n_channels]
 
     def head(self, name: str):
         return next(head for head in self.heads if head.name == name)
 
     def _restore(self, values, full, inside: bool):
         """Undo the window's scaling, and leave the padding undefined."""
+        values = values[..., : self.encoder.n_channels]  # beside them, the same scaled by window
         if full.center is not None:
             values = values * full.spread + full.center
         if inside and full.lengths is not None:

@@ -142,4 +142,27 @@ class GRU(_RightPadded, keras.layers.GRU):
     """`keras.layers.GRU`; TensorFlow has no fused kernel for Keras's kind of GRU on a CPU."""
 
 
+def run_dilated(layer, x, lengths, dilation: int):
+    """`layer.run` with a state that skips back `dilation` steps instead of one (Chang et al. 2017, section 2.1).
+
+    The steps are dealt out to `dilation` interleaved sequences that the same layer reads side by side, so that a
+    larger dilation also means fewer steps one after the other.
+    """
+    if dilation == 1:
+        return layer.run(x, lengths)
+    batch, n_timesteps, width = tf.shape(x)[0], x.shape[1], x.shape[2]
+    n_steps = -(-n_timesteps // dilation)
+    x = tf.pad(x, [[0, 0], [0, n_steps * dilation - n_timesteps], [0, 0]])
+    x = tf.transpose(tf.reshape(x, [batch, n_steps, dilation, width]), [0, 2, 1, 3])
+    ends = tf.fill([batch], n_timesteps) if lengths is None else lengths
+    # of sequence k of a row with n steps the steps k, k + dilation, ... < n are its own
+    own = (ends[:, None] - tf.range(dilation)[None] + dilation - 1) // dilation
+    sequence, state = layer.run(tf.reshape(x, [-1, n_steps, width]), tf.reshape(tf.maximum(own, 1), [-1]))
+    sequence = tf.reshape(sequence, [batch, dilation, n_steps, layer.units])
+    sequence = tf.reshape(tf.transpose(sequence, [0, 2, 1, 3]), [batch, n_steps * dilation, layer.units])
+    final = (ends - 1) % dilation  # the sequence that holds the last step
+    state = [at_step(tf.reshape(part, [batch, dilation, layer.units]), final) for part in state]
+    return sequence[:, :n_timesteps], state
+
+
 CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU}

@@ -25,11 +25,25 @@ MIN_SHARD_ROWS = 16
 
 
 @dataclass(frozen=True)
+class Targets:
+    """What each window is to be turned into: one window of other rows; a label is a window of one value.
+
+    values: (n_rows, n_channels) float32; starts, lengths: (n_windows,) int.
+    """
+
+    values: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    width: int
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Windows of scaled series, as the graph gathers them.
 
     values: (n_rows, n_channels) float32; starts, lengths: (n_windows,) int; weights: (n_windows,) float32;
-    masked: whether any value is missing or any window shorter than `width`.
+    masked: whether any value is missing or any window shorter than `width`; targets: None where the windows
+    themselves are what is learnt.
     """
 
     values: np.ndarray
@@ -38,6 +52,7 @@ class TrainingData:
     weights: np.ndarray
     width: int
     masked: bool
+    targets: Targets | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -79,23 +94,35 @@ class Trainer:
     Parameters
     ----------
     network : Autoencoder
-        Anything with `prepare`, `loss_of` and trainable variables.
+        Anything with trainable variables, ``prepare(x, weights, masked, draws[, targets])`` -> batch and
+        ``loss_of(batch, draws)`` -> loss. With an attribute `truncate`, windows are worked through in pieces of so
+        many steps, each followed by an update; ``batch["state"]``, at first ``initial_state(batch_size)``, is then
+        what `loss_of` returned beside the loss of the piece before.
     optimizer : keras.optimizers.Optimizer
     batch_size : int
     clipnorm, clipvalue : float or None
         Limits on the norm of each variable's gradient and on its values.
+    schedule : "constant" or "cosine"
+        "cosine": the learning rate rises from 0 in the first twentieth of all steps and falls along half a cosine
+        to 0 at the last (Loshchilov & Hutter 2017, section 3, without restarts).
+    crop : int or None
+        Longer windows are trained on in stretches of this many steps, drawn anew at each step.
     seed : int
         Of the order of the windows and of what is drawn in the steps.
     n_shards : int, optional
         Parts of a batch worked on side by side; None: as `shards_for` says.
     """
 
-    def __init__(self, network, optimizer, batch_size, clipnorm=None, clipvalue=None, seed=0, n_shards=None):
+    def __init__(
+        self, network, optimizer, batch_size, clipnorm=None, clipvalue=None, schedule="constant", crop=None, seed=0,
+        n_shards=None,
+    ):  # fmt: skip
         self.network = network
         self.optimizer = optimizer
         self.n_shards = shards_for(batch_size) if n_shards is None else n_shards
         self.batch_size = -(-batch_size // self.n_shards) * self.n_shards
         self.clipnorm, self.clipvalue = clipnorm, clipvalue
+        self.schedule, self.crop = schedule, crop
         self._order = np.random.default_rng(seed)
         self._seed = seed % 2**31
         self._steps_taken = 0
@@ -134,11 +161,12 @@ class Trainer:
         listeners = keras.callbacks.CallbackList(list(callbacks), model=self.network)
         best_loss, best_weights, best_epoch = np.inf, self.network.get_weights(), -1
         keep_best = validation is not None or patience is not None
+        rates = self._rates(epochs * -(-len(data) // self.batch_size))
         listeners.on_train_begin()
         try:
             for epoch in range(epochs):
                 listeners.on_epoch_begin(epoch)
-                row = {"epoch": len(rows), **self._run_epoch(data, epoch, on_progress)}
+                row = {"epoch": len(rows), **self._run_epoch(data, epoch, rates, on_progress)}
                 if validation is not None:
                     row["val_loss"] = self.evaluate(validation)
                 if not all(np.isfinite(value) for value in row.values()):
@@ -147,7 +175,8 @@ class Trainer:
                 monitored = row.get("val_loss", row["loss"])
                 if monitored < best_loss:
                     best_loss, best_weights, best_epoch = monitored, self.network.get_weights(), epoch
-                listeners.on_epoch_end(epoch, {k: v for k, v in row.items() if k != "epoch"})
+            order_seed = tf.constant([self._seed, 0], tf.int32)
+            losses = self._graph(data, train=False)(*_tensors(data), *piece, order_seed, tf.zeros([0]))
                 if on_progress is not None:
                     on_progress(epoch, 1, 1, row)
                 waited = epoch - best_epoch
@@ -165,31 +194,42 @@ class Trainer:
         """Mean loss over `data`. What is hidden from the encoder is drawn, but always the same."""
         total, weight = 0.0, 0.0
         for piece in self._pieces(np.arange(len(data)), data, steps=64):
-            losses = self._graph(data, train=False)(*_tensors(data), *piece, tf.constant([self._seed, 0]))
+            losses = self._graph(data, train=False)(*_tensors(data), *piece, tf.constant([self._seed, 0]), tf.zeros([0]))
             total, weight = total + float(losses[0]), weight + float(losses[1])
         return total / weight
 
-    def _run_epoch(self, data, epoch, on_progress) -> dict:
+    def _run_epoch(self, data, epoch, rates, on_progress) -> dict:
         order = self._order.permutation(len(data))
         n_steps = -(-len(data) // self.batch_size)
         graph, tensors = self._graph(data, train=True), _tensors(data)
-        sums = np.zeros(3)
+        sums, n_pieces = np.zeros(3), self._truncate(data.width)[0]
         done, piece_steps = 0, 4
         while done < n_steps:
             began = time.perf_counter()
             first = done * self.batch_size
             piece = next(self._pieces(order[first:], data, piece_steps))
             seed = tf.constant([self._seed, 1 + self._steps_taken], tf.int32)
-            sums += np.array([float(part) for part in graph(*tensors, *piece, seed)])
             taken = piece[0].shape[0]
-            done, self._steps_taken = done + taken, self._steps_taken + taken
+            first_step = epoch * n_steps + done
+            out = graph(*tensors, *piece, seed, tf.constant(rates[first_step : first_step + taken]))
+            sums += np.array([float(part) for part in out])
+            done, self._steps_taken = done + taken, self._steps_taken + taken * n_pieces
             if not np.isfinite(sums[0]):
                 break
             if on_progress is not None:
                 on_progress(epoch, done, n_steps, {"loss": sums[0] / sums[1]})
             # Calls of about half a second: few enough to cost nothing, many enough to be stopped and watched.
             piece_steps = max(1, int(taken * 0.5 / max(time.perf_counter() - began, 1e-3)))
-        return {"loss": sums[0] / sums[1], "gradient_norm": sums[2] / done}
+        return {"loss": sums[0] / sums[1], "gradient_norm": sums[2] / (done * n_pieces)}
+
+    def _rates(self, n_steps) -> np.ndarray:
+        """The learning rate of each step; empty where it is left to the optimizer and the callbacks."""
+        if self.schedule == "constant":
+            return np.zeros(0, np.float32)
+        peak, step = float(self.optimizer.learning_rate), np.arange(n_steps)
+        warm_up = max(1, n_steps // 20)
+        falling = 0.5 * (1 + np.cos(np.pi * (step - warm_up) / max(1, n_steps - warm_up)))
+        return (peak * np.where(step < warm_up, (step + 1) / warm_up, falling)).astype(np.float32)
 
     def _pieces(self, order, data, steps):
         """Cut an order of windows into pieces of whole batches: (steps, batch_size) positions and weights."""
@@ -208,46 +248,93 @@ class Trainer:
     # -- graphs ------------------------------------------------------------------------------------------------
 
     def _graph(self, data: TrainingData, train: bool):
-        key = (data.width, data.masked, train)
+        windows = (data, data.targets) if data.targets is not None else (data,)
+        shapes = tuple((part.values.shape[1], part.width) for part in windows)
+        key = (shapes, data.masked, train)
         if key not in self._graphs:
             self._graphs[key] = self._build_graph(*key)
         return self._graphs[key]
 
-    def _build_graph(self, width: int, masked: bool, train: bool):
-        n_channels = self.network.encoder.n_channels
+    def _truncate(self, width: int) -> tuple[int, int]:
+        """Pieces that windows are worked through in, and the steps of each."""
+        piece = getattr(self.network, "truncate", None) or width
+        return -(-width // piece), piece
 
-        def steps(values, starts, lengths, positions, weights, seed):
-            def one(i, loss, weight, norm):
-                x = gather_windows(values, starts, lengths, positions[i], width, n_channels, masked)
+    def _build_graph(self, shapes: tuple[tuple[int, int], ...], masked: bool, train: bool):
+        """`shapes`: channels and width of the windows and, where there are any, of the targets."""
+        (n_channels, width), *target_shape = shapes
+        n_pieces, piece = self._truncate(width)
+        masked = masked or width % piece != 0
+        no_state = self.network.initial_state(self.batch_size) if n_pieces > 1 else []
+
+        def steps(values, starts, lengths, *rest):
+            *target, positions, weights, seed, rates = rest
+
+            def one(i, state, loss, weight, norm):
+                batch, at = i // n_pieces, i % n_pieces * piece
+                position, share = positions[batch], weights[batch]
                 step_seed = tf.stack([seed[0], seed[1] + i])
-                batch_loss, grads = self._loss_and_gradients(x, weights[i], masked, step_seed, train)
+                if n_pieces > 1:
+                    rows = self._piece(starts, lengths, position, at, piece)
+                    state = tf.nest.map_structure(lambda part: tf.where(at > 0, part, 0.0), state)
+                    share = tf.where(tf.gather(lengths, position) > at, share, 0.0)
+                else:
+                    rows = self._rows(starts, lengths, position, width, step_seed)
+                x = gather_windows(values, *rows, n_channels, masked)
+                y = [
+                    gather_windows(target[0], tf.gather(target[1], position), tf.gather(target[2], position), w, c, True)
+                    for c, w in target_shape
+                ]
+                batch_loss, grads, state = self._loss_and_gradients(x, y, share, state, masked, step_seed, train)
                 if train:
+                    if self.schedule != "constant":
+                        self.optimizer.learning_rate.assign(rates[batch])
                     norm += tf.linalg.global_norm(grads)
                     self.optimizer.apply(self._clip(grads), self.network.trainable_variables)
-                share = tf.reduce_sum(weights[i])
-                return i + 1, loss + batch_loss * share, weight + share, norm
+                share = tf.reduce_sum(share)
+                return i + 1, state, loss + batch_loss * share, weight + share, norm
 
-            start = (tf.constant(0), *[tf.constant(0.0)] * 3)
-            _, *sums = tf.while_loop(lambda i, *_: i < tf.shape(positions)[0], one, start)
+            start = (tf.constant(0), no_state, *[tf.constant(0.0)] * 3)
+            _, _, *sums = tf.while_loop(lambda i, *_: i < n_pieces * tf.shape(positions)[0], one, start)
             return sums
 
+        windows = [
+            [tf.TensorSpec([None, c], tf.float32), tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.int32)]
+            for c, _ in shapes
+        ]
         return tf.function(
             steps,
             autograph=False,
             jit_compile=False,  # cuDNN's recurrent kernels do not go through XLA
             input_signature=[
-                tf.TensorSpec([None, n_channels], tf.float32),
-                tf.TensorSpec([None], tf.int64),
-                tf.TensorSpec([None], tf.int32),
+                *[spec for specs in windows for spec in specs],
                 tf.TensorSpec([None, self.batch_size], tf.int32),
                 tf.TensorSpec([None, self.batch_size], tf.float32),
                 tf.TensorSpec([2], tf.int32),
+                tf.TensorSpec([None], tf.float32),
             ],
         )
 
-    def _loss_and_gradients(self, x, weights, masked, seed, train):
+    def _rows(self, starts, lengths, positions, width, seed):
+        """First row and length of each window at `positions`, or of the stretch of it that is trained on."""
+        first, length = tf.gather(starts, positions), tf.gather(lengths, positions)
+        if self.crop is None or self.crop >= width:
+            return first, length, width
+        room = tf.cast(tf.maximum(length - self.crop, 0) + 1, tf.float32)
+        # Draws count their tensors from 1, so this fold is theirs to leave alone.
+        skip = tf.random.stateless_uniform(tf.shape(first), tf.random.fold_in(seed, 0)) * room
+        return first + tf.cast(skip, tf.int64), tf.minimum(length, self.crop), self.crop
+
+    def _piece(self, starts, lengths, positions, at, piece):
+        """First row and length of the piece of each window that begins at step `at`; an ended window has none."""
+        left = tf.clip_by_value(tf.gather(lengths, positions) - at, 0, piece)
+        return tf.gather(starts, positions) + tf.cast(at, tf.int64), left, piece
+
+    def _loss_and_gradients(self, x, y, weights, state, masked, seed, train):
         # Validation, too, hides parts of the input, so that its loss is that of the objective.
-        batch = self.network.prepare(x, weights, masked, Draws(seed))
+        batch = self.network.prepare(x, weights, masked, Draws(seed), *y)
+        if state:
+            batch["state"] = state
         flat = tf.nest.flatten(batch)
         seeds = tf.stack([tf.random.fold_in(seed, -1 - shard) for shard in range(self.n_shards)])
 
@@ -255,17 +342,23 @@ class Trainer:
             part = tf.nest.pack_sequence_as(batch, parts)
             draws = Draws(shard_seed[0]) if train else None
             with tf.GradientTape() as tape:
-                loss = self.network.loss_of(part, draws)
-            return [loss, *(tape.gradient(loss, self._variables()) if train else [])]
+                loss, *left = tf.nest.flatten(self.network.loss_of(part, draws))
+            return [*left, loss, *(tape.gradient(loss, self._variables()) if train else [])]
 
+        n_left = len(tf.nest.flatten(state))
         if self.n_shards == 1:
-            loss, *grads = shard(seeds, *flat)
+            results = shard(seeds, *flat)
+            left, (loss, *grads) = results[:n_left], results[n_left:]
         else:
             rows = self.batch_size // self.n_shards
             results = map_shards(shard, [seeds, *flat], self.n_shards, [1, *[rows] * len(flat)])
-            loss, *grads = [tf.reduce_sum(part, axis=0) for part in results]
+            left = [tf.reshape(part, [self.batch_size, part.shape[-1]]) for part in results[:n_left]]
+            loss, *grads = [tf.reduce_sum(part, axis=0) for part in results[n_left:]]
+        state = tf.nest.pack_sequence_as(state, left)
         penalty, penalty_grads = self._penalty(train)
-        return loss + penalty, [g + p for g, p in zip(grads, penalty_grads, strict=True)] if penalty_grads else grads
+        if penalty_grads:
+            grads = [g + p for g, p in zip(grads, penalty_grads, strict=True)]
+        return loss + penalty, grads, state
 
     def _penalty(self, train):
         """L1 and L2 on weights, once a batch."""
@@ -286,25 +379,28 @@ class Trainer:
         return grads
 
 
-def gather_windows(values, starts, lengths, positions, width, n_channels, masked):
-    """Windows at `positions`: (batch, width, n_channels), NaN past the end of a shorter one."""
-    first = tf.gather(starts, positions)
+def gather_windows(values, first, lengths, width, n_channels, masked):
+    """Windows that begin at rows `first`: (batch, width, n_channels), NaN past the end of a shorter one."""
     rows = first[:, None] + tf.range(width, dtype=tf.int64)
-    if not masked:
-        x = tf.gather(values, rows)
-    else:
-        x = tf.gather(values, tf.minimum(rows, tf.shape(values, out_type=tf.int64)[0] - 1))
-        inside = tf.sequence_mask(tf.gather(lengths, positions), width)
-        x = tf.where(inside[..., None], x, float("nan"))
-    return tf.ensure_shape(x, [positions.shape[0], width, n_channels])
+    if masked:
+        rows = tf.minimum(rows, tf.shape(values, out_type=tf.int64)[0] - 1)
+    x = tf.gather(values, rows)
+    if masked:
+        x = tf.where(tf.sequence_mask(lengths, width)[..., None], x, float("nan"))
+    return tf.ensure_shape(x, [first.shape[0], width, n_channels])
 
 
-def _tensors(data: TrainingData):
-    return (
-        tf.convert_to_tensor(data.values, tf.float32),
-        tf.convert_to_tensor(data.starts, tf.int64),
-        tf.convert_to_tensor(data.lengths, tf.int32),
-    )
+def _tensors(data: TrainingData) -> list:
+    return [
+        tensor
+        for windows in (data, data.targets)
+        if windows is not None
+        for tensor in (
+            tf.convert_to_tensor(windows.values, tf.float32),
+            tf.convert_to_tensor(windows.starts, tf.int64),
+            tf.convert_to_tensor(windows.lengths, tf.int32),
+        )
+    ]
 
 
 def _diverged(epoch: int, has_best: bool) -> str:
