@@ -175,8 +175,7 @@ class Trainer:
                 monitored = row.get("val_loss", row["loss"])
                 if monitored < best_loss:
                     best_loss, best_weights, best_epoch = monitored, self.network.get_weights(), epoch
-            order_seed = tf.constant([self._seed, 0], tf.int32)
-            losses = self._graph(data, train=False)(*_tensors(data), *piece, order_seed, tf.zeros([0]))
+                listeners.on_epoch_end(epoch, {k: v for k, v in row.items() if k != "epoch"})
                 if on_progress is not None:
                     on_progress(epoch, 1, 1, row)
                 waited = epoch - best_epoch
