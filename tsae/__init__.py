@@ -10,20 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tsae.autoencoder import LSTMAutoencoder
-    from tsae.errors import TrainingDivergedError
+    from tsae.errors import ModelFileError, TrainingDivergedError
+    from tsae.loading import load
     from tsae.windows import Windows, from_channels_first, make_windows
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "LSTMAutoencoder": "autoencoder",
+    "ModelFileError": "errors",
     "TrainingDivergedError": "errors",
     "Windows": "windows",
     "from_channels_first": "windows",
+    "load": "loading",
     "make_windows": "windows",
 }
 
-__all__ = ["LSTMAutoencoder", "TrainingDivergedError", "Windows", "from_channels_first", "make_windows"]
+__all__ = [
+    "LSTMAutoencoder",
+    "ModelFileError",
+    "TrainingDivergedError",
+    "Windows",
+    "from_channels_first",
+    "load",
+    "make_windows",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from tsae._checks import check_choice, check_number, draw_seed
+from tsae._state import Saveable
 from tsae.containers import as_windows
 from tsae.progress import training_progress
 from tsae.scaling import ChannelScaler, covered_rows
@@ -23,8 +24,8 @@ CHUNK_BYTES = 32 << 20
 AUTO_STEPS = 600
 
 
-class SequenceEstimator(BaseEstimator):
-    """Base of the estimators: reads X, owns the scaler and the network, trains, and travels by pickle.
+class SequenceEstimator(Saveable, BaseEstimator):
+    """Base of the estimators: reads X, owns the scaler and the network, trains, and travels by pickle and file.
 
     A subclass says what its parameters mean (`_check_parameters`), which network they describe
     (`_network_config`) and what it computes from batches of windows.
@@ -216,7 +217,9 @@ class SequenceEstimator(BaseEstimator):
         state.pop("_trainer", None)
         network = state.pop("_network", None)
         if network is not None:
-            state["_network_state"] = (network.get_config(), network.get_weights())
+            from tsae.networks.weights import network_state
+
+            state["_network_state"] = network_state(network)
         return state
 
     def __setstate__(self, state: dict) -> None:
@@ -224,11 +227,23 @@ class SequenceEstimator(BaseEstimator):
         network_state = state.pop("_network_state", None)
         super().__setstate__(state)
         if network_state is not None:
-            from tsae.networks import build_network
+            from tsae.networks.weights import restore_network
 
-            config, weights = network_state
-            self._network = build_network(config)
-            self._network.set_weights(weights)
+            self._network = restore_network(**network_state)
+
+    def _check_restored(self) -> None:
+        """Refuse attributes from a file that do not belong together."""
+        self._check_parameters()
+        if not self.__sklearn_is_fitted__():
+            return
+        n_channels = self._network.encoder.n_channels
+        statistics = (self.scaler_.mean_, self.scaler_.scale_) if isinstance(self.scaler_, ChannelScaler) else ()
+        if not statistics or any(part.shape != (n_channels,) or part.dtype != np.float64 for part in statistics):
+            raise ValueError(f"scaler_ is not that of {n_channels} channels")
+        if self.n_channels_ != n_channels or type(self.n_features_in_) is not int:
+            raise ValueError(f"n_channels_ is {self.n_channels_!r}; the network reads {n_channels}")
+        if self.n_timesteps_ is not None and (type(self.n_timesteps_) is not int or self.n_timesteps_ < 1):
+            raise ValueError(f"n_timesteps_={self.n_timesteps_!r} is not a number of steps")
 
 
 def _is_table(X: Any) -> bool:

@@ -8,3 +8,7 @@ class TrainingDivergedError(RuntimeError):
 
     The estimator keeps the weights of its best epoch before that, so it can still be used.
     """
+
+
+class ModelFileError(ValueError):
+    """A model file cannot be read: it is damaged, of another format or version, or holds what tsae does not know."""

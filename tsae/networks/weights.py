@@ -37,10 +37,10 @@ def restore_network(config: dict, weights: dict[str, np.ndarray]) -> Any:
     if expected.keys() != weights.keys():
         odd = sorted(expected.keys() ^ weights.keys())
         raise ValueError(f"the weights of {odd[0]} are missing or have no layer")
-    for name, array in expected.items():
-        if weights[name].shape != array.shape or weights[name].dtype != array.dtype:
-            found = weights[name]
-            raise ValueError(f"the weights {name} are {found.dtype} {found.shape}; expected {array.dtype} {array.shape}")
+    for name, made in expected.items():
+        found = weights[name]
+        if found.shape != made.shape or found.dtype != made.dtype:
+            raise ValueError(f"the weights {name} are {found.dtype} {found.shape}; expected {made.dtype} {made.shape}")
     network.set_weights([weights[name] for name in expected])
     return network
 
@@ -54,10 +54,19 @@ def _refuse_sizes(config: Any, weights: Any) -> None:
     if not isinstance(config.get("encoder"), dict):
         raise ValueError("the network has no encoder")
     check_weights(config["encoder"], weights)
-    recurrent = Counter(part.shape[0] for part in weights.values() if _is_recurrent(part))
-    has_decoder = any(_is_recurrent(part) for name, part in weights.items() if "decoder" in name)
+    stored = Counter(len(array) for name, array in weights.items() if name.endswith("recurrent_kernel"))
     for key, units in config.items():
-        if not key.endswith("_units") or not has_decoder:
-            continue
-        needed = Counter(units)
-        ...
+        if key.endswith("_units") and _is_built(key, config) and Counter(_as_list(units)) - stored:
+            raise ValueError(f"the network has {key}={units!r}, but no weights of that size")
+    for key, value in config.items():
+        if isinstance(value, list) and len(value) > len(weights):
+            raise ValueError(f"the network has {len(value)} {key}, more than it has weights")
+
+
+def _is_built(key: str, config: dict) -> bool:
+    """Whether the network makes recurrent layers of these units; an autoencoder of linear heads has no use for them."""
+    return key != "decoder_units" or config.get("decoders") != ["imputation"]
+
+
+def _as_list(units: Any) -> list:
+    return units if isinstance(units, list) else [units]

@@ -1,0 +1,66 @@
+"""`load`: a model file -> the estimator that was saved."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, BinaryIO
+
+from tsae._checks import check_choice
+from tsae._state import from_tree
+from tsae.errors import ModelFileError
+from tsae.persistence import read_archive
+
+
+def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
+    """Read a model file that `save` wrote.
+
+    Nothing in the file is run, and nothing is written: it holds plain values, from which objects of tsae's own
+    classes are rebuilt after every checksum, size and shape has been checked. Checksums find damage, not forgery:
+    whoever can write a model file decides what numbers the model gives.
+
+    Parameters
+    ----------
+    path : path-like or binary file that can seek
+    engine : {"keras", "onnx"}, default="keras"
+        "keras": the estimator as it was saved. "onnx": an `OnnxEncoder`, which has `transform` and
+        `get_feature_names_out` and needs neither TensorFlow nor Keras, but onnx and onnxruntime (the extra
+        ``tsae[onnx]``); the file must hold an `LSTMAutoencoder`.
+
+    Returns
+    -------
+    LSTMAutoencoder, AnomalyDetector, LSTMClassifier, LSTMSeq2Seq or OnnxEncoder
+
+    Raises
+    ------
+    ModelFileError
+        If the file is no model file, damaged, hostile or of a version that this tsae does not know.
+    OSError
+        If the file cannot be opened.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from tsae import LSTMAutoencoder, load
+    >>> X = np.sin(np.linspace(0, 20, 20 * 16)).reshape(20, 16)
+    >>> model = LSTMAutoencoder(units=4, epochs=1, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(os.path.join(folder, "model.tsae"))
+    ...     again = load(os.path.join(folder, "model.tsae"))
+    >>> bool((again.transform(X) == model.transform(X)).all())
+    True
+    """
+    check_choice("engine", engine, ["keras", "onnx"])
+    archive = read_archive(path)
+    try:
+        if archive.state.get("$object") != archive.manifest["kind"]:
+            raise ModelFileError("the manifest names another class than state.json")
+        if engine == "onnx":
+            from tsae.onnx_encoder import OnnxEncoder
+
+            return OnnxEncoder.from_archive(archive)
+        return from_tree(archive.state, archive.arrays)
+    except ModelFileError as error:
+        source = "" if hasattr(path, "read") else f"{os.fspath(path)}: "
+        written_by = archive.manifest["versions"].get("tsae")
+        raise ModelFileError(f"{source}{error} (the file was written by tsae {written_by})") from error
