@@ -1,0 +1,108 @@
+"""The encoder against a loop in NumPy: stacks, directions, dilations, pooling, padding and scaling."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import naive
+from tsae.networks.encoder import Encoder
+
+ALL = ["last", "cell", "mean", "max", "min", "std", "change"]
+
+
+def naive_features(encoder, row):
+    layers = [
+        (forward.get_weights(), backward and backward.get_weights(), dilation)
+        for forward, backward, dilation in zip(
+            encoder.forward_layers, encoder.backward_layers or [None] * 9, encoder.dilations, strict=False
+        )
+    ]
+    states = naive.encode(layers, row)
+    return naive.pool(states if encoder.pooled_layers == "all" else states[-1:], encoder.pooling)
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("units", "dilations"), [([5], None), ([4, 6], [1, 3]), ([3, 3, 3], [1, 2, 4])])
+@pytest.mark.parametrize("pooled_layers", ["all", "last"])
+def test_features_are_those_of_the_loop(units, dilations, bidirectional, pooled_layers):
+    encoder = Encoder(2, units, dilations, bidirectional=bidirectional, pooling=ALL, pooled_layers=pooled_layers, seed=3)
+    x = normal(4, 11, 2)
+    features = encoder(x).numpy()
+    assert features.shape == (4, len(encoder.feature_names()))
+    for row in range(4):
+        np.testing.assert_allclose(features[row], naive_features(encoder, x[row]), atol=2e-4)  # std: + 1e-8 under a root
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padding_changes_nothing(bidirectional):
+    encoder = Encoder(2, [4, 6], [1, 3], bidirectional=bidirectional, pooling=ALL, pooled_layers="all")
+    rows = [normal(length, 2, seed=length) for length in (1, 2, 7, 12)]
+    padded = np.full((4, 12, 2), np.nan, np.float32)
+    for row, values in zip(padded, rows, strict=True):
+        row[: len(values)] = values
+    together = encoder(padded).numpy()
+    for features, values in zip(together, rows, strict=True):
+        np.testing.assert_allclose(features, encoder(values[None]).numpy()[0], atol=1e-5)
+        np.testing.assert_allclose(features, naive_features(encoder, values), atol=2e-4)
+
+
+def test_last_of_both_directions_is_that_of_keras():
+    encoder = Encoder(3, [5], bidirectional=True, pooling=["last"])
+    stock = keras.layers.Bidirectional(keras.layers.LSTM(5))
+    x = normal(4, 8, 3)
+    stock(x)
+    stock.set_weights(encoder.forward_layers[0].get_weights() + encoder.backward_layers[0].get_weights())
+    np.testing.assert_allclose(encoder(x), stock(x), atol=1e-6)
+
+
+def test_gaps_are_read_as_straight_lines():
+    encoder = Encoder(1, [5], pooling=["last", "mean"])
+    x = normal(1, 6, 1)
+    gap, line = x.copy(), x.copy()
+    gap[0, 2:4] = np.nan
+    line[0, 2:4, 0] = np.interp([2, 3], [1, 4], x[0, [1, 4], 0])
+    np.testing.assert_allclose(encoder(gap), encoder(line), atol=1e-6)
+
+
+def test_window_scaling_forgets_level_and_size():
+    encoder = Encoder(2, [5], pooling=["last"], window_scale="only")
+    x = normal(3, 9, 2)
+    np.testing.assert_allclose(encoder(x), encoder(x * np.float32([30, 0.01]) + np.float32([5, -2])), atol=1e-4)
+    standing = np.full((1, 9, 2), 7.0, np.float32)
+    reading = encoder.read(tf.constant(standing))
+    np.testing.assert_array_equal(reading.values, np.zeros_like(standing))
+
+
+def test_both_scalings_stand_side_by_side():
+    encoder = Encoder(2, [5], pooling=["last"], window_scale="beside")
+    x = tf.constant(normal(3, 9, 2))
+    values = encoder.read(x).values.numpy()
+    np.testing.assert_array_equal(values[..., :2], x)
+    np.testing.assert_allclose(values[..., 2:].mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(values[..., 2:].std(axis=1), 1, atol=1e-5)
+
+
+def test_complete_windows_take_the_cheaper_way_to_the_same_features():
+    encoder = Encoder(2, [4, 4], [1, 2], bidirectional=True, pooling=ALL, window_scale="beside")
+    x = tf.constant(normal(3, 9, 2))
+    reading = encoder.read(x, masked=False)
+    assert reading.lengths is None
+    np.testing.assert_allclose(encoder.pool(encoder.run(reading)), encoder(x), atol=1e-5)
+
+
+def test_names_say_layer_pooling_and_unit():
+    assert Encoder(1, [2], pooling=["last", "mean"]).feature_names() == ["last_0", "last_1", "mean_0", "mean_1"]
+    assert Encoder(1, [1, 1], pooling=["max"], pooled_layers="all").feature_names() == ["layer0_max_0", "layer1_max_0"]
+
+
+def test_a_row_without_any_value_does_no_harm_to_the_others():
+    encoder = Encoder(1, [3], [2], bidirectional=True, pooling=ALL)
+    x = normal(2, 6, 1)
+    x[0] = np.nan
+    np.testing.assert_allclose(encoder(x)[1], encoder(x[1:])[0], atol=1e-6)
+    assert np.isfinite(encoder(x)).all()

@@ -1,0 +1,221 @@
+"""The training loop: splitting a batch changes nothing, the best weights stay, trouble is told."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tsae.errors import TrainingDivergedError
+from tsae.networks import training
+from tsae.networks.network import Autoencoder
+from tsae.networks.training import Trainer, TrainingData
+
+
+def data(n=50, n_timesteps=12, n_channels=2, seed=0, ragged=False, missing=0.0):
+    draw = np.random.default_rng(seed)
+    values = draw.normal(size=(n * n_timesteps, n_channels)).astype(np.float32)
+    values[draw.random(values.shape) < missing] = np.nan
+    lengths = draw.integers(5, n_timesteps + 1, n) if ragged else np.full(n, n_timesteps)
+    weights = np.ones(n, np.float32)
+    return TrainingData(values, np.arange(n) * n_timesteps, lengths, weights, n_timesteps, ragged or missing > 0)
+
+
+def network(decoders=("reconstruction", "prediction"), seed=0, **options):
+    encoder = {"n_channels": 2, "units": [6, 4], "dilations": [1, 2], "bidirectional": True, "pooling": ["last", "mean"],
+               "pooled_layers": "all", "seed": seed}  # fmt: skip
+    encoder |= {key: options.pop(key) for key in ("kernel_l2",) if key in options}
+    return Autoencoder(encoder, decoders, [5], seed=seed + 1, **options)
+
+
+def trained(n_shards, data, epochs=2, batch_size=32, **options):
+    net = network(**options)
+    trainer = Trainer(net, keras.optimizers.Adam(0.01), batch_size, clipnorm=1.0, n_shards=n_shards)
+    history = trainer.fit(data, None, epochs)
+    return net, history
+
+
+@pytest.mark.parametrize("kind", [{}, {"ragged": True}, {"missing": 0.2}])
+@pytest.mark.parametrize("decoders", [("reconstruction", "prediction"), ("imputation",)])
+def test_shards_add_up_to_the_batch(kind, decoders):
+    """Gradients of parts, the last batch filled up with weight zero, are those of the whole."""
+    results = [trained(n_shards, data(**kind), decoders=decoders) for n_shards in (1, 2, 4)]
+    for net, history in results[1:]:
+        assert history[-1]["loss"] == pytest.approx(results[0][1][-1]["loss"], rel=1e-5)
+        for ours, whole in zip(net.get_weights(), results[0][0].get_weights(), strict=True):
+            np.testing.assert_allclose(ours, whole, atol=2e-5)
+
+
+def test_gradients_are_those_of_plain_keras():
+    """One step of gradient descent on a Keras functional model and here: the same weights after."""
+    data_ = data(n=20)
+    net = Autoencoder({"n_channels": 2, "units": [6], "pooling": ["last"]}, ["reconstruction"], [5], reverse_target=False)
+    inputs = keras.Input((12, 2))
+    x = keras.layers.LSTM(6)(inputs)
+    x = keras.layers.RepeatVector(12)(x)
+    x = keras.layers.LSTM(5, return_sequences=True)(x)
+    plain = keras.Model(inputs, keras.layers.Dense(2)(x))
+    plain.set_weights(net.get_weights())
+    plain.compile(keras.optimizers.SGD(0.5), "mse")
+    windows = data_.values.reshape(20, 12, 2)
+    plain.fit(windows, windows, batch_size=20, verbose=0)
+    Trainer(net, keras.optimizers.SGD(0.5), 20, n_shards=2).fit(data_, None, 1)
+    for ours, theirs in zip(net.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_missing_values_are_neither_inputs_nor_targets():
+    """What stands in memory where a window has ended, or in another window, takes no part."""
+    kept = data(ragged=True)
+    spoilt = data(ragged=True)
+    for start, length in zip(kept.starts, kept.lengths, strict=True):
+        spoilt.values[start + length : start + kept.width] = 1e6
+    for ours, theirs in zip(trained(1, kept)[0].get_weights(), trained(1, spoilt)[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_same_seed_trains_to_the_same_bits():
+    options = {"noise": 0.1, "mask_rate": 0.2, "dropout": 0.1}
+    first, second = (trained(2, data(), **options) for _ in range(2))
+    assert first[1] == second[1]
+    for ours, theirs in zip(first[0].get_weights(), second[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_weights_of_windows_count():
+    """A window of weight zero does not train; this is what fills up the last batch."""
+    alone, beside = data(n=10), data(n=20)
+    beside.weights[10:] = 0
+    beside.values[: len(alone.values)] = alone.values
+    outcomes = []
+    for part in (alone, beside):
+        net = network()
+        Trainer(net, keras.optimizers.SGD(0.1), 20, n_shards=1).fit(part, None, 1)
+        outcomes.append(net.get_weights())
+    for ours, theirs in zip(*outcomes, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_the_best_epoch_is_kept():
+    net = network()
+    trainer = Trainer(net, keras.optimizers.SGD(0.5), 32)
+    validation = data(n=10, seed=1)
+    seen = []
+
+    class Worsen(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append([w.copy() for w in self.model.get_weights()])
+            if epoch == 1:
+                self.model.set_weights([w + 0.5 for w in self.model.get_weights()])
+
+    history = trainer.fit(data(), validation, 5, callbacks=[Worsen()])
+    best = int(np.argmin([row["val_loss"] for row in history]))
+    assert best < 4
+    for ours, theirs in zip(net.get_weights(), seen[best], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert trainer.evaluate(validation) == pytest.approx(history[best]["val_loss"], rel=1e-5)
+
+
+def test_patience_ends_training():
+    net = network()
+    history = Trainer(net, keras.optimizers.SGD(1e-30), 32).fit(data(), data(n=10, seed=1), 50, patience=3)
+    assert len(history) == 4
+
+
+def test_callbacks_may_stop_and_set_the_learning_rate():
+    rates = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+            assert set(logs) >= {"loss"}
+            self.model.stop_training = epoch == 2
+
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    history = Trainer(network(), keras.optimizers.Adam(0.01), 32).fit(data(), None, 9, callbacks=[halve, Watch()])
+    assert len(history) == 3
+    np.testing.assert_allclose(rates, [0.005, 0.0025, 0.00125], rtol=1e-5)
+
+
+def test_cosine_schedule_rises_and_falls_to_zero():
+    trainer = Trainer(network(), keras.optimizers.Adam(0.01), 32, schedule="cosine")
+    rates = trainer._rates(100)
+    assert rates[0] == pytest.approx(0.01 / 5)
+    assert rates.argmax() in (4, 5)
+    assert rates.max() == pytest.approx(0.01)
+    assert rates[-1] < 1e-4
+    trainer.fit(data(), None, 3)
+    assert float(trainer.optimizer.learning_rate) < 0.01
+
+
+def test_an_explosion_is_told_and_the_best_weights_are_kept():
+    net = network()
+    trainer = Trainer(net, keras.optimizers.SGD(1e30), 32)
+    history: list = []
+
+    class CalmFirst(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = 0.01 if epoch == 0 else 1e30
+
+    with pytest.raises(TrainingDivergedError, match=r"epoch [12]\b.*clipnorm.*clipvalue"):
+        trainer.fit(data(), None, 5, callbacks=[CalmFirst()], history=history)
+    assert len(history) in (1, 2)
+    assert all(np.isfinite(w).all() for w in net.get_weights())
+    assert np.isfinite(trainer.evaluate(data()))
+
+
+@pytest.mark.parametrize(("limit", "bound"), [({"clipnorm": 1e-3}, 1e-3), ({"clipvalue": 1e-4}, 1e-4)])
+def test_clipping_bounds_the_step(limit, bound):
+    net = network()
+    before = net.get_weights()
+    Trainer(net, keras.optimizers.SGD(1.0), 50, **limit).fit(data(), None, 1)
+    for new, old in zip(net.get_weights(), before, strict=True):
+        size = np.linalg.norm(new - old) if "clipnorm" in limit else np.abs(new - old).max()
+        assert size <= bound * 1.01
+
+
+def test_penalties_shrink_weights():
+    sizes = [
+        np.abs(trained(2, data(), epochs=5, **extra)[0].encoder.forward_layers[0].get_weights()[0]).sum()
+        for extra in ({}, {"kernel_l2": 10.0})
+    ]
+    assert sizes[1] < sizes[0]
+
+
+def test_an_interrupted_fit_keeps_its_weights():
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    net, history = network(), []
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(net, keras.optimizers.Adam(0.01), 32).fit(data(), None, 9, callbacks=[Interrupt()], history=history)
+    assert len(history) == 2
+    assert all(np.isfinite(w).all() for w in net.get_weights())
+
+
+def test_crops_are_stretches_of_the_window():
+    values = tf.range(100.0)[:, None]
+    trainer = Trainer(network(), keras.optimizers.SGD(0.0), 4, crop=5)
+    starts, lengths = tf.constant([0, 40, 80, 90], tf.int64), tf.constant([20, 20, 3, 10])
+    seen = set()
+    for step in range(50):
+        rows = trainer._rows(starts, lengths, tf.range(4), 20, tf.constant([0, step]))
+        x = training.gather_windows(values, *rows, 1, True).numpy()[..., 0]
+        assert x.shape == (4, 5)
+        assert np.isnan(x[2, 3:]).all()
+        for row, (start, length) in enumerate(zip([0, 40, 80, 90], [20, 20, 3, 10], strict=True)):
+            known = x[row][~np.isnan(x[row])]
+            assert (np.diff(known) == 1).all()
+            assert start <= known[0] <= known[-1] < start + length
+        seen.add(x[0, 0])
+    assert {0.0, 15.0} <= seen
+
+
+def test_progress_is_told_in_order():
+    told = []
+    Trainer(network(), keras.optimizers.Adam(), 8).fit(
+        data(), None, 2, on_progress=lambda epoch, step, n_steps, row: told.append(epoch + step / n_steps)
+    )
+    assert told == sorted(told)
+    assert told[-1] == 2
