@@ -147,9 +147,8 @@ def _refuse_unobserved(windows: Windows, name: str) -> None:
     if observed.all():
         return
     missing = np.flatnonzero(~observed)
-    place = windows[missing[0]].index.iloc[0]
     raise ValueError(
-        f"{name} has {len(missing)} window(s) with no value at all, the first at position {missing[0]} "
-        f"(series {place['series']!r}, start {place['start']}); leave them out, for example with "
-        f"make_windows' windows[windows.observed]"
+        f"{name} has {len(missing)} window(s) without any value, the first of them window {missing[0]}, which "
+        f"starts at {windows.describe_start(missing[0])}; leave them out: Windows have a mask for that, "
+        "windows[windows.observed]"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -157,10 +158,9 @@ def _read_values(table: _Table, names: Sequence[Any], order: np.ndarray | None) 
 
 def _read_floats(column: pd.Series, name: Any) -> np.ndarray:
     """One value column as floats; a view where it is that already."""
-    if not pd.api.types.is_numeric_dtype(column.dtype):
-        row, value = _first_not_number(column)
+    if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
         raise ValueError(
-            f"column {name!r} (dtype {column.dtype}) holds {value!r} in row {row}; values must be numbers: "
+            f"column {name!r} has dtype {column.dtype}{_first_not_number(column)}; values must be numbers: "
             "convert the column, or leave it out by naming value_columns"
         )
     if isinstance(column.dtype, np.dtype):
@@ -170,9 +170,9 @@ def _read_floats(column: pd.Series, name: Any) -> np.ndarray:
     return column.to_numpy(dtype=dtype, na_value=np.nan)
 
 
-def _first_not_number(column: pd.Series) -> tuple[int, Any]:
-    """Row and value of the first entry that is no number; of the first entry where all are numbers."""
+def _first_not_number(column: pd.Series) -> str:
+    """The first entry that is neither a number nor missing, in words; nothing where there is none."""
     for row, value in enumerate(column):
-        if not isinstance(value, (int, float, np.number)) and not pd.isna(value):
-            return row, value
-    return 0, column.iloc[0]
+        if not isinstance(value, Number) and not pd.isna(value):
+            return f" and holds {value!r} in row {row}"
+    return ""

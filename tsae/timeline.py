@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.series import as_float
 from tsae.windows import Windows
 
 CHUNK = 1 << 21  # contributions that are handled at once
@@ -56,9 +57,9 @@ def to_timeline(
     values = np.asarray(values)
     timeline = Timeline(windows, how, columns=columns)
     timeline.check_shape(values, len(windows))
-    order = np.argsort(windows.starts, kind="stable") if how == "median" else np.arange(len(windows))
+    order = np.argsort(windows.starts, kind="stable")
     n_at_once = max(1, CHUNK // (windows.width * timeline.count_columns(values)))
-    for begin in range(0, len(windows), n_at_once):
+    for begin in range(0, max(1, len(windows)), n_at_once):
         positions = order[begin : begin + n_at_once]
         timeline.add(positions, values[positions])
     return timeline.result()
@@ -104,34 +105,32 @@ class Timeline:
         values : ndarray of shape (b,), (b, width) or (b, width, k)
             Their results, as in `to_timeline`.
         """
-        chosen, values = self.windows[positions], np.asarray(values)
+        chosen, values = self.windows[positions], as_float(np.asarray(values), "values")
         self.check_shape(values, len(chosen))
         k = self.count_columns(values)
         if self._reducer is None:
             self.columns = self._name_columns(values, k)
-            self._reducer = _REDUCERS[self.how](len(self.windows.values) * k)
+            self._reducer = _REDUCERS[self.how](len(self.windows.values), k)
         elif k != len(self.columns):
             raise ValueError(f"values has {k} results a step, those added before {len(self.columns)}")
 
-        values = values.reshape(len(values), -1, k)  # a result a window has one step, which stands for all
-        steps = np.arange(self.windows.width)
-        rows = chosen.starts[:, np.newaxis] + steps
-        cells = rows[:, :, np.newaxis] * k + np.arange(k)
-        values = np.broadcast_to(values, cells.shape)
-        says = ~np.isnan(values)
+        if values.ndim == 1:
+            values = values[:, np.newaxis]  # one step stands for all
+        values = np.broadcast_to(values.reshape(*values.shape[:2], k), (len(values), self.windows.width, k))
         if self.windows.is_ragged:
-            says &= (steps < chosen.lengths[:, np.newaxis])[:, :, np.newaxis]
-        self._reducer.add(cells[says], values[says], settled=chosen.starts.min(initial=0) * k)
+            inside = np.arange(self.windows.width) < chosen.lengths[:, np.newaxis]
+            values = np.where(inside[:, :, np.newaxis], values, np.nan)
+        self._reducer.add(chosen.starts, chosen.lengths, values)
 
     def result(self) -> pd.DataFrame:
         """The timeline of all that was added, as `to_timeline` returns it."""
         if self._reducer is None:
             raise ValueError("nothing was added to the timeline")
         rows = np.arange(len(self.windows.values))
-        grouped = self.windows._grouped
+        grouped = self.windows.grouped
         table = pd.DataFrame({"series": grouped.names_at(rows), "time": grouped.times_at(rows)})
-        results = self._reducer.result().reshape(len(rows), -1)
-        return pd.concat([table, pd.DataFrame(results, columns=self.columns)], axis=1)
+        results = pd.DataFrame(self._reducer.result(), columns=self.columns, copy=False)
+        return pd.concat([table, results], axis=1)
 
     def check_shape(self, values: np.ndarray, n_windows: int) -> None:
         allowed = (n_windows, self.windows.width)
@@ -157,61 +156,90 @@ class Timeline:
 
 
 class _Mean:
-    def __init__(self, n_cells: int):
-        self.sums = np.zeros(n_cells)
-        self.counts = np.zeros(n_cells, dtype=np.int32)
+    """Sums and counts, a row of the series each."""
 
-    def add(self, cells: np.ndarray, values: np.ndarray, settled: int) -> None:
-        np.add.at(self.sums, cells, values.astype(np.float64, copy=False))
-        np.add.at(self.counts, cells, 1)
+    def __init__(self, n_rows: int, k: int):
+        self.sums = np.zeros((n_rows, k))
+        self.counts = np.zeros((n_rows, k), dtype=np.int32)
+
+    def add(self, starts: np.ndarray, lengths: np.ndarray, values: np.ndarray) -> None:
+        cells, said = _flatten(starts, values)
+        np.add.at(self.sums.ravel(), cells, said)
+        np.add.at(self.counts.ravel(), cells, np.ones(len(cells), dtype=np.int32))
 
     def result(self) -> np.ndarray:
         with np.errstate(invalid="ignore"):
-            return self.sums / self.counts  # 0 / 0 = NaN where no window says anything
+            return self.sums / self.counts  # 0 / 0 is NaN: no window says anything
 
 
 class _Max:
-    def __init__(self, n_cells: int):
-        self.largest = np.full(n_cells, -np.inf)
+    def __init__(self, n_rows: int, k: int):
+        self.largest = np.full((n_rows, k), -np.inf)
 
-    def add(self, cells: np.ndarray, values: np.ndarray, settled: int) -> None:
-        np.maximum.at(self.largest, cells, values.astype(np.float64, copy=False))
+    def add(self, starts: np.ndarray, lengths: np.ndarray, values: np.ndarray) -> None:
+        np.maximum.at(self.largest.ravel(), *_flatten(starts, values))
 
     def result(self) -> np.ndarray:
         return np.where(self.largest == -np.inf, np.nan, self.largest)
 
 
+def _flatten(starts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells (row * k + column) that windows say something of, window by window, and what they say."""
+    _, width, k = values.shape
+    first_cells = (starts * k)[:, np.newaxis]
+    cells = (first_cells + np.arange(width * k)).ravel()
+    said = values.reshape(-1).astype(np.float64)
+    missing = np.isnan(said)
+    return (cells[~missing], said[~missing]) if missing.any() else (cells, said)
+
+
 class _Median:
-    """Keeps what has been said of cells that later windows may still cover, and settles the others."""
+    """Holds the windows that may still share rows with later ones; settles the rows before those."""
 
-    def __init__(self, n_cells: int):
-        self.medians = np.full(n_cells, np.nan)
-        self.cells = np.empty(0, dtype=np.int64)
-        self.values = np.empty(0)
-        self.settled = 0
+    def __init__(self, n_rows: int, k: int):
+        self.medians = np.full((n_rows, k), np.nan)
+        self.held: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self.settled = 0  # rows before this one have heard everything
 
-    def add(self, cells: np.ndarray, values: np.ndarray, settled: int) -> None:
-        """All cells before `settled` have heard everything."""
-        if settled < self.settled:
+    def add(self, starts: np.ndarray, lengths: np.ndarray, values: np.ndarray) -> None:
+        if len(starts) == 0:
+            return
+        if np.any(np.diff(starts, prepend=self.settled) < 0):
             raise ValueError("for how='median', windows must be added in the order of their starts")
-        self._settle(settled)
-        self.cells = np.concatenate([self.cells, cells])
-        self.values = np.concatenate([self.values, values])
+        new = (starts, starts + lengths, values)
+        if self.held is not None:
+            self._settle(starts[0])
+            open_ = self.held[1] > starts[0]
+            new = tuple(np.concatenate([old[open_], part]) for old, part in zip(self.held, new, strict=True))
+        self.held = new
+        self.settled = starts[0]
 
     def result(self) -> np.ndarray:
-        self._settle(len(self.medians))
+        if self.held is not None:
+            self._settle(len(self.medians))
         return self.medians
 
-    def _settle(self, settled: int) -> None:
-        self.settled = settled
-        ready = self.cells < settled
-        cells, values = self.cells[ready], self.values[ready]
-        self.cells, self.values = self.cells[~ready], self.values[~ready]
-        order = np.lexsort((values, cells))
-        cells, values = cells[order], values[order]
-        first = np.flatnonzero(np.diff(cells, prepend=-1))
-        counts = np.diff(first, append=len(cells))
-        self.medians[cells[first]] = (values[first + (counts - 1) // 2] + values[first + counts // 2]) / 2
+    def _settle(self, until: int) -> None:
+        """Medians of the rows from `settled` to `until`: all that is said of a row, sorted side by side."""
+        starts, ends, values = self.held
+        n_rows = max(1, CHUNK // values[0].size)
+        for begin in range(self.settled, min(until, ends[-1]), n_rows):
+            rows = np.arange(begin, min(begin + n_rows, until))
+            first, last = np.searchsorted(ends, rows, "right"), np.searchsorted(starts, rows, "right")
+            most = (last - first).max()
+            if most == 0:
+                continue
+            covering = first[:, np.newaxis] + np.arange(most)
+            outside = covering >= last[:, np.newaxis]
+            covering[outside] = 0
+            steps = np.where(outside, 0, rows[:, np.newaxis] - starts[covering])
+            said = values[covering, steps]  # (n_rows, most, k)
+            said[outside] = np.nan
+            said.sort(axis=1)  # NaN goes last
+            counts = np.sum(~np.isnan(said), axis=1, keepdims=True)
+            low = np.take_along_axis(said, np.maximum(counts - 1, 0) // 2, axis=1)[:, 0]
+            high = np.take_along_axis(said, np.minimum(counts // 2, most - 1), axis=1)[:, 0]
+            self.medians[rows] = (low.astype(np.float64) + high) / 2
 
 
 _REDUCERS = {"mean": _Mean, "median": _Median, "max": _Max}

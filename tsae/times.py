@@ -23,6 +23,8 @@ def read_times(column: pd.Series, label: str, hint: str = "") -> pd.Index:
     """
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
+    elif isinstance(column.dtype, pd.ArrowDtype):
+        column = pd.Series(column.to_numpy(), copy=False)
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind == "string":
         raise ValueError(
@@ -37,7 +39,7 @@ def read_times(column: pd.Series, label: str, hint: str = "") -> pd.Index:
         )
     missing = np.flatnonzero(column.isna())
     if len(missing):
-        raise ValueError(f"{label} is missing in row {missing[0]} ({len(missing)} rows in all)")
+        raise ValueError(f"{label} is missing in row {missing[0]} ({len(missing)} in all)")
     if kind in ("datetime64", "timedelta64"):
         return pd.Index(column, copy=False)
     numbers = column.to_numpy(dtype=np.int64 if kind == "integer" else np.float64)
@@ -78,7 +80,7 @@ def duration_number(duration: Any, times: pd.Index, argument: str) -> float:
     argument : str
         How errors call `duration`.
     """
-    is_number = isinstance(duration, Real) and not isinstance(duration, bool)
+    is_number = isinstance(duration, Real) and not isinstance(duration, (bool, np.timedelta64))
     is_dated = times.dtype.kind in "mM"
     if is_number and (not is_dated or duration in (0, np.inf)):
         number = float(duration)
@@ -119,7 +121,8 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
     Returns
     -------
     max_gap : number, pandas.Timedelta or None
-        As given, or inferred: `GAP_IN_STEPS` times the median step of the whole table.
+        As given, or inferred: `GAP_IN_STEPS` times the median step of the whole table. None where there are
+        no steps.
     origin : str
         Where `max_gap` comes from, in words.
     rows : int64 ndarray
@@ -140,11 +143,13 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
 
 
 def _infer_max_gap(steps: np.ndarray, times: pd.Index) -> tuple[float, Any, str]:
-    median = float(np.nanmedian(steps)) if np.any(steps > 0) else 0.0
+    if not np.any(steps > 0):
+        return np.inf, None, "no step to infer it from"
+    median = float(np.nanmedian(steps))
     limit = GAP_IN_STEPS * median
     shown, step = limit, median
     if times.dtype.kind in "mM":
-        shown, step = (pd.Timedelta(round(number), unit=times.unit) for number in (limit, median))
+        shown, step = pd.Timedelta(limit, unit=times.unit), pd.Timedelta(median, unit=times.unit)
     return limit, shown, f"inferred: {GAP_IN_STEPS} x the median step, {step}"
 
 

@@ -47,6 +47,8 @@ class Windows:
 
     Attributes
     ----------
+    grouped : GroupedSeries
+        The series that the windows are cut from.
     values : ndarray of shape (n_rows, n_channels), float32 or float64
         All series end to end. NaN is a missing value.
     width : int
@@ -85,7 +87,7 @@ class Windows:
         max_gap: Any = None,
         max_gap_origin: str = "",
     ):
-        self._grouped = grouped
+        self.grouped = grouped
         self._layout = layout
         self._positions: range | np.ndarray = range(len(layout))
         self._max_gap_origin = max_gap_origin
@@ -97,11 +99,11 @@ class Windows:
 
     @property
     def values(self) -> np.ndarray:
-        return self._grouped.values
+        return self.grouped.values
 
     @property
     def channel_names(self) -> list[str]:
-        return self._grouped.channel_names
+        return self.grouped.channel_names
 
     @property
     def n_channels(self) -> int:
@@ -137,13 +139,13 @@ class Windows:
         if not self.is_ragged:
             return np.full(len(self), self.width, dtype=np.int64)
         starts = self.starts
-        ends = self._grouped.offsets[self._grouped.codes_at(starts) + 1]
+        ends = self.grouped.offsets[self.grouped.codes_at(starts) + 1]
         return np.minimum(ends - starts, self.width)
 
     @property
     def series(self) -> np.ndarray:
         """Number of the series that each window belongs to, int64 of shape (n_windows,)."""
-        return self._grouped.codes_at(self.starts)
+        return self.grouped.codes_at(self.starts)
 
     @property
     def index(self) -> pd.DataFrame:
@@ -155,9 +157,9 @@ class Windows:
         starts = self.starts
         return pd.DataFrame(
             {
-                "series": self._grouped.names_at(starts),
-                "start": self._grouped.times_at(starts),
-                "end": self._grouped.times_at(starts + self.lengths - 1),
+                "series": self.grouped.names_at(starts),
+                "start": self.grouped.times_at(starts),
+                "end": self.grouped.times_at(starts + self.lengths - 1),
             }
         )
 
@@ -252,23 +254,27 @@ class Windows:
 
         ``windows[windows.observed]`` drops the windows that no network can encode.
         """
-        begins, ends = self._grouped.missing_stretches
+        begins, ends = self.grouped.missing_stretches
         if len(begins) == 0:
             return np.ones(len(self), dtype=bool)
         starts = self.starts
         stretch = np.searchsorted(begins, starts, side="right") - 1
         return (stretch < 0) | (starts + self.lengths > ends[stretch])
 
+    def describe_start(self, position: int) -> str:
+        """Series and time at which a window starts, in words, for messages."""
+        return self.grouped.describe(self[position].starts[0])
+
     def __repr__(self) -> str:
         parts = [
             f"n_windows={len(self)}",
             f"width={'up to ' if self.is_ragged else ''}{self.width}",
             f"stride={self.stride}",
-            f"n_series={len(self._grouped.names)}",
+            f"n_series={len(self.grouped.names)}",
             f"channels={self.channel_names}" if self.n_channels <= 8 else f"n_channels={self.n_channels}",
             f"dtype={self.dtype}",
         ]
-        if self._grouped.times is not None:
+        if self.grouped.times is not None:
             parts.append(f"max_gap={self.max_gap} ({self._max_gap_origin})")
         return f"Windows({', '.join(parts)})"
 

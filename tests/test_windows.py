@@ -1,0 +1,593 @@
+"""make_windows and Windows: the same windows as the obvious loop cuts, from every kind of table and array."""
+
+from __future__ import annotations
+
+import datetime
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import naive
+from tsae.containers import as_windows
+from tsae.windows import from_channels_first, make_windows
+
+COLUMNS = {"id_column": "id", "time_column": "time"}
+EPOCH = pd.Timestamp("2024-03-30 23:00")
+
+
+@st.composite
+def tables(draw):
+    """Rows (id, time, [value, ...]) of up to four ids, mixed with each other; times step by 1 to 5; some NaN."""
+    n_channels = draw(st.integers(1, 3))
+    value = st.one_of(st.just(np.nan), st.integers(-99, 99).map(float))
+    pending = {}
+    for name in draw(st.lists(st.sampled_from("abcd"), min_size=1, unique=True)):
+        steps = draw(st.lists(st.sampled_from([1, 1, 1, 2, 5]), min_size=1, max_size=15))
+        times = np.cumsum(steps) + draw(st.integers(-3, 3))
+        pending[name] = [
+            (name, int(time), draw(st.lists(value, min_size=n_channels, max_size=n_channels))) for time in times
+        ]
+    rows = []
+    mixed = draw(st.booleans())
+    while pending:
+        name = draw(st.sampled_from(sorted(pending))) if mixed else next(iter(pending))
+        rows.append(pending[name].pop(0))
+        if not pending[name]:
+            del pending[name]
+    return rows
+
+
+def as_frame(rows, times="numbers"):
+    frame = pd.DataFrame({"id": [row[0] for row in rows], "time": [row[1] for row in rows]})
+    if times != "numbers":
+        frame["time"] = EPOCH + pd.to_timedelta(frame["time"], unit="min")
+    if times == "zoned":
+        frame["time"] = frame["time"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
+    channels = np.array([row[2] for row in rows])
+    return frame.assign(**{f"x{channel}": values for channel, values in enumerate(channels.T)})
+
+
+def quiet_windows(*args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "left out")
+        return make_windows(*args, **kwargs)
+
+
+def assert_same(windows, expected, times="numbers"):
+    """Windows are those of the naive loop: ids, times and values."""
+    index, values = windows.index, windows.gather()
+    assert list(index.columns) == ["series", "start", "end"]
+    assert len(windows) == len(index) == len(values) == len(expected)
+    for row, value, (name, start, end, steps) in zip(index.itertuples(), values, expected, strict=True):
+        if times != "numbers":
+            zone = "Europe/Berlin" if times == "zoned" else None
+            start, end = (EPOCH + pd.Timedelta(time, unit="min") for time in (start, end))
+            if zone:
+                start, end = (time.tz_localize("UTC").tz_convert(zone) for time in (start, end))
+        assert (row.series, row.start, row.end) == (name, start, end)
+        np.testing.assert_array_equal(value, np.array(steps))
+
+
+# ------------------------------------------------------------------------------------------ the obvious loop
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    rows=tables(),
+    width=st.integers(1, 6),
+    stride=st.integers(1, 5),
+    max_gap=st.sampled_from([None, 1, 2, 4.5, np.inf]),
+    layout=st.sampled_from(["long", "multiindex", "polars", "datetimes", "zoned"]),
+)
+def test_windows_are_those_of_the_obvious_loop(rows, width, stride, max_gap, layout):
+    limit = naive.infer_max_gap(rows) if max_gap is None else max_gap
+    expected = naive.cut_windows(rows, width, stride, limit)
+    times = layout if layout in ("datetimes", "zoned") else "numbers"
+    if times != "numbers" and max_gap not in (None, np.inf):
+        max_gap = pd.Timedelta(max_gap, unit="min")
+    data, columns = as_frame(rows, times), COLUMNS
+    if layout == "multiindex":
+        data, columns = data.set_index(["id", "time"]), {}
+    elif layout == "polars":
+        data = pytest.importorskip("polars").from_pandas(data)
+
+    if not expected:
+        with pytest.raises(ValueError, match=f"width={width}.* no window"):
+            make_windows(data, width, stride, max_gap=max_gap, **columns)
+        return
+    windows = quiet_windows(data, width, stride, max_gap=max_gap, **columns)
+    assert_same(windows, expected, times)
+    assert len(windows.values) == len(rows)
+
+
+@settings(deadline=None, max_examples=100)
+@given(rows=tables(), width=st.integers(1, 6))
+def test_no_window_crosses_an_id_or_a_gap(rows, width):
+    times = {(name, tuple(np.nan_to_num(values, nan=-1e6))): time for name, time, values in rows}
+    if len(times) < len(rows) or not naive.cut_windows(rows, width, 1, 2):
+        return  # rows must tell id and time by their values
+    windows = quiet_windows(as_frame(rows), width, max_gap=2, **COLUMNS)
+    for name, window in zip(windows.index["series"], windows.gather(), strict=True):
+        seen = [times[name, tuple(np.nan_to_num(values, nan=-1e6))] for values in window]
+        assert np.all(np.diff(seen) <= 2)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    lengths=st.lists(st.integers(0, 12), min_size=1, max_size=5),
+    n_channels=st.integers(1, 3),
+    width=st.integers(1, 5),
+    stride=st.integers(1, 4),
+    kind=st.sampled_from(["list", "dict", "array"]),
+)
+def test_arrays_are_cut_as_tables_are(lengths, n_channels, width, stride, kind):
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(length, n_channels)) for length in lengths]
+    names = [f"s{number}" for number in range(len(arrays))] if kind == "dict" else list(range(len(arrays)))
+    data = dict(zip(names, arrays, strict=True)) if kind == "dict" else arrays
+    if kind == "array":
+        data, arrays = arrays[0], arrays[:1]
+    rows = [
+        (name, step, list(values))
+        for name, array in zip(names, arrays, strict=False)
+        for step, values in enumerate(array)
+    ]
+    expected = naive.cut_windows(rows, width, stride, np.inf)
+    if not expected:
+        with pytest.raises(ValueError, match="no window"):
+            make_windows(data, width, stride)
+        return
+    assert_same(quiet_windows(data, width, stride), expected)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), stride=st.integers(1, 3))
+def test_choosing_windows_is_choosing_from_the_array(data, stride):
+    windows = quiet_windows([np.arange(7.0), np.arange(20.0, 23.0), np.arange(50.0, 61.0)], 3, stride)
+    everything, index = windows.gather(), windows.index
+    for _ in range(3):  # choosing from what was chosen
+        n = len(windows)
+        slices = st.slices(n)
+        masks = st.lists(st.booleans(), min_size=n, max_size=n).map(lambda chosen: np.array(chosen, dtype=bool))
+        integers = st.lists(st.integers(-n, n - 1), max_size=8).map(lambda chosen: np.array(chosen, dtype=np.int64))
+        key = data.draw(st.one_of(slices, masks, integers) if n else st.one_of(slices, masks))
+        windows, everything, index = windows[key], everything[key], index.iloc[key]
+        np.testing.assert_array_equal(windows.gather(), everything)
+        pd.testing.assert_frame_equal(windows.index, index.reset_index(drop=True), check_dtype=False)
+        assert windows.shape == everything.shape
+        assert len(windows.starts) == len(windows.lengths) == len(windows.series) == len(everything)
+
+
+# ------------------------------------------------------------------------------------------ Windows
+
+
+def test_an_array_is_held_without_a_copy():
+    for array in (np.zeros((50, 3), np.float32), np.zeros(50), np.asfortranarray(np.zeros((50, 3)))):
+        windows = make_windows(array, 10)
+        assert np.shares_memory(windows.values, array)
+        assert windows.dtype == array.dtype
+
+
+def test_windows_of_any_memory_layout_are_gathered_alike():
+    array = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    for view in (array, np.asfortranarray(array), array[::2, ::-1], array[::-1]):
+        expected = np.stack([view[start : start + 5] for start in range(0, len(view) - 4, 2)])
+        np.testing.assert_array_equal(make_windows(view, 5, 2).gather(), expected)
+
+
+def test_selections_share_the_series_and_hold_no_more_than_positions():
+    windows = make_windows(np.zeros((100_000, 2), np.float32), 50)
+    assert windows[10:90_000:7].values is windows.values
+    assert len(pickle.dumps(windows)) < windows.values.nbytes + 10_000
+    chosen = windows[np.array([5, 7])]
+    assert chosen.values is windows.values
+    assert chosen.starts.tolist() == [5, 7]
+
+
+def test_pickling_keeps_everything():
+    windows = quiet_windows(as_frame([("a", time, [time]) for time in (1, 2, 3, 7, 8, 9)]), 2, **COLUMNS)[1:]
+    again = pickle.loads(pickle.dumps(windows))
+    assert repr(again) == repr(windows)
+    pd.testing.assert_frame_equal(again.index, windows.index)
+    np.testing.assert_array_equal(again.gather(), windows.gather())
+
+
+def test_repr_says_what_was_cut_and_how_gaps_were_found():
+    frame = as_frame([("a", time, [1.0, 2.0]) for time in (0, 10, 20, 60, 70)], "datetimes")
+    text = repr(make_windows(frame, 2, **COLUMNS))
+    for part in ("n_windows=3", "width=2", "stride=1", "n_series=1", "['x0', 'x1']", "inferred: 1.5 x"):
+        assert part in text
+    assert "0 days 00:15:00" in text
+    assert "max_gap=1h (given)" in repr(make_windows(frame, 2, max_gap="1h", **COLUMNS))
+    assert "max_gap" not in repr(make_windows(np.zeros(9), 2))
+
+
+def test_gather_takes_positions_and_masks():
+    windows = make_windows(np.arange(6.0), 2)
+    assert windows.gather([0, -1])[..., 0].tolist() == [[0, 1], [4, 5]]
+    assert windows.gather(slice(1, 2))[..., 0].tolist() == [[1, 2]]
+    assert windows.gather(windows.starts > 2)[..., 0].tolist() == [[3, 4], [4, 5]]
+    assert windows.gather([]).shape == (0, 2, 1)
+    np.testing.assert_array_equal(np.asarray(windows), windows.to_numpy())
+    assert [int(window.starts[0]) for window in windows] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("key", [5, -6, [0, 5], np.zeros(4, bool), "a", 1.0, (0, 0), [[0]], None])
+def test_wrong_keys_are_refused(key):
+    with pytest.raises(IndexError):
+        make_windows(np.arange(6.0), 2)[key]
+
+
+def test_overlapping_tells_whether_rows_are_shared():
+    windows = make_windows([np.arange(20.0), np.arange(20.0)], 4)
+    assert windows.overlapping()
+    assert not windows[::4].overlapping()
+    assert not make_windows(np.arange(20.0), 4, 4).overlapping()
+    assert make_windows(np.arange(20.0), 4, 4)[[0, 2, 0]].overlapping()
+    assert not windows[[16, 0]].overlapping()
+    assert not windows[:0].overlapping()
+
+
+def test_observed_marks_windows_with_any_value():
+    values = np.array([[1, np.nan], [np.nan, np.nan], [np.nan, np.nan], [np.nan, np.nan], [np.nan, 1]])
+    windows = make_windows([values, values[1:]], 2)
+    expected = ~np.isnan(windows.gather()).all(axis=(1, 2))
+    assert windows.observed.tolist() == expected.tolist() == [True, False, False, True, False, False, True]
+    assert windows[[1, 0]].observed.tolist() == [False, True]
+    assert make_windows(np.zeros(5), 2).observed.all()
+
+
+# ------------------------------------------------------------------------------------------ scikit-learn
+
+
+def test_scikit_learn_can_split_and_index_windows():
+    from sklearn.base import BaseEstimator
+    from sklearn.model_selection import GroupKFold, KFold, cross_val_score, train_test_split
+    from sklearn.utils import _safe_indexing, indexable
+
+    windows = make_windows([np.arange(10.0), np.arange(12.0)], 3)
+    assert indexable(windows)[0] is windows
+    for key in ([1, 3], np.array([1, 3]), np.isin(np.arange(len(windows)), [1, 3]), slice(1, 4, 2)):
+        assert _safe_indexing(windows, key).starts.tolist() == [1, 3]
+    assert len(list(KFold(3).split(windows))) == 3
+    assert len(list(GroupKFold(2).split(windows, groups=windows.series))) == 2
+    train, test = train_test_split(windows, test_size=0.5, random_state=0)
+    assert len(train) + len(test) == len(windows)
+
+    class Counter(BaseEstimator):
+        def fit(self, X, y=None):
+            self.n_ = X.gather().shape[0]
+            return self
+
+        def score(self, X, y=None):
+            return len(X) / self.n_
+
+    assert cross_val_score(Counter(), windows, cv=3).tolist() == [0.5, 0.5, 0.5]
+
+
+# ------------------------------------------------------------------------------------------ kinds of tables
+
+
+def test_wide_tables_take_their_times_from_the_index():
+    times = pd.date_range("2024-01-01", periods=6, freq="h")
+    frame = pd.DataFrame({"x": np.arange(6.0), "y": 1.0}, index=times)
+    windows = make_windows(frame, 2, 2)
+    assert windows.channel_names == ["x", "y"]
+    assert windows.index["start"].tolist() == times[::2].tolist()
+    assert windows.max_gap == pd.Timedelta("1.5h")
+    assert len(make_windows(frame["x"], 2)) == 5
+    assert len(make_windows(frame.set_index(times.to_period("h")), 2)) == 5
+    assert len(make_windows(frame.set_index(times - times[0]), 2)) == 5
+
+
+def test_an_index_of_numbers_is_no_time():
+    frame = pd.DataFrame({"x": np.arange(4.0)}, index=[10, 20, 90, 0])
+    assert make_windows(frame, 2).index["start"].tolist() == [0, 1, 2]
+
+
+def test_ids_and_times_may_be_levels_of_the_index():
+    frame = as_frame([("b", 1, [1.0]), ("a", 1, [2.0]), ("b", 2, [3.0]), ("a", 2, [4.0])])
+    for indexed in (frame.set_index("id"), frame.set_index(["id", "time"]), frame.set_index("time")):
+        assert make_windows(indexed, 2, **COLUMNS).gather()[..., 0].tolist() == [[1, 3], [2, 4]]
+
+
+def test_value_columns_choose_and_order_the_channels():
+    frame = pd.DataFrame({"x": [1.0, 2.0], "note": ["a", "b"], "y": [3, 4]})
+    assert make_windows(frame, 2, value_columns=["y", "x"]).gather().tolist() == [[[3, 1], [4, 2]]]
+    assert make_windows(frame, 2, value_columns="x").channel_names == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("bool", "f4"), ("i1", "f4"), ("u2", "f4"), ("f2", "f4"), ("i4", "f8"), ("i8", "f8"), (">f4", "f4")],
+)
+def test_numbers_become_floats_that_can_hold_them(dtype, expected):
+    array = np.array([[0], [1], [1]]).astype(dtype)
+    for data in (array, [array, array], pd.DataFrame(array)):
+        windows = make_windows(data, 3)
+        assert windows.dtype == np.dtype(expected)
+        assert windows[:1].gather().ravel().tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Int8", "Float32", "boolean", "int32[pyarrow]", "bool[pyarrow]"])
+def test_nullable_columns_keep_their_missing_values(dtype):
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"x": pd.array([1, None, 0], dtype=dtype)})
+    np.testing.assert_array_equal(make_windows(frame, 3).gather().ravel(), [1, np.nan, 0])
+
+
+def test_arrow_tables_are_read():
+    pytest.importorskip("pyarrow")
+    for times in ("numbers", "datetimes", "zoned"):
+        frame = as_frame([("a", time, [float(time)]) for time in range(4)], times)
+        arrow = frame.convert_dtypes(dtype_backend="pyarrow")
+        windows, expected = make_windows(arrow, 2, **COLUMNS), make_windows(frame, 2, **COLUMNS)
+        np.testing.assert_array_equal(windows.gather(), expected.gather())
+        assert windows.index["start"].tolist() == expected.index["start"].tolist()
+
+
+def test_polars_tables_are_read_as_pandas_tables_are():
+    pl = pytest.importorskip("polars")
+    rows = [(name, time, [float(time), np.nan]) for name in "ab" for time in range(4)]
+    for times in ("datetimes", "zoned"):
+        frame = as_frame(rows, times)
+        windows, expected = (quiet_windows(data, 2, **COLUMNS) for data in (pl.from_pandas(frame), frame))
+        np.testing.assert_array_equal(windows.gather(), expected.gather())
+        assert windows.index["end"].tolist() == expected.index["end"].tolist()
+    frame = pl.DataFrame(
+        {
+            "day": [datetime.date(2024, 1, day) for day in (1, 2, 3)],
+            "count": [1, None, 3],
+            "flag": [True, None, False],
+            "price": pl.Series(["1.5", "2.5", None]).cast(pl.Decimal(10, 2)),
+        }
+    )
+    windows = make_windows(frame, 3, time_column="day")
+    np.testing.assert_array_equal(windows.gather()[0], [[1, 1, 1.5], [np.nan, np.nan, 2.5], [3, 0, np.nan]])
+    assert windows.index["end"].tolist() == [pd.Timestamp("2024-01-03")]
+    assert make_windows(frame["count"], 3).channel_names == ["count"]
+
+
+def test_python_dates_and_datetimes_are_times():
+    days = [datetime.date(2024, 1, day) for day in (1, 2, 3)]
+    moments = [datetime.datetime(2024, 1, day, tzinfo=datetime.timezone.utc) for day in (1, 2, 3)]
+    for times in (days, moments):
+        frame = pd.DataFrame({"time": np.array(times, dtype=object), "x": 1.0})
+        assert make_windows(frame, 3, time_column="time").index["end"].iloc[0].day == 3
+
+
+def test_tables_are_read_without_importing_polars():
+    code = "import sys, numpy, tsae.windows as w; w.make_windows(numpy.ones(3), 2); assert 'polars' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_constant_channels_are_kept():
+    frame = pd.DataFrame({"x": np.arange(5.0), "constant": 3.0})
+    assert make_windows(frame, 2).channel_names == ["x", "constant"]
+
+
+def test_the_table_is_left_as_it_is():
+    frame = as_frame([("b", 1, [1.0]), ("a", 1, [2.0]), ("b", 2, [3.0])])
+    before = frame.copy()
+    quiet_windows(frame, 2, **COLUMNS)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+# ------------------------------------------------------------------------------------------ max_gap
+
+
+def test_max_gap_is_inferred_from_the_median_step_of_all_series():
+    rows = [("a", time, [1.0]) for time in (0, 2, 4, 7, 9)] + [("b", time, [1.0]) for time in (100, 102, 106)]
+    windows = quiet_windows(as_frame(rows), 2, **COLUMNS)
+    assert windows.max_gap == 3
+    assert windows.index["start"].tolist() == [0, 2, 4, 7, 100]
+
+
+def test_a_step_as_long_as_max_gap_is_no_gap():
+    frame = as_frame([("a", time, [1.0]) for time in (0, 10, 20, 31)], "datetimes")
+    assert len(quiet_windows(frame, 2, max_gap="10min", **COLUMNS)) == 2
+    assert len(quiet_windows(frame, 2, max_gap=datetime.timedelta(minutes=11), **COLUMNS)) == 3
+    assert len(make_windows(frame, 4, max_gap=np.inf, **COLUMNS)) == 1
+
+
+def test_series_of_single_rows_have_no_gaps():
+    frame = as_frame([("a", 5, [1.0]), ("b", 7, [2.0])])
+    windows = make_windows(frame, 1, **COLUMNS)
+    assert len(windows) == 2
+    assert windows.max_gap is None
+
+
+@pytest.mark.parametrize(
+    ("max_gap", "message"),
+    [
+        (5, "max_gap=5 does not fit the times, which are datetimes"),
+        ("banana", "max_gap='banana' is no length of time"),
+        ("-1h", "max_gap='-1h'; it must not be negative"),
+        (0, "max_gap=0; it must be positive"),
+        ([1], r"max_gap=\[1\] is no length of time"),
+        (True, "max_gap=True"),
+    ],
+)
+def test_wrong_max_gaps_are_refused(max_gap, message):
+    frame = as_frame([("a", time, [1.0]) for time in range(4)], "datetimes")
+    with pytest.raises((ValueError, TypeError), match=message):
+        make_windows(frame, 2, max_gap=max_gap, **COLUMNS)
+
+
+def test_max_gap_must_fit_times_that_are_numbers_or_none():
+    frame = as_frame([("a", time, [1.0]) for time in range(4)])
+    with pytest.raises(ValueError, match="max_gap='1h' does not fit the times, which are numbers"):
+        make_windows(frame, 2, max_gap="1h", **COLUMNS)
+    with pytest.raises(ValueError, match="max_gap=nan"):
+        make_windows(frame, 2, max_gap=np.nan, **COLUMNS)
+    with pytest.raises(ValueError, match="max_gap=3, but data has no times"):
+        make_windows(np.arange(9.0), 2, max_gap=3)
+
+
+# ------------------------------------------------------------------------------------------ what is left out
+
+
+def test_short_series_are_left_out_with_a_count():
+    rows = [("a", time, [1.0]) for time in range(5)] + [("b", 0, [1.0]), ("c", 0, [1.0])]
+    with pytest.warns(UserWarning, match=r"shorter than width=3: 2 of 3 series \(such as 'b'\)") as caught:
+        windows = make_windows(as_frame(rows), 3, **COLUMNS)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert set(windows.index["series"]) == {"a"}
+
+
+def test_short_stretches_are_left_out_with_a_count():
+    frame = as_frame([("a", time, [1.0]) for time in (0, 1, 2, 9, 10, 20, 21, 22)])
+    with pytest.warns(UserWarning, match=r"1 of 3 stretches .*the 2 rows from series 'a', time 9\)"):
+        assert len(make_windows(frame, 3, **COLUMNS)) == 2
+
+
+def test_no_window_at_all_is_an_error():
+    with pytest.raises(ValueError, match="width=7, but the longest stretch of data without a gap has 5 rows"):
+        make_windows([np.ones(5), np.ones(3)], 7)
+
+
+def test_nothing_is_said_where_nothing_is_left_out():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_windows(as_frame([("a", time, [1.0]) for time in range(5)]), 2, 2, **COLUMNS)
+
+
+# ------------------------------------------------------------------------------------------ bad input
+
+
+def bad(**columns):
+    frame = pd.DataFrame(
+        {
+            "id": list("aaabbb"),
+            "time": pd.date_range("2024-01-01", periods=6, freq="h"),
+            "x": np.arange(6.0),
+        }
+    )
+    return frame.assign(**columns)
+
+
+HOURS = pd.date_range("2024-01-01", periods=6, freq="h")
+MIXED = np.array([*HOURS[:5].tz_localize("UTC"), HOURS[5].tz_localize("Europe/Berlin")], dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (bad(time=HOURS[[0, 2, 1, 3, 4, 5]]), "in series 'a' 2024-01-01 01:00:00 comes after 2024-01-01 02:00:00"),
+        (bad(time=HOURS[[0, 1, 2, 4, 4, 5]]), "in series 'b' 2024-01-01 04:00:00 comes twice"),
+        (bad(time=HOURS[[0, 1, 2, 5, 4, 3]]), r"series 'b' .*\(2 places in all\); sort by id and time"),
+        (bad(time=[1, 2, 3, 3, 3, 4]), "in series 'b' 3 comes twice"),
+        (bad(time=MIXED), "time_column 'time' mixes time zones: UTC in row 0, Europe/Berlin in row 5"),
+        (bad(time=HOURS.astype(str)), r"time_column 'time' holds text \('2024-01-01.* pandas.to_datetime"),
+        (bad(time=HOURS.where(np.arange(6) != 4)), r"time_column 'time' is missing in row 4"),
+        (bad(time=[0, 1, 2, 3, np.nan, 5]), "time_column 'time' is missing in row 4"),
+        (bad(time=[0, 1, 2, 3, 4, np.inf]), "time_column 'time' is inf in row 5"),
+        (bad(time=[True, False] * 3), "time_column 'time' has dtype bool"),
+        (bad(time=[(1,)] * 6), "time_column 'time' has dtype object"),
+        (bad(id=["a", None, "a", "b", "b", "b"]), "ids are missing in 1 rows, the first is row 1"),
+        (bad(x=[0, 1, 2, 3, np.inf, 5]), "holds inf in series 'b', time 2024-01-01 04:00:00, column 'x'"),
+        (bad(x=list("012345")), "column 'x' has dtype .* and holds '0' in row 0; values must be numbers"),
+        (bad(x=np.array([0, 1, None, "?", 4, 5], dtype=object)), r"column 'x' .*object and holds '\?' in row 3"),
+        (bad(x=np.array([0, 1, None, 3, 4, 5], dtype=object)), "column 'x' has dtype object; values must be"),
+        (bad(x=pd.Categorical(list("aabbcc"))), "column 'x' has dtype category and holds 'a' in row 0"),
+        (bad(x=HOURS), "column 'x' has dtype datetime64.* and holds Timestamp"),
+        (bad(x=1j), "Complex data not supported: column 'x'"),
+        (bad().iloc[:0], "data has no rows"),
+        (bad()[["id", "time"]], "no column besides the id and the time"),
+        (pd.concat([bad(), bad()], axis=1), "several columns named 'id'"),
+    ],
+)  # fmt: skip
+def test_bad_tables_are_refused_by_name(frame, message):
+    with pytest.raises(ValueError, match=message):
+        make_windows(frame, 2, **COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"width": 0}, "width=0; it must be an integer of at least 1"),
+        ({"width": 2.0}, "width=2.0"),
+        ({"width": 2, "stride": -1}, "stride=-1"),
+        ({"width": 2, "stride": True}, "stride=True"),
+        ({"width": 2, "id_column": "name"}, r"id_column: there is no column 'name', only \['id', 'time', 'x'\]"),
+        ({"width": 2, "time_column": "when"}, "time_column: there is no column 'when'"),
+        ({"width": 2, "value_columns": ["x", "z"]}, "value_columns: there is no column 'z'"),
+        ({"width": 2, "value_columns": []}, "value_columns"),
+        ({"width": 2, "time_column": "time"}, "column 'id' .*naming value_columns"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_refused_by_name(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_windows(bad(), **arguments)
+
+
+def test_an_index_must_be_understood_or_dropped():
+    frame = bad().set_index("id")[["x"]]
+    with pytest.raises(ValueError, match=r"the index holds text .*reset_index\(drop=True\)"):
+        make_windows(frame, 2)
+    assert len(make_windows(frame.reset_index(drop=True), 2)) == 5
+    with pytest.raises(ValueError, match="name id_column and time_column both"):
+        make_windows(bad().set_index(["id", "time"]), 2, id_column="id")
+    with pytest.raises(ValueError, match="MultiIndex of levels"):
+        make_windows(bad(y=1.0).set_index(["id", "time", "y"]), 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "data is a builtins.NoneType; allowed are"),
+        ([], "data is an empty list"),
+        ({}, "data is an empty dict"),
+        (np.zeros((0, 2)), "no window"),
+        (np.zeros((5, 0)), "no channels"),
+        (np.zeros((4, 5, 6)), "an estimator takes windows that are cut already"),
+        ([np.zeros((5, 2)), np.zeros((5, 3))], r"data\[0\] has 2 channels, but data\[1\] has 3; .*from_channels_first"),
+        ({"a": np.zeros(5), "b": np.zeros((1, 2, 3))}, r"data\['b'\] has shape \(1, 2, 3\)"),
+        ({"a": bad()}, r"data\['a'\] is a table; join the tables"),
+        (np.array([0.0, 1.0, -np.inf]), "holds -inf in series 0, step 2, column 'channel_0'"),
+        ([np.zeros(3), np.array([0, np.inf])], "holds inf in series 1, step 1"),
+        (np.array(["a", "b"]), "data has dtype <U1"),
+        (np.array([1, "?"], dtype=object), r"data holds '\?' at \(1, 0\), not a number"),
+        (np.array([1j, 2]), "Complex data not supported"),
+    ],
+)  # fmt: skip
+def test_bad_arrays_are_refused(data, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make_windows(data, 2)
+
+
+def test_columns_of_arrays_cannot_be_named():
+    with pytest.raises(ValueError, match="time_column='time', but data is a ndarray"):
+        make_windows(np.zeros(5), 2, time_column="time")
+
+
+def test_a_lazy_polars_frame_must_be_read_first():
+    pl = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"data.collect\(\)"):
+        make_windows(pl.DataFrame({"x": [1.0]}).lazy(), 1)
+
+
+# ------------------------------------------------------------------------------------------ other toolkits
+
+
+def test_channels_first_arrays_are_turned():
+    X = np.random.default_rng(0).normal(size=(4, 3, 10))
+    turned = from_channels_first(X)
+    assert turned.shape == (4, 10, 3)
+    assert np.shares_memory(as_windows(turned).values, turned)
+    np.testing.assert_array_equal(turned[2, 7], X[2, :, 7])
+    ragged = from_channels_first([X[0], X[1, :, :5]])
+    assert [part.shape for part in ragged] == [(10, 3), (5, 3)]
+    with pytest.raises(ValueError, match="n_channels, n_timesteps"):
+        from_channels_first(X[0])
+    with pytest.raises(ValueError, match=r"X\[1\] has shape \(10,\)"):
+        from_channels_first([X[0], X[0, 0]])
