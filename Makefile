@@ -1,0 +1,39 @@
+# Everything sets itself up in .venv. PYTHON=python3.12 make test chooses another interpreter (3.10 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+OLDEST := .venv-oldest/bin
+CONTRACT_TESTS := $(wildcard tests/test_autoencoder.py tests/test_anomaly.py tests/test_sklearn*.py)
+
+.PHONY: demo test lint oldest bench clean
+
+demo: .venv/demo.stamp
+	$(BIN)/tsae demo --output demo_output
+
+test: lint .venv/test.stamp
+	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules tsae pipelines tests
+	$(MAKE) oldest
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+oldest: .venv-oldest/test.stamp
+	$(OLDEST)/python -m pytest -q $(CONTRACT_TESTS)
+
+bench: .venv/bench.stamp
+	@ls benchmarks/*.py | sed 's,^,$(BIN)/python ,'
+
+# A stamp says which extra is installed; it is older than pyproject.toml when that has changed since.
+.venv/%.stamp: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	touch $@
+
+.venv-oldest/test.stamp: pyproject.toml .ci/oldest.txt
+	test -x $(OLDEST)/python || $(PYTHON) -m venv .venv-oldest
+	$(OLDEST)/python -m pip install --quiet --constraint .ci/oldest.txt --editable . pytest hypothesis
+	touch $@
+
+clean:
+	rm -rf .venv .venv-oldest demo_output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
