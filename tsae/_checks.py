@@ -34,6 +34,12 @@ def check_number(
     )
 
 
+def check_or_auto(name: str, value: Any, low: int, *, none: bool = False) -> None:
+    """An integer of at least `low`, or "auto"."""
+    if not (isinstance(value, str) and value == "auto"):
+        check_number(name, value, low, integer=True, none=none, or_else="'auto'")
+
+
 def as_layers(name: str, value: Any) -> list[int]:
     """Units of stacked layers: an integer, or a sequence of them."""
     layers: Sequence[Any] = [value] if isinstance(value, (Integral, Real, str)) or value is None else list(value)

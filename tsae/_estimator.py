@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from tsae._checks import check_choice, check_number, draw_seed
+from tsae._checks import as_choices, as_layers, check_choice, check_number, check_or_auto, draw_seed
 from tsae._state import Saveable
 from tsae.containers import as_windows
 from tsae.progress import training_progress
@@ -22,6 +22,7 @@ from tsae.windows import Windows
 CHUNK_BYTES = 32 << 20
 # Steps that epochs="auto" trains for: enough on every set it was chosen on (docs/quality.md).
 AUTO_STEPS = 600
+POOLINGS = ("last", "cell", "mean", "max", "min", "std", "change")
 
 
 class SequenceEstimator(Saveable, BaseEstimator):
@@ -76,21 +77,29 @@ class SequenceEstimator(Saveable, BaseEstimator):
                 values = _to_width(values, _bucket(int(lengths[positions].max())))
             yield positions, self.scaler_.transform(values)
 
-    def _apply(self, function: str, windows: Windows) -> Any:
+    def _apply(self, function: str, windows: Windows, by_step: bool = False) -> Any:
         """Call one of `_functions` on all windows and lay the results (arrays or a dict of them) end to end.
 
-        Results with a step axis are cut or filled with NaN to the width of the windows.
+        by_step: axis 1 is that of the windows' steps, cut or filled with NaN to the width of the windows.
         """
         collected: dict[str, np.ndarray] = {}
         for positions, values in self._chunks(windows):
             out = self._function(function)(values)
             for key, part in (out if isinstance(out, dict) else {"": out}).items():
-                if part.ndim == 3 and part.shape[1] == values.shape[1]:
+                if by_step:
                     part = _to_width(part, windows.width)
                 if key not in collected:
                     collected[key] = np.empty((len(windows), *part.shape[1:]), part.dtype)
                 collected[key][positions] = part
         return collected.get("", collected)
+
+    def _apply_square(self, function: str, windows: Windows) -> np.ndarray:
+        """`_apply` for results of shape (n_windows, n_timesteps, n_timesteps)."""
+        found = np.full((len(windows), windows.width, windows.width), np.nan, np.float32)
+        for positions, values in self._chunks(windows):
+            width = min(values.shape[1], windows.width)
+            found[positions, :width, :width] = self._function(function)(values)[:, :width, :width]
+        return found
 
     def _function(self, name: str):
         """A compiled function of the network; compiled at its first use."""
@@ -108,16 +117,19 @@ class SequenceEstimator(Saveable, BaseEstimator):
         from tsae.networks import build_network, build_trainer
 
         seed = draw_seed(self.random_state)
-        if self.scale is None:
-            self.scaler_ = ChannelScaler.identity(windows.n_channels)
-        else:  # windows, too, are first brought near to 0 in float64; the network then scales each of them
-            used = covered_rows(windows.starts, windows.lengths, len(windows.values))
-            self.scaler_ = ChannelScaler().fit(windows.values, used)
-        self._network = build_network(self._network_config(seed))
+        self.scaler_ = self._fitted_scaler(windows)
+        self._network = build_network(self._network_config(seed, windows))
         self._compiled: dict = {}
         self._trainer = build_trainer(self._network, seed=seed, **self._training_options(len(windows)))
         self._holdout_rng = np.random.default_rng(seed)
         self._history: list[dict] = []
+
+    def _fitted_scaler(self, windows: Windows) -> ChannelScaler:
+        if self.scale is None:
+            return ChannelScaler.identity(windows.n_channels)
+        # windows, too, are first brought near to 0 in float64; the network then scales each of them
+        used = covered_rows(windows.starts, windows.lengths, len(windows.values))
+        return ChannelScaler().fit(windows.values, used)
 
     def _resume(self, windows: Windows) -> None:
         """Go on with the network as it is; after unpickling the optimizer starts anew."""
@@ -128,9 +140,13 @@ class SequenceEstimator(Saveable, BaseEstimator):
             self._trainer = build_trainer(self._network, seed=seed, **self._training_options(len(windows)))
 
     def _train(
-        self, windows: Windows, epochs: int, validate: bool = True, weights: np.ndarray | None = None
-    ) -> None:
-        """Train the network on the windows; whatever happens, `history_` and the best weights remain."""
+        self, windows: Windows, epochs: int, validate: bool = True, weights: np.ndarray | None = None,
+        targets: Windows | None = None,
+    ) -> None:  # fmt: skip
+        """Train the network on the windows; whatever happens, `history_` and the best weights remain.
+
+        targets: what each window is to be turned into, as the network reads it; None: learn from windows alone.
+        """
         weights = np.ones(len(windows), np.float32) if weights is None else weights
         train, validation = np.arange(len(windows)), None
         if validate and self.validation_fraction:
@@ -142,7 +158,9 @@ class SequenceEstimator(Saveable, BaseEstimator):
             train, validation = holdout(windows, self.validation_fraction, self._holdout_rng)
         scaled = self.scaler_.transform(windows.values)
         parts = [
-            None if part is None else self._training_data(windows[part], scaled, weights[part])
+            None if part is None else self._training_data(
+                windows[part], scaled, weights[part], None if targets is None else targets[part]
+            )
             for part in (train, validation)
         ]
         callbacks = list(self.callbacks or ())
@@ -157,9 +175,11 @@ class SequenceEstimator(Saveable, BaseEstimator):
                 callback.set_model(None)
             self.history_ = self._as_history()
 
-    def _training_data(self, windows: Windows, scaled: np.ndarray, weights: np.ndarray):
-        from tsae.networks.training import TrainingData
+    def _training_data(self, windows: Windows, scaled: np.ndarray, weights: np.ndarray, targets: Windows | None):
+        from tsae.networks.training import Targets, TrainingData
 
+        if targets is not None:
+            targets = Targets(targets.values, targets.starts, targets.lengths, targets.width)
         return TrainingData(
             values=scaled,
             starts=windows.starts,
@@ -167,6 +187,7 @@ class SequenceEstimator(Saveable, BaseEstimator):
             weights=weights,
             width=windows.width,
             masked=windows.is_ragged or bool(np.isnan(np.sum(scaled))),
+            targets=targets,
         )
 
     def _as_history(self) -> pd.DataFrame:
@@ -180,13 +201,54 @@ class SequenceEstimator(Saveable, BaseEstimator):
         check_number("clipnorm", self.clipnorm, 0, none=True, open_low=True)
         check_number("clipvalue", self.clipvalue, 0, none=True, open_low=True)
         check_choice("schedule", self.schedule, ["constant", "cosine"])
-        for name, least, none in (("batch_size", 1, False), ("epochs", 1, False), ("crop", 2, True)):
-            value = getattr(self, name)
-            if not (isinstance(value, str) and value == "auto"):
-                check_number(name, value, least, integer=True, none=none, or_else="'auto'")
+        for name in ("batch_size", "epochs"):
+            check_or_auto(name, getattr(self, name), 1)
         check_number("validation_fraction", self.validation_fraction, 0, 1, open_high=True)
         check_number("patience", self.patience, 1, integer=True, none=True)
         check_choice("gradient_norm", self.gradient_norm, [True, False])
+
+    def _check_encoder_parameters(self) -> None:
+        as_layers("units", self.units)
+        self._dilations()
+        check_choice("cell", self.cell, ["lstm", "gru"])
+        if "cell" in as_choices("pooling", self.pooling, POOLINGS) and self.cell == "gru":
+            raise ValueError("pooling='cell' is not allowed with cell='gru': a GRU has no cell state")
+        check_choice("pooled_layers", self.pooled_layers, ["all", "last"])
+        for name in ("bidirectional", "unroll"):
+            check_choice(name, getattr(self, name), [True, False])
+        for name in ("kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2"):
+            check_number(name, getattr(self, name), 0)
+        check_number("dropout", self.dropout, 0, 1, open_high=True)
+
+    def _dilations(self) -> list[int]:
+        """One dilation a layer."""
+        n_layers = len(as_layers("units", self.units))
+        if self.dilations is None:
+            return [4**depth for depth in range(n_layers)]
+        dilations = as_layers("dilations", self.dilations)
+        if len(dilations) == 1:
+            dilations = dilations * n_layers
+        if len(dilations) != n_layers:
+            raise ValueError(
+                f"dilations={self.dilations!r} is not allowed; units={self.units!r} has {n_layers} layers: give one "
+                "integer for all of them, or one for each"
+            )
+        return dilations
+
+    def _encoder_config(self, seed: int, n_channels: int) -> dict:
+        return {
+            "n_channels": n_channels, "units": as_layers("units", self.units), "dilations": self._dilations(),
+            "cell": self.cell, "bidirectional": self.bidirectional,
+            "pooling": as_choices("pooling", self.pooling, POOLINGS), "pooled_layers": self.pooled_layers,
+            "window_scale": {"window": "only", "both": "beside"}.get(self.scale, "none"), "dropout": self.dropout,
+            "unroll": self.unroll,
+            "kernel_l1": self.kernel_l1, "kernel_l2": self.kernel_l2, "recurrent_l1": self.recurrent_l1,
+            "recurrent_l2": self.recurrent_l2, "seed": seed,
+        }  # fmt: skip
+
+    def _crop(self) -> int | None:
+        """Steps of the stretches that longer windows are trained on; None: whole windows."""
+        return None
 
     def _training_options(self, n_windows: int) -> dict:
         return {

@@ -9,12 +9,13 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from tsae._checks import as_choices, as_layers, check_choice, check_number
+from tsae._checks import as_choices, as_layers, check_choice, check_number, check_or_auto
+from tsae._decoding import check_decoding, check_memory, decoder_config, sampling_config
 from tsae._estimator import SequenceEstimator
 from tsae.windows import Windows
 
 DECODERS = ("reconstruction", "prediction", "imputation")
-POOLINGS = ("last", "cell", "mean", "max", "min", "std", "change")
+RECURRENT = ("reconstruction", "prediction")
 
 
 class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
@@ -55,6 +56,26 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         Layers whose states are pooled.
     decoder_units : int, sequence of int or None, default=None
         Units of the recurrent decoders, bottom first. None: those of the encoder, top first.
+    handover : {"context", "state", "both"}, default="context"
+        How the encoder hands over to the recurrent decoders: "context", they read the feature vector at every step;
+        "state", their layers begin with the encoder's final states (through a dense layer where widths differ), and
+        the feature vector is no bottleneck.
+    conditioning : {None, "teacher", "scheduled"}, default=None
+        Whether the recurrent decoders read their own last output [1]_ (section 2.3), and what they read in its place
+        while training: "teacher", the truth; "scheduled", the truth less and less often [5]_. In use they read their
+        own output.
+    sampling : {"linear", "exponential", "inverse_sigmoid"}, default="linear"
+        For "scheduled": how the probability of the truth falls from 1 with the updates [5]_ (section 2.4).
+    sampling_epochs : float or None, default=None
+        Epochs over which it falls: to 0 ("linear"), or to 1 % of the way. None: half of `epochs`. 0: the truth is
+        never read.
+    sampling_floor : float, default=0.0
+        Probability of the truth that it falls to.
+    attention : {None, "dot", "general", "concat", "location", "additive"}, default=None
+        Let the recurrent decoders look at the encoder's state of each step: global attention [6]_ (section 3.1), or
+        additive attention [7]_. They then look past the feature vector, which need no longer hold the window.
+    input_feeding : bool, default=False
+        With attention of [6]_: the decoder also reads what it attended to in the step before (section 3.3).
     scale : {"channel", "window", "both", None}, default="both"
         Bring each channel to mean 0 and standard deviation 1: over all training windows, within each window, both
         (the network reads the one beside the other, as twice the channels), or not at all.
@@ -62,7 +83,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         Error between what a decoder says and its target, both scaled.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A name of Keras's, or an optimizer, which is copied and keeps its own learning rate.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=3e-3
     schedule : {"constant", "cosine"}, default="cosine"
         "cosine": the learning rate rises from 0 over the first twentieth of the steps and falls along half a cosine
         to 0 [4]_ (section 3). Unless stopped early, training ends at rest.
@@ -82,6 +103,11 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         "imputation", else 0.
     mask_span : int, default=10
         Longest hidden span, in steps.
+    truncate : int or None, default=None
+        Work through windows in pieces of this many steps, the encoder's state carried over from piece to piece, with
+        an update after each (truncated back-propagation through time): memory grows with the piece, not with the
+        window. Decoders keep within a piece, in training and in `reconstruct`. Only for encoders that read forward
+        step by step: ``bidirectional=False, dilations=1, scale="channel"`` or None.
     crop : int, None or "auto", default="auto"
         Train on stretches of this many steps, drawn anew each time, of windows that are longer. "auto": 256 where
         "imputation" is the only decoder, otherwise None, whole windows.
@@ -132,6 +158,12 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
        Time Series Representation Learning. KDD 2021, arXiv:2010.02803
     .. [3] Chang et al. (2017). Dilated Recurrent Neural Networks. NeurIPS 2017, arXiv:1710.02224
     .. [4] Loshchilov, Hutter (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017, arXiv:1608.03983
+    .. [5] Bengio, Vinyals, Jaitly, Shazeer (2015). Scheduled Sampling for Sequence Prediction with Recurrent Neural
+       Networks. NeurIPS 2015, arXiv:1506.03099
+    .. [6] Luong, Pham, Manning (2015). Effective Approaches to Attention-based Neural Machine Translation. EMNLP 2015,
+       arXiv:1508.04025
+    .. [7] Bahdanau, Cho, Bengio (2015). Neural Machine Translation by Jointly Learning to Align and Translate. ICLR
+       2015, arXiv:1409.0473
 
     Examples
     --------
@@ -156,10 +188,17 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std", "change"),
         pooled_layers: str = "all",
         decoder_units: int | Sequence[int] | None = None,
+        handover: str = "context",
+        conditioning: str | None = None,
+        sampling: str = "linear",
+        sampling_epochs: float | None = None,
+        sampling_floor: float = 0.0,
+        attention: str | None = None,
+        input_feeding: bool = False,
         scale: str | None = "both",
         loss: str = "mse",
         optimizer: Any = "adam",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         schedule: str = "cosine",
         clipnorm: float | None = 1.0,
         clipvalue: float | None = None,
@@ -171,6 +210,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         noise: float = 0.0,
         mask_rate: float | None = None,
         mask_span: int = 10,
+        truncate: int | None = None,
         crop: int | str | None = "auto",
         batch_size: int | str = "auto",
         epochs: int | str = "auto",
@@ -193,6 +233,13 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         self.pooling = pooling
         self.pooled_layers = pooled_layers
         self.decoder_units = decoder_units
+        self.handover = handover
+        self.conditioning = conditioning
+        self.sampling = sampling
+        self.sampling_epochs = sampling_epochs
+        self.sampling_floor = sampling_floor
+        self.attention = attention
+        self.input_feeding = input_feeding
         self.scale = scale
         self.loss = loss
         self.optimizer = optimizer
@@ -208,6 +255,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         self.noise = noise
         self.mask_rate = mask_rate
         self.mask_span = mask_span
+        self.truncate = truncate
         self.crop = crop
         self.batch_size = batch_size
         self.epochs = epochs
@@ -280,27 +328,52 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         return self
 
     def _check_parameters(self) -> None:
-        as_layers("units", self.units)
-        if self.decoder_units is not None:
-            as_layers("decoder_units", self.decoder_units)
+        self._check_encoder_parameters()
         decoders = self._decoders()
-        self._dilations()
-        check_choice("cell", self.cell, ["lstm", "gru"])
-        if "cell" in as_choices("pooling", self.pooling, POOLINGS) and self.cell == "gru":
-            raise ValueError("pooling='cell' is not allowed with cell='gru': a GRU has no cell state")
-        check_choice("pooled_layers", self.pooled_layers, ["all", "last"])
         check_choice("loss", self.loss, ["mse", "mae", "huber"])
         check_number("horizon", self.horizon, 1, integer=True, none=True)
-        for name in ("reverse_target", "bidirectional", "warm_start", "unroll"):
+        for name in ("reverse_target", "warm_start"):
             check_choice(name, getattr(self, name), [True, False])
-        for name in ("kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2", "noise"):
-            check_number(name, getattr(self, name), 0)
-        check_number("dropout", self.dropout, 0, 1, open_high=True)
+        check_number("noise", self.noise, 0)
         check_number("mask_rate", self.mask_rate, 0, 1, none=True, open_high=True)
         check_number("mask_span", self.mask_span, 1, integer=True)
         if "imputation" in decoders and self.mask_rate == 0:
             raise ValueError("mask_rate=0 is not allowed with decoder='imputation': nothing would be hidden")
+        check_or_auto("crop", self.crop, 2, none=True)
+        self._check_decoder_parameters(decoders)
+        self._check_truncate(decoders)
         self._check_training_parameters()
+
+    def _check_decoder_parameters(self, decoders: list[str]) -> None:
+        encoder_width = as_layers("units", self.units)[-1] * (2 if self.bidirectional else 1)
+        check_decoding(self, encoder_width, self._decoder_units())
+        if set(decoders) & set(RECURRENT):
+            return
+        for name, unused in (("conditioning", None), ("attention", None), ("handover", "context")):
+            if getattr(self, name) != unused:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is not allowed with decoder={self.decoder!r}: its read-out of "
+                    "each step is no recurrent decoder; choose decoder='reconstruction', 'prediction' or 'composite'"
+                )
+
+    def _check_truncate(self, decoders: list[str]) -> None:
+        check_number("truncate", self.truncate, 2, integer=True, none=True)
+        if self.truncate is None:
+            return
+        reasons = (
+            ("bidirectional", self.bidirectional, "the way back would need the whole window; set bidirectional=False"),
+            ("dilations", self._dilations() != [1] * len(self._dilations()),
+             "a state that skips back further than one step is not carried over; set dilations=1"),
+            ("scale", self.scale in ("window", "both"), "a window's scale needs the whole window; set scale='channel'"),
+            ("horizon", self.horizon is not None and "prediction" in decoders,
+             "the decoders keep within a piece; set horizon=None"),
+            ("crop", self.crop not in ("auto", None), "windows are either cropped or worked through; set crop=None"),
+        )  # fmt: skip
+        for name, wrong, reason in reasons:
+            if wrong:
+                raise ValueError(
+                    f"truncate={self.truncate} is not allowed with {name}={getattr(self, name)!r}: {reason}"
+                )
 
     def _decoders(self) -> list[str]:
         """The decoders to train, "composite" spelt out."""
@@ -308,20 +381,10 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         spelt = [part for c in chosen for part in (DECODERS[:2] if c == "composite" else (c,))]
         return sorted(set(spelt), key=DECODERS.index)
 
-    def _dilations(self) -> list[int]:
-        """One dilation a layer."""
-        n_layers = len(as_layers("units", self.units))
-        if self.dilations is None:
-            return [4**depth for depth in range(n_layers)]
-        dilations = as_layers("dilations", self.dilations)
-        if len(dilations) == 1:
-            dilations = dilations * n_layers
-        if len(dilations) != n_layers:
-            raise ValueError(
-                f"dilations={self.dilations!r} is not allowed; units={self.units!r} has {n_layers} layers: give one "
-                "integer for all of them, or one for each"
-            )
-        return dilations
+    def _decoder_units(self) -> list[int]:
+        if self.decoder_units is None:
+            return as_layers("units", self.units)[::-1]
+        return as_layers("decoder_units", self.decoder_units)
 
     def _check_horizon(self, windows: Windows) -> None:
         if "prediction" not in self._decoders():
@@ -338,25 +401,18 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     def _crop(self) -> int | None:
         if self.crop != "auto":
             return self.crop
-        return 256 if self._decoders() == ["imputation"] else None
+        return 256 if self._decoders() == ["imputation"] and self.truncate is None else None
 
-    def _network_config(self, seed: int) -> dict:
-        units = as_layers("units", self.units)
-        decoders = self._decoders()
-        decoder_units = units[::-1] if self.decoder_units is None else as_layers("decoder_units", self.decoder_units)
-        mask_rate = self.mask_rate if self.mask_rate is not None else 0.3 if "imputation" in decoders else 0.0
-        encoder = {
-            "n_channels": self.n_channels_, "units": units, "dilations": self._dilations(),
-            "cell": self.cell, "bidirectional": self.bidirectional,
-            "pooling": as_choices("pooling", self.pooling, POOLINGS), "pooled_layers": self.pooled_layers,
-            "window_scale": {"window": "only", "both": "beside"}.get(self.scale, "none"), "dropout": self.dropout,
-            "unroll": self.unroll,
-            "kernel_l1": self.kernel_l1, "kernel_l2": self.kernel_l2, "recurrent_l1": self.recurrent_l1,
-            "recurrent_l2": self.recurrent_l2, "seed": seed,
-        }  # fmt: skip
+    def _network_config(self, seed: int, windows: Windows) -> dict:
+        decoders, n = self._decoders(), len(windows)
+        updates = -(-n // self._batch_size(n)) * (-(-windows.width // self.truncate) if self.truncate else 1)
         return {
-            "encoder": encoder, "decoders": decoders, "decoder_units": decoder_units, "horizon": self.horizon,
-            "reverse_target": self.reverse_target, "loss": self.loss, "noise": self.noise, "mask_rate": mask_rate,
+            "encoder": self._encoder_config(seed, self.n_channels_), "decoders": decoders,
+            "decoder_units": self._decoder_units(), "decoder": decoder_config(self, self.truncate or windows.width),
+            "conditioning": self.conditioning, "sampling": sampling_config(self, self._epochs(n), updates),
+            "truncate": self.truncate, "horizon": self.horizon, "reverse_target": self.reverse_target,
+            "loss": self.loss, "noise": self.noise,
+            "mask_rate": self.mask_rate if self.mask_rate is not None else 0.3 if "imputation" in decoders else 0.0,
             "mask_span": self.mask_span, "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
         }  # fmt: skip
 
@@ -370,7 +426,8 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     @property
     def decoders_(self) -> tuple[str, ...]:
         """Names of the trained decoders, as `reconstruct` takes them."""
-        return tuple(head.name for head in self._fitted_network().heads)
+        check_is_fitted(self)
+        return tuple(head.name for head in self._network.heads)
 
     @property
     def encoder_(self) -> Any:
@@ -405,7 +462,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             `width` is the layer's units, twice that if bidirectional (forward states first). NaN past the end of a
             shorter window.
         """
-        return self._apply("sequence", self._fitted(X))
+        return self._apply("sequence", self._fitted(X), by_step=True)
 
     def reconstruct(self, X: Any, decoder: str | None = None) -> np.ndarray:
         """What a decoder makes of each window, laid over the window's own steps.
@@ -425,7 +482,35 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         windows = self._fitted(X)
         trained = [head.name for head in self._network.heads]
         check_choice("decoder", decoder, [*trained, None])
-        return self.scaler_.inverse_transform(self._apply(decoder or trained[0], windows))
+        return self.scaler_.inverse_transform(self._apply(decoder or trained[0], windows, by_step=True))
+
+    def attention_weights(self, X: Any, decoder: str | None = None) -> np.ndarray:
+        """Where a decoder looks: for each step that it says something of, the weight of each step that was read.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        decoder : {"reconstruction", "prediction"} or None, default=None
+            None: the first of these that was trained.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_timesteps, n_timesteps), float32
+            ``[i, t, s]``: at step t of window i (laid as by `reconstruct`), the weight of step s; the weights of a t
+            sum to 1, with `truncate` over the steps of its piece. NaN where the decoder says nothing or s was not
+            read.
+
+        Raises
+        ------
+        ValueError
+            Unless fitted with `attention`.
+        """
+        windows = self._fitted(X)
+        if self._network.get_config()["decoder"]["attention"] is None:
+            raise ValueError("attention_weights needs attention; this one was fitted with attention=None")
+        trained = [name for name in self.decoders_ if name in RECURRENT]
+        check_choice("decoder", decoder, [*trained, None])
+        return self._apply_square(f"{decoder or trained[0]}_weights", windows)
 
     def forecast(self, X: Any) -> np.ndarray:
         """Continue each window past its end.
@@ -467,9 +552,17 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         Raises
         ------
         ValueError
-            Unless a "reconstruction" or "composite" decoder was trained.
+            Unless a "reconstruction" or "composite" decoder was trained that reads the feature vector alone: with
+            ``attention=None`` and ``handover="context"``.
         """
         check_is_fitted(self)
+        reads = self._network.get_config()["decoder"]
+        if reads["attention"] is not None or reads["handover"] != "context":
+            raise ValueError(
+                "decode needs attention=None and handover='context', with which all that the decoder reads is the "
+                f"feature vector; this one was fitted with attention={reads['attention']!r}, "
+                f"handover={reads['handover']!r}"
+            )
         if "reconstruction" not in [head.name for head in self._network.heads]:
             raise ValueError(
                 f"decode needs decoder='reconstruction' or 'composite'; this one was fitted with {self.decoder!r}"
@@ -511,6 +604,10 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         """
         check_is_fitted(self)
         return np.asarray(self._network.encoder.feature_names(), dtype=object)
+
+    def _check_shape(self, windows: Windows) -> None:
+        super()._check_shape(windows)
+        check_memory(self, min(windows.width, self.truncate or windows.width))
 
     def _fitted(self, X: Any) -> Windows:
         check_is_fitted(self)

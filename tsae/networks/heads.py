@@ -1,7 +1,8 @@
 """Heads: what a network learns to say about a window, and where in the window it says it.
 
-Each head has a target, a decoder that aims at it, and a way to lay the result over the window's own steps. All
-values are as the encoder scaled them. `lengths` counts the observed steps of each row, None: all are.
+Each head has a target, a decoder that aims at it, and a way to lay the result over the window's own steps. A
+`Feeding` goes to the decoder; its truth has the order of the target. All values are as the encoder scaled them.
+`lengths` counts the observed steps of each row, None: all are.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from tsae.networks.decoders import output_layer
+from tsae.networks.decoders import NOTHING_FED, Decoded, Encoded, Feeding, RecurrentDecoder, output_layer
 from tsae.networks.masking import reverse_rows
 
 
@@ -19,9 +20,7 @@ class Reconstruction(keras.layers.Layer):
     With `reverse_target` the decoder gives the last step first, which shortens the way back to it.
     """
 
-    reads = "context"
-
-    def __init__(self, decoder, reverse_target: bool):
+    def __init__(self, decoder: RecurrentDecoder, reverse_target: bool):
         super().__init__(name="reconstruction")
         self.decoder = decoder
         self.reverse_target = reverse_target
@@ -33,8 +32,8 @@ class Reconstruction(keras.layers.Layer):
         inner = None if lengths is None else lengths - ahead
         return reverse_rows(read, inner) if self.reverse_target else read
 
-    def call(self, context, n_timesteps, ahead):
-        return self.decoder(context, n_timesteps=n_timesteps)
+    def say(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED) -> Decoded:
+        return self.decoder.unfold(encoded, n_timesteps, feeding)
 
     def align(self, output, lengths, n_timesteps, ahead):
         inner = None if lengths is None else lengths - ahead
@@ -48,9 +47,7 @@ class Prediction(keras.layers.Layer):
     Without a horizon the target is the window shifted by one step; with one, the steps after what was read.
     """
 
-    reads = "context"
-
-    def __init__(self, decoder, horizon: int | None):
+    def __init__(self, decoder: RecurrentDecoder, horizon: int | None):
         super().__init__(name="prediction")
         self.decoder = decoder
         self.horizon = horizon
@@ -64,8 +61,8 @@ class Prediction(keras.layers.Layer):
         steps = lengths[:, None] - self.horizon + tf.range(self.horizon)
         return tf.gather(full, tf.maximum(steps, 0), batch_dims=1)
 
-    def call(self, context, n_timesteps, ahead):
-        return self.decoder(context, n_timesteps=self.horizon or n_timesteps - 1)
+    def say(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED) -> Decoded:
+        return self.decoder.unfold(encoded, self.horizon or n_timesteps - 1, feeding)
 
     def align(self, output, lengths, n_timesteps, ahead):
         if self.horizon is None:
@@ -85,8 +82,6 @@ class Imputation(keras.layers.Layer):
     et al. 2021, section 3.3, on recurrent layers).
     """
 
-    reads = "sequence"
-
     def __init__(self, width, n_channels, seeds):
         super().__init__(name="imputation")
         self.output_layer = output_layer(width, n_channels, "imputation_output", seeds)
@@ -95,8 +90,8 @@ class Imputation(keras.layers.Layer):
     def target(self, full, lengths, ahead):
         return full[:, : full.shape[1] - ahead] if lengths is None or not ahead else full
 
-    def call(self, sequence, n_timesteps, ahead):
-        return self.output_layer(sequence)
+    def say(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED) -> Decoded:
+        return Decoded(self.output_layer(encoded.memory))
 
     def align(self, output, lengths, n_timesteps, ahead):
         return pad_steps(output, 0, n_timesteps)

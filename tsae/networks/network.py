@@ -7,10 +7,11 @@ import json
 import keras
 import tensorflow as tf
 
-from tsae.networks.decoders import RecurrentDecoder
+from tsae.networks.decoders import NOTHING_FED, Decoded, Encoded, Feeding, RecurrentDecoder, truth_rate
 from tsae.networks.draws import Draws
 from tsae.networks.encoder import Encoder, Reading, weight_seeds
-from tsae.networks.heads import Imputation, Prediction, Reconstruction
+from tsae.networks.heads import Imputation, Prediction, Reconstruction, pad_steps
+from tsae.networks.loops import run_steps
 from tsae.networks.masking import step_mask
 
 LOSSES = {
@@ -32,6 +33,16 @@ class Autoencoder(keras.Model):
         "reconstruction", "prediction", "imputation".
     decoder_units : list of int
         Units of the recurrent decoders, bottom first.
+    decoder : dict
+        handover, attention, input_feeding, n_memory_steps: arguments of `RecurrentDecoder`.
+    conditioning : None, "teacher" or "scheduled"
+        Whether decoders read their previous output, and whether training feeds them the truth in its place: always,
+        or as often as `truth_rate` says.
+    sampling : dict
+        The schedule that `truth_rate` reads.
+    truncate : int or None
+        Windows are worked through in pieces of so many steps, with the state carried over: gradients, and what the
+        decoders say, keep within a piece.
     horizon : int or None
         Steps that "prediction" foresees past what the encoder reads; None: the window shifted by one step.
     reverse_target : bool
@@ -53,34 +64,38 @@ class Autoencoder(keras.Model):
     """
 
     def __init__(
-        self, encoder, decoders=("reconstruction",), decoder_units=(64,), horizon=None, reverse_target=True,
-        loss="mse", noise=0.0, mask_rate=0.0, mask_span=10, dropout=0.0, seed=0, name="autoencoder", **kwargs,
+        self, encoder, decoders=("reconstruction",), decoder_units=(64,), decoder=None, conditioning=None,
+        sampling=None, truncate=None, horizon=None, reverse_target=True, loss="mse", noise=0.0, mask_rate=0.0,
+        mask_span=10, dropout=0.0, seed=0, name="autoencoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
-            "encoder": encoder, "decoders": list(decoders), "decoder_units": list(decoder_units), "horizon": horizon,
+            "encoder": encoder, "decoders": list(decoders), "decoder_units": list(decoder_units), "decoder": decoder,
+            "conditioning": conditioning, "sampling": sampling, "truncate": truncate, "horizon": horizon,
             "reverse_target": reverse_target, "loss": loss, "noise": noise, "mask_rate": mask_rate,
             "mask_span": mask_span, "dropout": dropout, "seed": seed,
         })  # fmt: skip
         self.encoder = Encoder(**encoder)
         self.horizon = horizon
+        self.conditioning, self.sampling = conditioning, sampling
+        self.truncate = truncate
         self.error = LOSSES[loss]
         self.noise, self.mask_rate, self.mask_span, self.dropout = noise, mask_rate, mask_span, dropout
         # What is predicted beyond the window's own steps is kept from the encoder.
         self.ahead = horizon or 0 if "prediction" in decoders else 0
         seeds = weight_seeds(seed)
-        l1_l2 = {k: encoder.get(k, 0.0) for k in ("kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2")}
+        n_inputs = self.encoder.n_inputs
 
-        def decoder(label):
+        def recurrent(label):
             return RecurrentDecoder(
-                len(self.encoder.feature_names()), self.encoder.n_inputs, decoder_units,
-                encoder.get("cell", "lstm"), l1_l2, seeds, encoder.get("unroll", False), name=f"{label}_decoder",
+                self.encoder, n_inputs, decoder_units, seeds, fed_width=n_inputs if conditioning else 0,
+                name=f"{label}_decoder", **decoder or {},
             )  # fmt: skip
 
         make = {
-            "reconstruction": lambda: Reconstruction(decoder("reconstruction"), reverse_target),
-            "prediction": lambda: Prediction(decoder("prediction"), horizon),
-            "imputation": lambda: Imputation(self.encoder.widths[-1], self.encoder.n_inputs, seeds),
+            "reconstruction": lambda: Reconstruction(recurrent("reconstruction"), reverse_target),
+            "prediction": lambda: Prediction(recurrent("prediction"), horizon),
+            "imputation": lambda: Imputation(self.encoder.widths[-1], n_inputs, seeds),
         }
         self.heads = [make[kind]() for kind in decoders]
         self.built = True
@@ -115,16 +130,29 @@ class Autoencoder(keras.Model):
         }
         if masked:
             batch["lengths"] = tf.maximum(full.lengths - self.ahead, 1)
+        if self.conditioning == "scheduled":
+            batch["truth_rate"] = tf.fill(tf.shape(weights), truth_rate(self.sampling, draws.step))
         return batch
 
+    def initial_state(self, batch_size: int) -> list[list]:
+        """The encoder's state before the first piece of truncated training."""
+        return [[tf.zeros([batch_size, layer.units])] * layer.n_states for layer in self.encoder.forward_layers]
+
     def loss_of(self, batch: dict, draws: Draws | None):
-        """Weighted sum of errors of (a part of) a batch, over all heads."""
-        lengths = batch.get("lengths")
-        outputs = self._outputs(batch["values"], lengths, draws)
-        return tf.add_n([
-            tf.reduce_sum(batch["weights"][name] * self.error(batch["targets"][name] - output))
-            for name, output in outputs.items()
+        """Weighted sum of errors of (a part of) a batch, over all heads; with "state", also the state after it.
+
+        Without draws, that is in validation, a decoder trained by scheduled sampling is fed its own outputs.
+        """
+        encoded = self._encode(batch["values"], batch.get("lengths"), draws, batch.get("state"))
+        feeding = {}
+        if self.conditioning == "teacher" or (self.conditioning == "scheduled" and draws is not None):
+            feeding = {n: Feeding(truth, batch.get("truth_rate"), draws) for n, truth in batch["targets"].items()}
+        n_timesteps = batch["values"].shape[1]
+        loss = tf.add_n([
+            tf.reduce_sum(batch["weights"][name] * self.error(batch["targets"][name] - decoded.values))
+            for name, decoded in self._decode(encoded, n_timesteps, feeding).items()
         ])  # fmt: skip
+        return (loss, encoded.states) if "state" in batch else loss
 
     def _readable(self, values, lengths):
         """What of the window the encoder may read; with lengths, they are shortened instead."""
@@ -140,40 +168,85 @@ class Autoencoder(keras.Model):
             values = tf.where(hidden, 0.0, values)
         return values
 
-    def _outputs(self, values, lengths, draws=None):
-        states = self.encoder.run(Reading(values, None, lengths, None, None), draws)
-        context = self.encoder.pool(states, lengths)
+    def _encode(self, values, lengths, draws=None, state=None) -> Encoded:
+        states = self.encoder.run(Reading(values, None, lengths, None, None), draws, state)
+        encoded = Encoded.by(self.encoder, states, lengths)
         if draws is not None and self.dropout:
-            context = draws.dropout(context, self.dropout)
-        reads = {"context": context, "sequence": states[-1].sequence}
-        n_timesteps = values.shape[1]
-        return {head.name: head(reads[head.reads], n_timesteps=n_timesteps, ahead=self.ahead) for head in self.heads}
+            encoded = encoded._replace(context=draws.dropout(encoded.context, self.dropout))
+        return encoded
+
+    def _decode(self, encoded: Encoded, n_timesteps: int, feeding: dict[str, Feeding]) -> dict[str, Decoded]:
+        return {
+            head.name: head.say(encoded, n_timesteps, feeding.get(head.name, NOTHING_FED)) for head in self.heads
+        }
 
     # -- use ---------------------------------------------------------------------------------------------------
 
     def call(self, x, masked: bool = True):
-        full = self.encoder.read(x, masked, self.ahead)
+        return {name: said["values"] for name, said in self.say(x, masked).items()}
+
+    def say(self, x, masked: bool = True) -> dict[str, dict]:
+        """What each head says of each step, {"values", and with attention "weights"}, laid over the window."""
+        n_timesteps, piece = x.shape[1], self.truncate
+        if piece is None or n_timesteps <= piece:
+            return self._say(x, masked, None)[0]
+        n_pieces = -(-n_timesteps // piece)
+        x = pad_steps(x, 0, n_pieces * piece)
+        masked = masked or n_timesteps % piece != 0
+
+        def step(i, state):
+            said, state = self._say(x[:, i * piece : (i + 1) * piece], masked, state)
+            return state, said
+
+        _, said = run_steps(step, self.initial_state(tf.shape(x)[0]), n_pieces)
+        return tf.nest.map_structure(
+            lambda part: tf.reshape(part, [-1, n_pieces * piece, part.shape[-1]])[:, :n_timesteps], said
+        )
+
+    def _say(self, x, masked, state):
         n_timesteps = x.shape[1]
+        x = tf.ensure_shape(x, [None, self.truncate or n_timesteps, None]) if state is not None else x
+        full = self.encoder.read(x, masked, self.ahead)
         lengths = None if full.lengths is None else tf.maximum(full.lengths - self.ahead, 1)
-        outputs = self._outputs(self._readable(full.values, full.lengths), lengths)
-        return {
-            head.name: self._restore(
-                head.align(outputs[head.name], full.lengths, n_timesteps, self.ahead), full, inside=True
-            )
-            for head in self.heads
-        }
+        encoded = self._encode(self._readable(full.values, full.lengths), lengths, state=state)
+        said = {}
+        for name, decoded in self._decode(encoded, encoded.memory.shape[1], {}).items():
+            where = full.lengths, x.shape[1], self.ahead
+            said[name] = {"values": self._restore(self.head(name).align(decoded.values, *where), full, inside=True)}
+            if decoded.weights is not None:
+                said[name]["weights"] = self.head(name).align(decoded.weights, *where)
+        return said, encoded.states
+
+    def attention_weights(self, x, masked: bool, name: str):
+        """(batch, n_timesteps, n_timesteps): row t, where the head `name` looked for step t; NaN elsewhere."""
+        weights = self.say(x, masked)[name]["weights"]
+        n_timesteps = x.shape[1]
+        if self.truncate is not None and n_timesteps > self.truncate:  # from places in a piece to steps
+            steps = tf.range(n_timesteps)
+            inside = steps[:, None] // self.truncate == steps[None] // self.truncate
+            repeated = tf.gather(weights, steps % self.truncate, axis=2)
+            return tf.where(inside, repeated, float("nan"))
+        lengths = tf.fill(tf.shape(x)[:1], n_timesteps)
+        if masked:
+            lengths = self.encoder.read(x, masked).lengths
+        missing = n_timesteps - weights.shape[2]
+        weights = tf.pad(weights, [[0, 0], [0, 0], [0, missing]], constant_values=float("nan"))
+        read = tf.sequence_mask(lengths - self.ahead, n_timesteps)[:, None]
+        asked = tf.sequence_mask(lengths, n_timesteps)[:, :, None]
+        return tf.where(read & asked, weights, float("nan"))
 
     def forecast(self, x, masked: bool = True):
         """The `horizon` steps after the end of each window: (batch, horizon, n_channels)."""
         full = self.encoder.read(x, masked)
-        context = self.encoder.pool(self.encoder.run(full), full.lengths)
-        return self._restore(self.head("prediction")(context, n_timesteps=x.shape[1], ahead=0), full, inside=False)
+        encoded = self._encode(full.values, full.lengths)
+        said = self.head("prediction").say(encoded, x.shape[1])
+        return self._restore(said.values, full, inside=False)
 
     def decode(self, context, n_timesteps: int):
         """Features -> the windows they stand for; window scaling is not undone."""
         head = self.head("reconstruction")
-        values = head.align(head(context, n_timesteps=n_timesteps, ahead=0), None, n_timesteps, 0)
-        return values[..., : self.encoder.n_channels]
+        said = head.say(Encoded(context, [], None, None), n_timesteps)
+        return head.align(said.values, None, n_timesteps, 0)[..., : self.encoder.n_channels]
 
     def head(self, name: str):
         return next(head for head in self.heads if head.name == name)

@@ -91,6 +91,14 @@ class _RightPadded:
         sequence, *state = self(x, mask=mask, initial_state=initial_state)
         return sequence, state
 
+    @property
+    def n_states(self) -> int:
+        return len(self.cell.state_size) if isinstance(self.cell.state_size, (list, tuple)) else 1
+
+    def step(self, x, state):
+        """One step: (batch, n_inputs) and the state before it -> the output and the state after it."""
+        return self.cell(x, state)
+
 
 @keras.saving.register_keras_serializable(package="tsae")
 class LSTM(_RightPadded, keras.layers.LSTM):

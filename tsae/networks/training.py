@@ -280,10 +280,10 @@ class Trainer:
                 else:
                     rows = self._rows(starts, lengths, position, width, step_seed)
                 x = gather_windows(values, *rows, n_channels, masked)
-                y = [
-                    gather_windows(target[0], tf.gather(target[1], position), tf.gather(target[2], position), w, c, True)
-                    for c, w in target_shape
-                ]
+                y = []
+                for target_channels, target_width in target_shape:
+                    begins, ends = (tf.gather(part, position) for part in target[1:])
+                    y.append(gather_windows(target[0], begins, ends, target_width, target_channels, masked=True))
                 batch_loss, grads, state = self._loss_and_gradients(x, y, share, state, masked, step_seed, train)
                 if train:
                     if self.schedule != "constant":

@@ -11,7 +11,8 @@ from tsae.networks.network import Autoencoder
 
 
 def functions(network: Autoencoder) -> dict[str, Callable]:
-    """Functions (x, masked) -> tensor, by name: features, sequence, forecast, score, and one for each head."""
+    """Functions (x, masked) -> tensor, by name: features, sequence, forecast, score, and for each head its name
+    and "NAME_weights" for where it looks."""
     encoder = network.encoder
 
     def features(x, masked):
@@ -37,10 +38,14 @@ def functions(network: Autoencoder) -> dict[str, Callable]:
     def said_by(name):
         return lambda x, masked: network(x, masked=masked)[name]
 
+    def weights_of(name):
+        return lambda x, masked: network.attention_weights(x, masked, name)
+
     return {
         "features": features,
         "sequence": sequence,
         "score": score,
         "forecast": lambda x, masked: network.forecast(x, masked),
         **{head.name: said_by(head.name) for head in network.heads},
+        **{f"{head.name}_weights": weights_of(head.name) for head in network.heads},
     }
