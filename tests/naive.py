@@ -133,3 +133,95 @@ def fill_gaps(channel):
 
 def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
+
+
+# -- decoders ------------------------------------------------------------------------------------------------------
+
+
+def softmax(scores):
+    scores = np.exp(scores - np.max(scores))
+    return scores / np.sum(scores)
+
+
+def attend(kind, weights, query, memory):
+    """Attended vector and weights of one query over one memory, (n_steps, width); Luong et al. 2015, Bahdanau 2015."""
+    scores = []
+    for place, step in enumerate(memory):
+        if kind == "dot":
+            scores.append(query @ step)
+        elif kind == "general":
+            scores.append(step @ weights["memory_kernel"] @ query)
+        elif kind == "location":
+            scores.append((query @ weights["query_kernel"])[place])
+        else:
+            hidden = np.tanh(query @ weights["query_kernel"] + step @ weights["memory_kernel"])
+            scores.append(float(hidden @ weights["score_kernel"][:, 0]))
+    looked = softmax(np.array(scores))
+    return looked @ memory, looked
+
+
+def decode(decoder, context, memory, states, n_timesteps, truth=None, feed=None):
+    """One row of a RecurrentDecoder, the obvious way: outputs and attention weights, step by step.
+
+    states: [h, c] of each layer of the encoder; truth: what to feed instead of the decoder's own outputs.
+    """
+    attention = decoder.attention and {w.name: w.numpy() for w in decoder.attention.weights}
+    kind = decoder.attention and decoder.attention.kind
+    h = [np.zeros(layer.units) for layer in decoder.recurrent_layers]
+    c = [np.zeros(layer.units) for layer in decoder.recurrent_layers]
+    for depth, bridge in enumerate(decoder.bridges):
+        handed = states[min(depth, len(states) - 1)]
+        h[depth], c[depth] = handed
+        if bridge:
+            kernel, bias = bridge[0].get_weights()
+            h[depth] = np.tanh(handed[0] @ kernel + bias)
+            kernel, bias = bridge[1].get_weights()
+            c[depth] = handed[1] @ kernel + bias
+    fed, attentional = np.zeros(decoder.fed_width), np.zeros(decoder.recurrent_layers[-1].units)
+    said, looked = [], []
+    for step in range(n_timesteps):
+        reads = [] if decoder.handover == "state" else [context]
+        if decoder.fed_width:
+            if truth is not None:
+                fed = truth[step - 1] if step else np.zeros(decoder.fed_width)
+            reads.append(fed)
+        if kind == "additive":
+            attended, weights = attend(kind, attention, h[-1], memory)
+            reads.append(attended)
+        if decoder.input_feeding:
+            reads.append(attentional)
+        x = np.concatenate(reads) if reads else np.zeros(1)
+        for depth, layer in enumerate(decoder.recurrent_layers):
+            _, (h[depth], c[depth]) = _lstm_step(x, layer.get_weights(), h[depth], c[depth])
+            x = h[depth]
+        if kind == "additive":
+            x = np.concatenate([x, attended])
+        elif kind:
+            attended, weights = attend(kind, attention, x, memory)
+            x = attentional = np.tanh(np.concatenate([attended, x]) @ decoder.combine.get_weights()[0])
+        kernel, bias = decoder.output_layer.get_weights()
+        said.append(x @ kernel + bias)
+        fed = said[-1] if feed is None else feed(said[-1])
+        if kind:
+            looked.append(weights)
+    return np.array(said), np.array(looked)
+
+
+def _lstm_step(x, weights, h, c):
+    hs, cs = lstm(x[None], *weights, h=h, c=c)
+    return hs[0], (hs[0], cs[0])
+
+
+def beam_search(step_scores, n_steps, width, stop):
+    """The best sequence by beam search; `step_scores(prefix)` -> log-probabilities of the next symbol."""
+    beams = [((), 0.0)]
+    for _ in range(n_steps):
+        longer = []
+        for prefix, score in beams:
+            if prefix and prefix[-1] == stop:
+                longer.append((prefix, score))
+                continue
+            for symbol, gain in enumerate(step_scores(prefix)):
+                longer.append(((*prefix, symbol), score + gain))
+        beams = sorted(longer, key=lambda beam: -beam[1])[:width]
+    return beams[0]
