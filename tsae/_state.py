@@ -6,16 +6,19 @@ A tree holds what JSON holds; everything else is an object with one key that beg
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import math
 import os
 import warnings
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from tsae.errors import ModelFileError
@@ -65,9 +68,9 @@ class Saveable:
             If there are callbacks, which are left out.
         """
         check_is_fitted(self)
-        arrays: list[np.ndarray] = []
+        arrays = Arrays()
         state = to_tree(self, type(self).__name__, arrays)
-        write_archive(path, type(self).__name__, state, arrays, summary_of(self))
+        write_archive(path, type(self).__name__, state, arrays.stored, summary_of(self))
 
 
 def summary_of(estimator: Any) -> dict:
@@ -81,7 +84,8 @@ def summary_of(estimator: Any) -> dict:
         facts.update((f"last_{name}", history[name].iloc[-1]) for name in ("loss", "val_loss") if name in history)
         if "val_loss" in history:
             facts["best_val_loss"] = history["val_loss"].min()
-    nested = {name: value for name, value in vars(estimator).items() if _is_fitted_estimator(name, value)}
+    held = {name: getattr(value, "estimator", value) for name, value in vars(estimator).items()}
+    nested = {name: value for name, value in held.items() if _is_fitted_estimator(name, value)}
     facts.update((name, {"kind": type(value).__name__, **summary_of(value)}) for name, value in nested.items())
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in facts.items()}
 
@@ -93,8 +97,23 @@ def _is_fitted_estimator(name: str, value: Any) -> bool:
 # -- to trees --------------------------------------------------------------------------------------------------------
 
 
-def to_tree(value: Any, where: str, arrays: list[np.ndarray]) -> Any:
-    """Turn a value into plain JSON; arrays are appended to `arrays`. `where` names the value in errors."""
+class Arrays:
+    """The arrays of a tree; equal ones are stored once, such as the weights of an estimator that two others hold."""
+
+    def __init__(self):
+        self.stored: list[np.ndarray] = []
+        self._positions: dict[tuple, int] = {}
+
+    def add(self, array: np.ndarray) -> int:
+        key = (array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array)).digest())
+        if key not in self._positions:
+            self._positions[key] = len(self.stored)
+            self.stored.append(array)
+        return self._positions[key]
+
+
+def to_tree(value: Any, where: str, arrays: Arrays) -> Any:
+    """Turn a value into plain JSON; arrays are added to `arrays`. `where` names the value in errors."""
     if value is None or isinstance(value, (bool, int, str)):
         return str(value) if isinstance(value, str) else value
     if isinstance(value, float):
@@ -113,37 +132,40 @@ def to_tree(value: Any, where: str, arrays: list[np.ndarray]) -> Any:
         return _frame_to_tree(value, where, arrays)
     if isinstance(value, (np.random.Generator, np.random.RandomState)):
         return _generator_to_tree(value, where, arrays)
+    if isinstance(value, (timedelta, np.timedelta64)):
+        return {"$timedelta": pd.Timedelta(value).isoformat()}
+    if isinstance(value, FrozenEstimator):
+        return {"$frozen": to_tree(value.estimator, f"{where}.estimator", arrays)}
     if type(value).__module__.startswith("keras."):
         return {"$optimizer": _plain_optimizer(value, where)}
     return _object_to_tree(value, where, arrays)
 
 
-def _array_to_tree(array: np.ndarray, where: str, arrays: list) -> dict:
+def _array_to_tree(array: np.ndarray, where: str, arrays: Arrays) -> dict:
     if array.dtype.kind == "O":
         if not all(isinstance(part, (str, int, float, bool, type(None))) for part in array.flat):
             raise TypeError(f"{where} is an array of objects, which a model file does not hold")
         return {"$objects": {"shape": list(array.shape), "values": to_tree(array.ravel().tolist(), where, arrays)}}
     if array.dtype.kind == "V":
         raise TypeError(f"{where} is an array of {array.dtype}, which a model file does not hold")
-    arrays.append(array)
-    return {"$array": len(arrays) - 1}
+    return {"$array": arrays.add(array)}
 
 
-def _dict_to_tree(value: dict, where: str, arrays: list) -> dict:
+def _dict_to_tree(value: dict, where: str, arrays: Arrays) -> dict:
     if all(type(key) is str and not key.startswith("$") for key in value):
         return {key: to_tree(part, f"{where}[{key!r}]", arrays) for key, part in value.items()}
     items = [[key, part] for key, part in value.items()]
     return {"$items": to_tree(items, where, arrays)}
 
 
-def _frame_to_tree(frame: pd.DataFrame, where: str, arrays: list) -> dict:
+def _frame_to_tree(frame: pd.DataFrame, where: str, arrays: Arrays) -> dict:
     if not frame.index.equals(pd.RangeIndex(len(frame))) or not all(type(name) is str for name in frame):
         raise TypeError(f"{where} is a table with an index or with columns not named by text; reset its index")
     columns = [[name, to_tree(frame[name].to_numpy(), f"{where}[{name!r}]", arrays)] for name in frame]
     return {"$frame": columns}
 
 
-def _generator_to_tree(value: Any, where: str, arrays: list) -> dict:
+def _generator_to_tree(value: Any, where: str, arrays: Arrays) -> dict:
     if isinstance(value, np.random.RandomState):
         return {"$random_state": to_tree(value.get_state(legacy=False), where, arrays)}
     return {"$generator": to_tree(value.bit_generator.state, where, arrays)}
@@ -158,7 +180,7 @@ def _plain_optimizer(value: Any, where: str) -> dict:
         raise TypeError(f"{where} cannot be stored in a model file: {error}") from error
 
 
-def _object_to_tree(value: Any, where: str, arrays: list) -> dict:
+def _object_to_tree(value: Any, where: str, arrays: Arrays) -> dict:
     name = type(value).__name__
     if STORABLE.get(name) != type(value).__module__:
         raise TypeError(
@@ -285,6 +307,13 @@ def _generator(state: Any, arrays: list, depth: int) -> np.random.Generator:
     return np.random.Generator(made)
 
 
+def _frozen(tree: Any, arrays: list, depth: int) -> FrozenEstimator:
+    estimator = from_tree(tree, arrays, depth)
+    if not isinstance(estimator, BaseEstimator):
+        raise ModelFileError("state.json holds a frozen estimator that is none")
+    return FrozenEstimator(estimator)
+
+
 def _optimizer(plain: Any, arrays: list, depth: int) -> Any:
     from tsae.networks.optimizers import rebuild_optimizer
 
@@ -303,5 +332,7 @@ _FROM_TAG = {
     "$frame": _frame,
     "$random_state": _random_state,
     "$generator": _generator,
+    "$timedelta": lambda text, arrays, depth: pd.Timedelta(text),
+    "$frozen": _frozen,
     "$optimizer": _optimizer,
 }

@@ -65,7 +65,7 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     def is_count(value):
         return type(value) is int and value >= 1
 
-    units, pooling = settings.get("units"), settings.get("pooling")
+    units, pooling, dilations = settings.get("units"), settings.get("pooling"), settings.get("dilations")
     rules = {
         "n_channels": is_count(settings.get("n_channels")),
         "units": isinstance(units, list) and bool(units) and all(map(is_count, units)),
@@ -74,6 +74,9 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
         "pooling": isinstance(pooling, list) and all(isinstance(kind, str) for kind in pooling)
         and 0 < len(pooling) == len(set(pooling)),
         "pooled_layers": settings.get("pooled_layers") in ("all", "last"),
+        "window_scale": settings.get("window_scale") in ("none", "only", "beside"),
+        "dilations": dilations is None
+        or (isinstance(dilations, list) and len(dilations) == len(units or ()) and all(map(is_count, dilations))),
     }  # fmt: skip
     for name, holds in rules.items():
         if not holds:
