@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tsae.autoencoder import LSTMAutoencoder
     from tsae.errors import ModelFileError, TrainingDivergedError
     from tsae.loading import load
+    from tsae.onnx_encoder import OnnxEncoder, export_onnx
     from tsae.windows import Windows, from_channels_first, make_windows
 
 __version__ = "0.1.0"
@@ -19,8 +20,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "LSTMAutoencoder": "autoencoder",
     "ModelFileError": "errors",
+    "OnnxEncoder": "onnx_encoder",
     "TrainingDivergedError": "errors",
     "Windows": "windows",
+    "export_onnx": "onnx_encoder",
     "from_channels_first": "windows",
     "load": "loading",
     "make_windows": "windows",
@@ -29,8 +32,10 @@ _HOMES = {
 __all__ = [
     "LSTMAutoencoder",
     "ModelFileError",
+    "OnnxEncoder",
     "TrainingDivergedError",
     "Windows",
+    "export_onnx",
     "from_channels_first",
     "load",
     "make_windows",

@@ -134,7 +134,12 @@ class OnnxEncoder(TransformerMixin, SequenceEstimator):
 
 
 def export_onnx(
-    model: Any, path: str | os.PathLike, *, fixed_steps: bool | None = None, dtype: str = "float32", missing: bool = True
+    model: Any,
+    path: str | os.PathLike,
+    *,
+    fixed_steps: bool | None = None,
+    dtype: str = "float32",
+    missing: bool = True,
 ) -> None:
     """Write the encoder of an `LSTMAutoencoder` as an ONNX file: windows in, the features of `transform` out.
 

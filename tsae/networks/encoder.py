@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tsae.encoder_layout import feature_names
 from tsae.networks.masking import fill_gaps, reverse_rows, row_lengths, step_mask
 from tsae.networks.recurrent import CELLS, run_dilated
 
@@ -212,13 +213,7 @@ class Encoder(keras.Model):
 
     def feature_names(self) -> list[str]:
         """Names of the features in order: "mean_3", or "layer0_mean_3" where several layers are pooled."""
-        widths = dict(enumerate(self.widths)) if self.pooled_layers == "all" else {-1: self.widths[-1]}
-        return [
-            (f"layer{depth}_" if len(widths) > 1 else "") + f"{kind}_{i}"
-            for depth, width in widths.items()
-            for kind in self.pooling
-            for i in range(width)
-        ]
+        return feature_names(json.loads(self._settings))
 
 
 def _mean(layer, lengths):
