@@ -9,16 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tsae.anomaly import AnomalyDetector
     from tsae.autoencoder import LSTMAutoencoder
+    from tsae.classifier import LSTMClassifier
     from tsae.errors import ModelFileError, TrainingDivergedError
     from tsae.loading import load
     from tsae.onnx_encoder import OnnxEncoder, export_onnx
+    from tsae.seq2seq import LSTMSeq2Seq
     from tsae.windows import Windows, from_channels_first, make_windows
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AnomalyDetector": "anomaly",
     "LSTMAutoencoder": "autoencoder",
+    "LSTMClassifier": "classifier",
+    "LSTMSeq2Seq": "seq2seq",
     "ModelFileError": "errors",
     "OnnxEncoder": "onnx_encoder",
     "TrainingDivergedError": "errors",
@@ -30,7 +36,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "AnomalyDetector",
     "LSTMAutoencoder",
+    "LSTMClassifier",
+    "LSTMSeq2Seq",
     "ModelFileError",
     "OnnxEncoder",
     "TrainingDivergedError",

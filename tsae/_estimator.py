@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,14 +78,15 @@ class SequenceEstimator(Saveable, BaseEstimator):
                 values = _to_width(values, _bucket(int(lengths[positions].max())))
             yield positions, self.scaler_.transform(values)
 
-    def _apply(self, function: str, windows: Windows, by_step: bool = False) -> Any:
+    def _apply(self, function: str, windows: Windows, by_step: bool = False, **options: Any) -> Any:
         """Call one of `_functions` on all windows and lay the results (arrays or a dict of them) end to end.
 
         by_step: axis 1 is that of the windows' steps, cut or filled with NaN to the width of the windows.
+        options: further arguments of the function.
         """
         collected: dict[str, np.ndarray] = {}
         for positions, values in self._chunks(windows):
-            out = self._function(function)(values)
+            out = self._function(function, **options)(values)
             for key, part in (out if isinstance(out, dict) else {"": out}).items():
                 if by_step:
                     part = _to_width(part, windows.width)
@@ -93,22 +95,23 @@ class SequenceEstimator(Saveable, BaseEstimator):
                 collected[key][positions] = part
         return collected.get("", collected)
 
-    def _apply_square(self, function: str, windows: Windows) -> np.ndarray:
-        """`_apply` for results of shape (n_windows, n_timesteps, n_timesteps)."""
-        found = np.full((len(windows), windows.width, windows.width), np.nan, np.float32)
+    def _apply_weights(self, function: str, windows: Windows, n_said: int, **options: Any) -> np.ndarray:
+        """`_apply` for attention weights: (n_windows, n_said, n_timesteps), NaN where there are none."""
+        found = np.full((len(windows), n_said, windows.width), np.nan, np.float32)
         for positions, values in self._chunks(windows):
-            width = min(values.shape[1], windows.width)
-            found[positions, :width, :width] = self._function(function)(values)[:, :width, :width]
+            weights = self._function(function, **options)(values)[:, :n_said, : windows.width]
+            found[positions, : weights.shape[1], : weights.shape[2]] = weights
         return found
 
-    def _function(self, name: str):
-        """A compiled function of the network; compiled at its first use."""
+    def _function(self, name: str, **options: Any):
+        """A compiled function of the network; compiled at its first use with these options."""
         from tsae.networks.inference import BatchFunction
 
         compiled = self.__dict__.setdefault("_compiled", {})
-        if name not in compiled:
-            compiled[name] = BatchFunction(self._functions()[name])
-        return compiled[name]
+        key = (name, *sorted(options.items()))
+        if key not in compiled:
+            compiled[key] = BatchFunction(partial(self._functions()[name], **options))
+        return compiled[key]
 
     # -- fit ---------------------------------------------------------------------------------------------------
 

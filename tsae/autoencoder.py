@@ -510,10 +510,13 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             raise ValueError("attention_weights needs attention; this one was fitted with attention=None")
         trained = [name for name in self.decoders_ if name in RECURRENT]
         check_choice("decoder", decoder, [*trained, None])
-        return self._apply_square(f"{decoder or trained[0]}_weights", windows)
+        return self._apply_weights(f"{decoder or trained[0]}_weights", windows, windows.width)
 
     def forecast(self, X: Any) -> np.ndarray:
         """Continue each window past its end.
+
+        Windows of one length are read from step `horizon` on, so that the encoder reads as many steps as it did in
+        training.
 
         Returns
         -------
@@ -531,7 +534,9 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
                 f"forecast needs decoder='prediction' or 'composite' and a horizon; this one was fitted with "
                 f"decoder={self.decoder!r}, horizon={self.horizon}"
             )
-        return self.scaler_.inverse_transform(self._apply("forecast", windows))
+        # An encoder trained on windows of one length is asked about windows of that length.
+        function = "forecast" if self.n_timesteps_ is None else "forecast_recent"
+        return self.scaler_.inverse_transform(self._apply(function, windows))
 
     def decode(self, Z: Any, n_timesteps: int | None = None) -> np.ndarray:
         """Turn feature vectors back into windows.

@@ -63,7 +63,7 @@ def test_the_truth_is_fed_one_step_late(looks):
 @pytest.mark.parametrize("looks", [{}, {"attention": "general"}, {"attention": "location"}])
 @pytest.mark.parametrize("n_timesteps", [3, UNROLLED_STEPS + 4])
 def test_direct_is_recursive(cell, looks, n_timesteps):
-    """The whole sequence at once, given what one step at a time came to say, says the same and the difference has no gradient."""
+    """The whole sequence at once, fed what one step at a time came to say, says the same, and learns the same."""
     decoder, encoded = make(cell=cell, units=(3, 4), fed_width=2, handover="both", **looks)
     with tf.GradientTape() as tape:
         stepwise = decoder.recursive(encoded, n_timesteps)

@@ -6,10 +6,12 @@ from typing import Any
 
 import keras
 
+from tsae.networks.classification import Classifier
 from tsae.networks.network import Autoencoder
+from tsae.networks.seq2seq import Seq2Seq
 from tsae.networks.training import Trainer
 
-NETWORKS = {"autoencoder": Autoencoder}
+NETWORKS = {"autoencoder": Autoencoder, "classifier": Classifier, "seq2seq": Seq2Seq}
 
 
 def build_network(config: dict) -> Any:

@@ -12,13 +12,8 @@ from tsae.networks.draws import Draws
 from tsae.networks.encoder import Encoder, Reading, weight_seeds
 from tsae.networks.heads import Imputation, Prediction, Reconstruction, pad_steps
 from tsae.networks.loops import run_steps
+from tsae.networks.losses import LOSSES
 from tsae.networks.masking import step_mask
-
-LOSSES = {
-    "mse": tf.square,
-    "mae": tf.abs,
-    "huber": lambda error: tf.where(tf.abs(error) <= 1.0, 0.5 * tf.square(error), tf.abs(error) - 0.5),
-}
 
 
 @keras.saving.register_keras_serializable(package="tsae")

@@ -193,7 +193,8 @@ class Trainer:
         """Mean loss over `data`. What is hidden from the encoder is drawn, but always the same."""
         total, weight = 0.0, 0.0
         for piece in self._pieces(np.arange(len(data)), data, steps=64):
-            losses = self._graph(data, train=False)(*_tensors(data), *piece, tf.constant([self._seed, 0]), tf.zeros([0]))
+            seed, no_rates = tf.constant([self._seed, 0]), tf.zeros([0])
+            losses = self._graph(data, train=False)(*_tensors(data), *piece, seed, no_rates)
             total, weight = total + float(losses[0]), weight + float(losses[1])
         return total / weight
 
@@ -342,7 +343,9 @@ class Trainer:
             draws = Draws(shard_seed[0]) if train else None
             with tf.GradientTape() as tape:
                 loss, *left = tf.nest.flatten(self.network.loss_of(part, draws))
-            return [*left, loss, *(tape.gradient(loss, self._variables()) if train else [])]
+            # rows picked from a table have sparse gradients, which here become dense
+            gradients = map(tf.convert_to_tensor, tape.gradient(loss, self._variables())) if train else []
+            return [*left, loss, *gradients]
 
         n_left = len(tf.nest.flatten(state))
         if self.n_shards == 1:
