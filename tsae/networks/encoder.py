@@ -43,6 +43,7 @@ def recurrent_layer(cell: str, units: int, name: str, seeds, unroll=False, **l1_
         recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
         kernel_regularizer=_l1_l2(l1_l2["kernel_l1"], l1_l2["kernel_l2"]),
         recurrent_regularizer=_l1_l2(l1_l2["recurrent_l1"], l1_l2["recurrent_l2"]),
+        seed=next(seeds),  # unused, but without one Keras would draw it from Python's global generator
         name=name,
     )
 

@@ -46,6 +46,7 @@ def functions(network: Autoencoder) -> dict[str, Callable]:
         "sequence": sequence,
         "score": score,
         "forecast": lambda x, masked: network.forecast(x, masked),
+        "forecast_recent": lambda x, masked: network.forecast(x[:, network.ahead :], masked),
         **{head.name: said_by(head.name) for head in network.heads},
         **{f"{head.name}_weights": weights_of(head.name) for head in network.heads},
     }
