@@ -1,0 +1,82 @@
+"""From flagged timestamps to events."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = ["series", "start", "end", "peak", "score", "p_value", "channels"]
+
+
+def find_events(
+    timeline: pd.DataFrame, flagged: np.ndarray, *, gap: int, min_length: int, top: int, prefix: str
+) -> pd.DataFrame:
+    """Merge nearby flags into events.
+
+    Parameters
+    ----------
+    timeline : DataFrame
+        Columns `series`, `time`, `score`, `p_value` and one a channel, whose names begin with ``prefix``;
+        the rows of a series stand together and in time order.
+    flagged : bool array, one entry a row
+    gap : int
+        Flags of a series with at most so many unflagged rows between them belong to one event.
+    min_length : int
+        Events with fewer flagged rows are dropped.
+    top : int
+        Channels to name, largest contribution first.
+    prefix : str
+
+    Returns
+    -------
+    DataFrame
+        One row an event, in the order of the rows; see `AnomalyDetector.events`.
+    """
+    rows = np.flatnonzero(flagged)
+    if rows.size == 0:
+        return _empty(timeline)
+    code = pd.factorize(timeline["series"])[0][rows]
+    breaks = np.flatnonzero((np.diff(rows) > gap + 1) | (np.diff(code) != 0)) + 1
+    groups = [group for group in np.split(rows, breaks) if group.size >= min_length]
+    if not groups:
+        return _empty(timeline)
+    score = timeline["score"].to_numpy()
+    first = np.array([group[0] for group in groups])
+    last = np.array([group[-1] for group in groups])
+    peak = np.array([group[np.argmax(score[group])] for group in groups])
+    names = [column for column in timeline.columns if column.startswith(prefix)]
+    shares = timeline[names].to_numpy()
+    channels = []
+    for begin, end in zip(first, last, strict=True):
+        weight = np.nansum(shares[begin : end + 1], axis=0)
+        order = np.argsort(-weight, kind="stable")[:top]
+        channels.append(tuple(names[i].removeprefix(prefix) for i in order if weight[i] > 0))
+    return pd.DataFrame(
+        {
+            "series": timeline["series"].to_numpy()[first],
+            "start": timeline["time"].array[first],
+            "end": timeline["time"].array[last],
+            "peak": timeline["time"].array[peak],
+            "score": score[peak],
+            "p_value": timeline["p_value"].to_numpy()[peak],
+            "channels": pd.Series(channels, dtype=object),
+        },
+        columns=COLUMNS,
+    )
+
+
+def _empty(timeline: pd.DataFrame) -> pd.DataFrame:
+    """No event, with the columns and dtypes that events have."""
+    time, nothing = timeline["time"].iloc[:0], timeline["score"].iloc[:0]
+    return pd.DataFrame(
+        {
+            "series": timeline["series"].iloc[:0],
+            "start": time,
+            "end": time,
+            "peak": time,
+            "score": nothing,
+            "p_value": nothing,
+            "channels": pd.Series([], dtype=object),
+        },
+        columns=COLUMNS,
+    )
