@@ -235,6 +235,31 @@ def test_overlapping_tells_whether_rows_are_shared():
     assert not windows[:0].overlapping()
 
 
+@settings(deadline=None, max_examples=100)
+@given(data=st.data(), stride=st.integers(1, 5), layout=st.sampled_from(["arrays", "times", "ragged"]))
+def test_compact_windows_are_the_same_over_fewer_rows(data, stride, layout):
+    if layout == "ragged":
+        windows = as_windows([np.arange(float(length)) + length * 100 for length in (3, 5, 1, 4)])
+    elif layout == "arrays":
+        windows = make_windows([np.arange(20.0), np.arange(50.0, 60.0)], 3, stride)
+    else:
+        rows = [(name, time, [time]) for name in "ab" for time in (*range(9), *range(20, 30))]
+        windows = make_windows(as_frame(rows), 3, stride, **COLUMNS)
+    windows = windows[data.draw(st.lists(st.integers(0, len(windows) - 1), max_size=8))]
+    compact = windows.compact()
+    covered = set().union(*naive.covered_rows(windows))
+    assert len(compact.values) == len(covered)
+    assert (compact is windows) == (len(covered) == len(windows.values))
+    assert repr(compact) == repr(windows)
+    assert compact.overlapping() == windows.overlapping()
+    np.testing.assert_array_equal(compact.gather(), windows.gather())
+    np.testing.assert_array_equal(compact.lengths, windows.lengths)
+    np.testing.assert_array_equal(compact.series, windows.series)
+    pd.testing.assert_frame_equal(compact.index, windows.index, check_dtype=False)
+    again = compact[::-1].compact()
+    np.testing.assert_array_equal(again.gather(), windows.gather()[::-1])
+
+
 def test_observed_marks_windows_with_any_value():
     values = np.array([[1, np.nan], [np.nan, np.nan], [np.nan, np.nan], [np.nan, np.nan], [np.nan, 1]])
     windows = make_windows([values, values[1:]], 2)

@@ -131,7 +131,7 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
     if grouped.times is None:
         if max_gap is not None:
             raise ValueError(f"max_gap={max_gap!r}, but data has no times; name the time_column")
-        return None, "no times", np.array([], dtype=np.int64)
+        return None, "", np.array([], dtype=np.int64)
     steps = _steps(grouped)
     if max_gap is None:
         limit, max_gap, origin = _infer_max_gap(steps, grouped.times)

@@ -220,7 +220,7 @@ class Windows:
         chosen = self if positions is None else self[positions]
         values, starts = self.values, chosen.starts
         if not self.is_ragged:
-            shape = (len(values) - self.width + 1, self.width, self.n_channels)
+            shape = (max(0, len(values) - self.width + 1), self.width, self.n_channels)
             strides = (values.strides[0], *values.strides)
             every_window = np.lib.stride_tricks.as_strided(values, shape, strides, writeable=False)
             return every_window[starts]
@@ -237,6 +237,44 @@ class Windows:
         if copy is False:
             raise ValueError("windows cannot become an array without a copy")
         return self.gather().astype(dtype or self.dtype, copy=False)
+
+    def compact(self) -> Windows:
+        """The same windows over a copy of the rows that they cover, without all others; itself where they cover all.
+
+        For a few windows of long series, before they are trained on, pickled or sent to another process.
+
+        Examples
+        --------
+        >>> windows = make_windows(np.arange(1000.0), width=3)[[10, 500, 501]]
+        >>> few = windows.compact()
+        >>> len(windows.values), len(few.values)
+        (1000, 7)
+        >>> few.index.equals(windows.index)
+        True
+        """
+        starts = self.starts
+        begins, ends = _merge(starts, starts + self.lengths)
+        sizes = ends - begins
+        if sizes.sum() == len(self.values):
+            return self
+        moved = begins - (np.cumsum(sizes) - sizes)  # how far forward each stretch of rows moves
+        rows = np.arange(sizes.sum()) + np.repeat(moved, sizes)
+        grouped = GroupedSeries(
+            self.values[rows],
+            np.searchsorted(rows, self.grouped.offsets),
+            self.grouped.names,
+            self.channel_names,
+            self.grouped.times_at(rows),
+        )
+        starts = starts - moved[np.searchsorted(begins, starts, side="right") - 1]
+        return Windows(
+            grouped,
+            Layout.of_counts(starts, np.ones(len(starts), dtype=np.int64), self.stride),
+            self.width,
+            is_ragged=self.is_ragged,
+            max_gap=self.max_gap,
+            max_gap_origin=self._max_gap_origin,
+        )
 
     # ------------------------------------------------------------ what they share
 
@@ -274,7 +312,7 @@ class Windows:
             f"channels={self.channel_names}" if self.n_channels <= 8 else f"n_channels={self.n_channels}",
             f"dtype={self.dtype}",
         ]
-        if self.grouped.times is not None:
+        if self._max_gap_origin:
             parts.append(f"max_gap={self.max_gap} ({self._max_gap_origin})")
         return f"Windows({', '.join(parts)})"
 
@@ -383,6 +421,15 @@ def from_channels_first(X: Any) -> np.ndarray | list[np.ndarray]:
     if X.ndim != 3:
         raise ValueError(f"X has shape {X.shape}; expected (n_windows, n_channels, n_timesteps)")
     return np.ascontiguousarray(X.transpose(0, 2, 1))
+
+
+def _merge(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Begins and ends of the stretches that intervals cover together, ascending."""
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    opens = np.ones(len(starts), dtype=bool)
+    opens[1:] = starts[1:] > ends[:-1]
+    return starts[opens], ends[np.roll(opens, -1)]  # a stretch ends where the next one is about to open
 
 
 def _positive_int(value: Any, name: str) -> int:
