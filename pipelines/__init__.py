@@ -1,0 +1,1 @@
+"""Jobs on tables: train a model, export features, find anomalies, from the command line or from Python."""

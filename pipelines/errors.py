@@ -1,0 +1,18 @@
+"""How jobs end: errors for people, and exit codes."""
+
+from __future__ import annotations
+
+OK = 0
+ERROR = 1
+USAGE = 2
+SKIPPED_PARTS = 3
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class JobError(Exception):
+    """A job cannot go on. The message says why and what to do, without a traceback."""
+
+
+class InputError(JobError):
+    """A part of the input cannot be used. The message names the part, and the row and column where there is one."""

@@ -1,0 +1,91 @@
+"""Where the work of a job is done: in this process, in several local ones, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pipelines.errors import JobError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where to run.
+
+    Attributes
+    ----------
+    n_jobs : int
+        Local processes; 1 is this process, which uses all cores all the same.
+    dask : str or None
+        Address of the scheduler of a Dask cluster, such as ``tcp://10.0.0.1:8786``.
+    """
+
+    n_jobs: int = 1
+    dask: str | None = None
+
+    @property
+    def in_process(self) -> bool:
+        return self.n_jobs == 1 and self.dask is None
+
+    def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+        """Results of ``function(task)``, in the order in which they come.
+
+        Tasks are drawn as workers become free, so that there are never more than a few at a time. An exception from
+        `tasks` is raised here, after the results of the tasks before it.
+        """
+        if self.in_process:
+            yield from map(function, tasks)
+            return
+        from joblib import Parallel, delayed
+
+        failed: list[BaseException] = []
+
+        def drawn() -> Iterator[Any]:
+            # joblib draws tasks in threads of its own, where an exception would be lost.
+            try:
+                for task in tasks:
+                    yield delayed(_in_worker)(function, task, self._threads())
+            except BaseException as error:
+                failed.append(error)
+
+        with self._backend():
+            yield from Parallel(
+                n_jobs=self.n_jobs if self.dask is None else -1,
+                return_as="generator_unordered",
+                pre_dispatch="2 * n_jobs",
+                batch_size=1,
+            )(drawn())
+        if failed:
+            raise failed[0]
+
+    def _threads(self) -> int | None:
+        """Threads for TensorFlow in each local process; the workers of a cluster are the user's own."""
+        return None if self.dask else max(1, (os.cpu_count() or 1) // self.n_jobs)
+
+    def _backend(self) -> AbstractContextManager:
+        from joblib import parallel_config
+
+        if self.dask is None:
+            return parallel_config("loky") if self.n_jobs != 1 else nullcontext()
+        try:
+            import distributed  # noqa: F401
+        except ImportError as error:
+            raise JobError("--dask needs Dask: pip install 'tsae[cluster]'") from error
+        try:
+            return parallel_config("dask", scheduler_host=self.dask, wait_for_workers_timeout=60)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise JobError(f"no Dask scheduler answers at {self.dask}: {error}") from error
+
+
+def _in_worker(function: Callable[[T], R], task: T, n_threads: int | None) -> R:
+    if n_threads is not None:
+        # Read by TensorFlow when it is loaded; a process that works for a job has not loaded it before.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(n_threads))
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(n_threads))
+    return function(task)

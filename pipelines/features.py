@@ -1,0 +1,55 @@
+"""The job `features`: a data set in, one row of features a window out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.continuation import Piece
+from pipelines.export import Append, Job, export
+from pipelines.manifest import Manifest
+from pipelines.models import Reading, autoencoder_of
+from pipelines.tables import with_zone
+from tsae.windows import Windows
+
+BYTES_AT_ONCE = 64 << 20  # of features that are held before they are written
+
+
+def run_features(job: Job) -> Manifest:
+    """Export the features of a data set: tables with `series`, `start`, `end` and a column a feature.
+
+    `start` and `end` are the first and last timestamps of a window. A window without any observed value has NaN for
+    features. See `pipelines.export.export` for errors and for how a job is continued.
+    """
+    return export(job, write_features)
+
+
+def write_features(estimator: Any, piece: Piece, reading: Reading, append: Append) -> int:
+    """Compute the features of a part's windows and write them in batches; return the number of windows."""
+    autoencoder = autoencoder_of(estimator)
+    names = list(autoencoder.get_feature_names_out())
+    windows = piece.windows[piece.fresh]
+    n_at_once = max(1024, BYTES_AT_ONCE // (4 * len(names)))
+    for first in range(0, max(1, len(windows)), n_at_once):
+        append(feature_table(autoencoder, windows[first : first + n_at_once], names, reading))
+    return len(windows)
+
+
+def feature_table(autoencoder: Any, windows: Windows, names: list[str], reading: Reading) -> pd.DataFrame:
+    """`series`, `start`, `end` and the features of some windows."""
+    index = with_zone(windows.index, reading.columns, "start", "end")
+    features = pd.DataFrame(features_of(autoencoder, windows, len(names)), columns=names, copy=False)
+    return pd.concat([index, features], axis=1)
+
+
+def features_of(autoencoder: Any, windows: Windows, n_features: int) -> np.ndarray:
+    """Features of shape (n_windows, n_features), float32; NaN for windows in which nothing was observed."""
+    observed = windows.observed
+    if len(windows) and observed.all():
+        return autoencoder.transform(windows)
+    features = np.full((len(windows), n_features), np.nan, np.float32)
+    if observed.any():
+        features[observed] = autoencoder.transform(windows[observed])
+    return features

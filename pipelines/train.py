@@ -1,0 +1,170 @@
+"""The job `train`: a data set in, a model file out."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.continuation import cut, lay_end_to_end
+from pipelines.errors import InputError, JobError
+from pipelines.models import Reading, save_model
+from pipelines.parts import list_parts
+from pipelines.progress import say
+from pipelines.tables import Columns, read_rows
+from tsae.series import GroupedSeries
+from tsae.times import find_gaps
+from tsae.windows import Windows
+
+TASKS = ("features", "anomalies")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What to train, and on what.
+
+    Attributes
+    ----------
+    columns : Columns
+    width, stride : int
+        Of the windows.
+    task : {"features", "anomalies"}
+        "features": an `LSTMAutoencoder`; "anomalies": an `AnomalyDetector`, whose autoencoder makes features too.
+    max_gap : str, float or None
+        Longest step of time within a window; None: inferred, see `tsae.make_windows`.
+    before : str or None
+        Train on rows before this time only.
+    label_column : str or None
+        Rows where this column is neither 0 nor empty are known anomalies; windows with any are left out.
+    autoencoder, detector : dict
+        Parameters of the estimators.
+    """
+
+    columns: Columns
+    width: int
+    stride: int = 1
+    task: str = "features"
+    max_gap: str | float | None = None
+    before: str | None = None
+    label_column: str | None = None
+    autoencoder: dict[str, Any] = field(default_factory=dict)
+    detector: dict[str, Any] = field(default_factory=dict)
+
+
+def train(source: str, target: Path, training: Training) -> Any:
+    """Train on a data set, which is read into memory as a whole, and write a model file.
+
+    Returns
+    -------
+    LSTMAutoencoder or AnomalyDetector
+        Fitted.
+
+    Raises
+    ------
+    JobError
+        For input or parameters that are not allowed, before training starts.
+    """
+    estimator = make_estimator(training)
+    windows, normal, reading = read_windows(source, training)
+    say(f"training on {int(normal.sum()):,} windows of {windows.shape[1]} steps, channels {windows.channel_names}")
+    try:
+        estimator.fit(windows[normal])
+    except ValueError as error:
+        raise JobError(str(error)) from error
+    save_model(estimator, reading, target)
+    say(f"wrote {target}", event="end", model=str(target))
+    return estimator
+
+
+def make_estimator(training: Training) -> Any:
+    """The estimator, not fitted."""
+    from tsae import LSTMAutoencoder
+
+    autoencoder = _with_parameters(LSTMAutoencoder(), training.autoencoder)
+    if training.task == "features":
+        if training.detector:
+            raise JobError(f"{', '.join(training.detector)}: for --task anomalies only")
+        return autoencoder
+    from tsae.anomaly import AnomalyDetector, default_autoencoder
+
+    own = _with_parameters(default_autoencoder(), training.autoencoder)
+    return _with_parameters(AnomalyDetector(own), training.detector)
+
+
+def _with_parameters(estimator: Any, parameters: dict[str, Any]) -> Any:
+    known = inspect.signature(type(estimator)).parameters
+    for name in parameters:
+        if name not in known:
+            raise JobError(f"{type(estimator).__name__} has no parameter {name!r}; it has {', '.join(known)}")
+    return estimator.set_params(**parameters)
+
+
+def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, Reading]:
+    """All windows of a data set, which of them to train on, and how tables were read."""
+    columns, tables, labels = training.columns, [], []
+    extra = [] if training.label_column is None else [training.label_column]
+    for part in list_parts(source):
+        rows = read_rows(part.path, columns, name=part.name, extra=extra)
+        # What the first part shows holds for all others.
+        columns = replace(columns, values=tuple(rows.series.channel_names), time_kind=rows.time_kind)
+        tables.append(rows.series)
+        labels.append(rows.extra)
+    try:
+        series, order = lay_end_to_end(tables)
+        max_gap, origin, _ = find_gaps(series, training.max_gap)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from error
+    if columns.time is not None:
+        say(f"a step of time longer than {max_gap} ends a window ({origin})")
+    max_gap = str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
+    reading = Reading(columns, training.width, training.stride, None if max_gap in (None, np.inf) else max_gap)
+    windows, _, _ = cut(series, reading.grid)
+    _report_short(series, windows, training.width)
+
+    chosen = windows.observed
+    if training.before is not None:
+        chosen &= _is_before(windows, training.before, columns)
+    if extra:
+        chosen &= ~_has_anomaly(windows, pd.concat(labels, ignore_index=True)[extra[0]].iloc[order])
+    if not chosen.any():
+        raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
+    return windows, chosen, reading
+
+
+def _report_short(series: GroupedSeries, windows: Windows, width: int) -> None:
+    lengths = np.diff(series.offsets)
+    n_without = len(lengths) - len(np.unique(windows.series))
+    if n_without == len(lengths):
+        raise InputError(
+            f"width={width}, but no series has so many rows without a gap; the longest of {len(lengths)} has "
+            f"{lengths.max()} rows in all"
+        )
+    if n_without:
+        say(f"{n_without} of {len(lengths)} series are shorter than width={width} and are left out", event="warning")
+
+
+def _is_before(windows: Windows, before: str, columns: Columns) -> np.ndarray:
+    """Windows that end before a time."""
+    ends = windows.index["end"]
+    try:
+        if columns.time_kind in ("datetime", "utc"):
+            limit = pd.Timestamp(before)
+            return (ends < (limit if limit.tz is None else limit.tz_convert("UTC").tz_localize(None))).to_numpy()
+        return (ends < float(before)).to_numpy()
+    except ValueError as error:
+        raise JobError(f"--before {before}: {error}") from error
+
+
+def _has_anomaly(windows: Windows, labels: pd.Series) -> np.ndarray:
+    """Windows with a labelled row."""
+    numbers = pd.to_numeric(labels, errors="coerce")
+    wrong = labels[numbers.isna() & labels.notna()]
+    if len(wrong):
+        raise InputError(f"column {labels.name!r} holds {wrong.iloc[0]!r}; labels must be numbers, 0 for normal")
+    marked_before = np.concatenate([[0], np.cumsum(numbers.fillna(0).to_numpy() != 0)])
+    starts = windows.starts
+    return marked_before[starts + windows.width] > marked_before[starts]
