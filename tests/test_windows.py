@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
+import doctest
 import pickle
-import subprocess
-import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,11 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import naive
+from tests.examples import COLUMNS, EPOCH, as_frame, bad, quiet_windows
 from tsae.containers import as_windows
 from tsae.windows import from_channels_first, make_windows
-
-COLUMNS = {"id_column": "id", "time_column": "time"}
-EPOCH = pd.Timestamp("2024-03-30 23:00")
 
 
 @st.composite
@@ -42,22 +39,6 @@ def tables(draw):
         if not pending[name]:
             del pending[name]
     return rows
-
-
-def as_frame(rows, times="numbers"):
-    frame = pd.DataFrame({"id": [row[0] for row in rows], "time": [row[1] for row in rows]})
-    if times != "numbers":
-        frame["time"] = EPOCH + pd.to_timedelta(frame["time"], unit="min")
-    if times == "zoned":
-        frame["time"] = frame["time"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
-    channels = np.array([row[2] for row in rows])
-    return frame.assign(**{f"x{channel}": values for channel, values in enumerate(channels.T)})
-
-
-def quiet_windows(*args, **kwargs):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "left out")
-        return make_windows(*args, **kwargs)
 
 
 def assert_same(windows, expected, times="numbers"):
@@ -168,13 +149,6 @@ def test_choosing_windows_is_choosing_from_the_array(data, stride):
 # ------------------------------------------------------------------------------------------ Windows
 
 
-def test_an_array_is_held_without_a_copy():
-    for array in (np.zeros((50, 3), np.float32), np.zeros(50), np.asfortranarray(np.zeros((50, 3)))):
-        windows = make_windows(array, 10)
-        assert np.shares_memory(windows.values, array)
-        assert windows.dtype == array.dtype
-
-
 def test_windows_of_any_memory_layout_are_gathered_alike():
     array = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     for view in (array, np.asfortranarray(array), array[::2, ::-1], array[::-1]):
@@ -269,6 +243,11 @@ def test_observed_marks_windows_with_any_value():
     assert make_windows(np.zeros(5), 2).observed.all()
 
 
+def test_constant_channels_are_kept():
+    frame = pd.DataFrame({"x": np.arange(5.0), "constant": 3.0})
+    assert make_windows(frame, 2).channel_names == ["x", "constant"]
+
+
 # ------------------------------------------------------------------------------------------ scikit-learn
 
 
@@ -295,166 +274,6 @@ def test_scikit_learn_can_split_and_index_windows():
             return len(X) / self.n_
 
     assert cross_val_score(Counter(), windows, cv=3).tolist() == [0.5, 0.5, 0.5]
-
-
-# ------------------------------------------------------------------------------------------ kinds of tables
-
-
-def test_wide_tables_take_their_times_from_the_index():
-    times = pd.date_range("2024-01-01", periods=6, freq="h")
-    frame = pd.DataFrame({"x": np.arange(6.0), "y": 1.0}, index=times)
-    windows = make_windows(frame, 2, 2)
-    assert windows.channel_names == ["x", "y"]
-    assert windows.index["start"].tolist() == times[::2].tolist()
-    assert windows.max_gap == pd.Timedelta("1.5h")
-    assert len(make_windows(frame["x"], 2)) == 5
-    assert len(make_windows(frame.set_index(times.to_period("h")), 2)) == 5
-    assert len(make_windows(frame.set_index(times - times[0]), 2)) == 5
-
-
-def test_an_index_of_numbers_is_no_time():
-    frame = pd.DataFrame({"x": np.arange(4.0)}, index=[10, 20, 90, 0])
-    assert make_windows(frame, 2).index["start"].tolist() == [0, 1, 2]
-
-
-def test_ids_and_times_may_be_levels_of_the_index():
-    frame = as_frame([("b", 1, [1.0]), ("a", 1, [2.0]), ("b", 2, [3.0]), ("a", 2, [4.0])])
-    for indexed in (frame.set_index("id"), frame.set_index(["id", "time"]), frame.set_index("time")):
-        assert make_windows(indexed, 2, **COLUMNS).gather()[..., 0].tolist() == [[1, 3], [2, 4]]
-
-
-def test_value_columns_choose_and_order_the_channels():
-    frame = pd.DataFrame({"x": [1.0, 2.0], "note": ["a", "b"], "y": [3, 4]})
-    assert make_windows(frame, 2, value_columns=["y", "x"]).gather().tolist() == [[[3, 1], [4, 2]]]
-    assert make_windows(frame, 2, value_columns="x").channel_names == ["x"]
-
-
-@pytest.mark.parametrize(
-    ("dtype", "expected"),
-    [("bool", "f4"), ("i1", "f4"), ("u2", "f4"), ("f2", "f4"), ("i4", "f8"), ("i8", "f8"), (">f4", "f4")],
-)
-def test_numbers_become_floats_that_can_hold_them(dtype, expected):
-    array = np.array([[0], [1], [1]]).astype(dtype)
-    for data in (array, [array, array], pd.DataFrame(array)):
-        windows = make_windows(data, 3)
-        assert windows.dtype == np.dtype(expected)
-        assert windows[:1].gather().ravel().tolist() == [0, 1, 1]
-
-
-@pytest.mark.parametrize("dtype", ["Int64", "Int8", "Float32", "boolean", "int32[pyarrow]", "bool[pyarrow]"])
-def test_nullable_columns_keep_their_missing_values(dtype):
-    if "pyarrow" in dtype:
-        pytest.importorskip("pyarrow")
-    frame = pd.DataFrame({"x": pd.array([1, None, 0], dtype=dtype)})
-    np.testing.assert_array_equal(make_windows(frame, 3).gather().ravel(), [1, np.nan, 0])
-
-
-def test_arrow_tables_are_read():
-    pytest.importorskip("pyarrow")
-    for times in ("numbers", "datetimes", "zoned"):
-        frame = as_frame([("a", time, [float(time)]) for time in range(4)], times)
-        arrow = frame.convert_dtypes(dtype_backend="pyarrow")
-        windows, expected = make_windows(arrow, 2, **COLUMNS), make_windows(frame, 2, **COLUMNS)
-        np.testing.assert_array_equal(windows.gather(), expected.gather())
-        assert windows.index["start"].tolist() == expected.index["start"].tolist()
-
-
-def test_polars_tables_are_read_as_pandas_tables_are():
-    pl = pytest.importorskip("polars")
-    rows = [(name, time, [float(time), np.nan]) for name in "ab" for time in range(4)]
-    for times in ("datetimes", "zoned"):
-        frame = as_frame(rows, times)
-        windows, expected = (quiet_windows(data, 2, **COLUMNS) for data in (pl.from_pandas(frame), frame))
-        np.testing.assert_array_equal(windows.gather(), expected.gather())
-        assert windows.index["end"].tolist() == expected.index["end"].tolist()
-    frame = pl.DataFrame(
-        {
-            "day": [datetime.date(2024, 1, day) for day in (1, 2, 3)],
-            "count": [1, None, 3],
-            "flag": [True, None, False],
-            "price": pl.Series(["1.5", "2.5", None]).cast(pl.Decimal(10, 2)),
-        }
-    )
-    windows = make_windows(frame, 3, time_column="day")
-    np.testing.assert_array_equal(windows.gather()[0], [[1, 1, 1.5], [np.nan, np.nan, 2.5], [3, 0, np.nan]])
-    assert windows.index["end"].tolist() == [pd.Timestamp("2024-01-03")]
-    assert make_windows(frame["count"], 3).channel_names == ["count"]
-
-
-def test_python_dates_and_datetimes_are_times():
-    days = [datetime.date(2024, 1, day) for day in (1, 2, 3)]
-    moments = [datetime.datetime(2024, 1, day, tzinfo=datetime.timezone.utc) for day in (1, 2, 3)]
-    for times in (days, moments):
-        frame = pd.DataFrame({"time": np.array(times, dtype=object), "x": 1.0})
-        assert make_windows(frame, 3, time_column="time").index["end"].iloc[0].day == 3
-
-
-def test_tables_are_read_without_importing_polars():
-    code = "import sys, numpy, tsae.windows as w; w.make_windows(numpy.ones(3), 2); assert 'polars' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_constant_channels_are_kept():
-    frame = pd.DataFrame({"x": np.arange(5.0), "constant": 3.0})
-    assert make_windows(frame, 2).channel_names == ["x", "constant"]
-
-
-def test_the_table_is_left_as_it_is():
-    frame = as_frame([("b", 1, [1.0]), ("a", 1, [2.0]), ("b", 2, [3.0])])
-    before = frame.copy()
-    quiet_windows(frame, 2, **COLUMNS)
-    pd.testing.assert_frame_equal(frame, before)
-
-
-# ------------------------------------------------------------------------------------------ max_gap
-
-
-def test_max_gap_is_inferred_from_the_median_step_of_all_series():
-    rows = [("a", time, [1.0]) for time in (0, 2, 4, 7, 9)] + [("b", time, [1.0]) for time in (100, 102, 106)]
-    windows = quiet_windows(as_frame(rows), 2, **COLUMNS)
-    assert windows.max_gap == 3
-    assert windows.index["start"].tolist() == [0, 2, 4, 7, 100]
-
-
-def test_a_step_as_long_as_max_gap_is_no_gap():
-    frame = as_frame([("a", time, [1.0]) for time in (0, 10, 20, 31)], "datetimes")
-    assert len(quiet_windows(frame, 2, max_gap="10min", **COLUMNS)) == 2
-    assert len(quiet_windows(frame, 2, max_gap=datetime.timedelta(minutes=11), **COLUMNS)) == 3
-    assert len(make_windows(frame, 4, max_gap=np.inf, **COLUMNS)) == 1
-
-
-def test_series_of_single_rows_have_no_gaps():
-    frame = as_frame([("a", 5, [1.0]), ("b", 7, [2.0])])
-    windows = make_windows(frame, 1, **COLUMNS)
-    assert len(windows) == 2
-    assert windows.max_gap is None
-
-
-@pytest.mark.parametrize(
-    ("max_gap", "message"),
-    [
-        (5, "max_gap=5 does not fit the times, which are datetimes"),
-        ("banana", "max_gap='banana' is no length of time"),
-        ("-1h", "max_gap='-1h'; it must not be negative"),
-        (0, "max_gap=0; it must be positive"),
-        ([1], r"max_gap=\[1\] is no length of time"),
-        (True, "max_gap=True"),
-    ],
-)
-def test_wrong_max_gaps_are_refused(max_gap, message):
-    frame = as_frame([("a", time, [1.0]) for time in range(4)], "datetimes")
-    with pytest.raises((ValueError, TypeError), match=message):
-        make_windows(frame, 2, max_gap=max_gap, **COLUMNS)
-
-
-def test_max_gap_must_fit_times_that_are_numbers_or_none():
-    frame = as_frame([("a", time, [1.0]) for time in range(4)])
-    with pytest.raises(ValueError, match="max_gap='1h' does not fit the times, which are numbers"):
-        make_windows(frame, 2, max_gap="1h", **COLUMNS)
-    with pytest.raises(ValueError, match="max_gap=nan"):
-        make_windows(frame, 2, max_gap=np.nan, **COLUMNS)
-    with pytest.raises(ValueError, match="max_gap=3, but data has no times"):
-        make_windows(np.arange(9.0), 2, max_gap=3)
 
 
 # ------------------------------------------------------------------------------------------ what is left out
@@ -486,54 +305,7 @@ def test_nothing_is_said_where_nothing_is_left_out():
         make_windows(as_frame([("a", time, [1.0]) for time in range(5)]), 2, 2, **COLUMNS)
 
 
-# ------------------------------------------------------------------------------------------ bad input
-
-
-def bad(**columns):
-    frame = pd.DataFrame(
-        {
-            "id": list("aaabbb"),
-            "time": pd.date_range("2024-01-01", periods=6, freq="h"),
-            "x": np.arange(6.0),
-        }
-    )
-    return frame.assign(**columns)
-
-
-HOURS = pd.date_range("2024-01-01", periods=6, freq="h")
-MIXED = np.array([*HOURS[:5].tz_localize("UTC"), HOURS[5].tz_localize("Europe/Berlin")], dtype=object)
-
-
-@pytest.mark.parametrize(
-    ("frame", "message"),
-    [
-        (bad(time=HOURS[[0, 2, 1, 3, 4, 5]]), "in series 'a' 2024-01-01 01:00:00 comes after 2024-01-01 02:00:00"),
-        (bad(time=HOURS[[0, 1, 2, 4, 4, 5]]), "in series 'b' 2024-01-01 04:00:00 comes twice"),
-        (bad(time=HOURS[[0, 1, 2, 5, 4, 3]]), r"series 'b' .*\(2 places in all\); sort by id and time"),
-        (bad(time=[1, 2, 3, 3, 3, 4]), "in series 'b' 3 comes twice"),
-        (bad(time=MIXED), "time_column 'time' mixes time zones: UTC in row 0, Europe/Berlin in row 5"),
-        (bad(time=HOURS.astype(str)), r"time_column 'time' holds text \('2024-01-01.* pandas.to_datetime"),
-        (bad(time=HOURS.where(np.arange(6) != 4)), r"time_column 'time' is missing in row 4"),
-        (bad(time=[0, 1, 2, 3, np.nan, 5]), "time_column 'time' is missing in row 4"),
-        (bad(time=[0, 1, 2, 3, 4, np.inf]), "time_column 'time' is inf in row 5"),
-        (bad(time=[True, False] * 3), "time_column 'time' has dtype bool"),
-        (bad(time=[(1,)] * 6), "time_column 'time' has dtype object"),
-        (bad(id=["a", None, "a", "b", "b", "b"]), "ids are missing in 1 rows, the first is row 1"),
-        (bad(x=[0, 1, 2, 3, np.inf, 5]), "holds inf in series 'b', time 2024-01-01 04:00:00, column 'x'"),
-        (bad(x=list("012345")), "column 'x' has dtype .* and holds '0' in row 0; values must be numbers"),
-        (bad(x=np.array([0, 1, None, "?", 4, 5], dtype=object)), r"column 'x' .*object and holds '\?' in row 3"),
-        (bad(x=np.array([0, 1, None, 3, 4, 5], dtype=object)), "column 'x' has dtype object; values must be"),
-        (bad(x=pd.Categorical(list("aabbcc"))), "column 'x' has dtype category and holds 'a' in row 0"),
-        (bad(x=HOURS), "column 'x' has dtype datetime64.* and holds Timestamp"),
-        (bad(x=1j), "Complex data not supported: column 'x'"),
-        (bad().iloc[:0], "data has no rows"),
-        (bad()[["id", "time"]], "no column besides the id and the time"),
-        (pd.concat([bad(), bad()], axis=1), "several columns named 'id'"),
-    ],
-)  # fmt: skip
-def test_bad_tables_are_refused_by_name(frame, message):
-    with pytest.raises(ValueError, match=message):
-        make_windows(frame, 2, **COLUMNS)
+# ------------------------------------------------------------------------------------------ what is refused
 
 
 @pytest.mark.parametrize(
@@ -555,50 +327,9 @@ def test_bad_arguments_are_refused_by_name(arguments, message):
         make_windows(bad(), **arguments)
 
 
-def test_an_index_must_be_understood_or_dropped():
-    frame = bad().set_index("id")[["x"]]
-    with pytest.raises(ValueError, match=r"the index holds text .*reset_index\(drop=True\)"):
-        make_windows(frame, 2)
-    assert len(make_windows(frame.reset_index(drop=True), 2)) == 5
-    with pytest.raises(ValueError, match="name id_column and time_column both"):
-        make_windows(bad().set_index(["id", "time"]), 2, id_column="id")
-    with pytest.raises(ValueError, match="MultiIndex of levels"):
-        make_windows(bad(y=1.0).set_index(["id", "time", "y"]), 2)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (None, "data is a builtins.NoneType; allowed are"),
-        ([], "data is an empty list"),
-        ({}, "data is an empty dict"),
-        (np.zeros((0, 2)), "no window"),
-        (np.zeros((5, 0)), "no channels"),
-        (np.zeros((4, 5, 6)), "an estimator takes windows that are cut already"),
-        ([np.zeros((5, 2)), np.zeros((5, 3))], r"data\[0\] has 2 channels, but data\[1\] has 3; .*from_channels_first"),
-        ({"a": np.zeros(5), "b": np.zeros((1, 2, 3))}, r"data\['b'\] has shape \(1, 2, 3\)"),
-        ({"a": bad()}, r"data\['a'\] is a table; join the tables"),
-        (np.array([0.0, 1.0, -np.inf]), "holds -inf in series 0, step 2, column 'channel_0'"),
-        ([np.zeros(3), np.array([0, np.inf])], "holds inf in series 1, step 1"),
-        (np.array(["a", "b"]), "data has dtype <U1"),
-        (np.array([1, "?"], dtype=object), r"data holds '\?' at \(1, 0\), not a number"),
-        (np.array([1j, 2]), "Complex data not supported"),
-    ],
-)  # fmt: skip
-def test_bad_arrays_are_refused(data, message):
-    with pytest.raises((ValueError, TypeError), match=message):
-        make_windows(data, 2)
-
-
 def test_columns_of_arrays_cannot_be_named():
     with pytest.raises(ValueError, match="time_column='time', but data is a ndarray"):
         make_windows(np.zeros(5), 2, time_column="time")
-
-
-def test_a_lazy_polars_frame_must_be_read_first():
-    pl = pytest.importorskip("polars")
-    with pytest.raises(TypeError, match=r"data.collect\(\)"):
-        make_windows(pl.DataFrame({"x": [1.0]}).lazy(), 1)
 
 
 # ------------------------------------------------------------------------------------------ other toolkits
@@ -616,3 +347,13 @@ def test_channels_first_arrays_are_turned():
         from_channels_first(X[0])
     with pytest.raises(ValueError, match=r"X\[1\] has shape \(10,\)"):
         from_channels_first([X[0], X[0, 0]])
+
+
+# ------------------------------------------------------------------------------------------ the guide
+
+
+def test_the_guide_runs_as_it_is_printed():
+    guide = Path(__file__).parent.parent / "docs" / "windows.md"
+    failed, tried = doctest.testfile(str(guide), module_relative=False)
+    assert tried > 10
+    assert failed == 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.series import GroupedSeries, as_float
+from tsae.series import GroupedSeries, float_dtype
 from tsae.times import check_increasing, read_times
 
 
@@ -149,25 +149,27 @@ def _group_rows(ids: pd.Series | None, n_rows: int) -> tuple[np.ndarray | None, 
 
 def _read_values(table: _Table, names: Sequence[Any], order: np.ndarray | None) -> np.ndarray:
     """The value columns side by side, filled one by one, so that one copy is all there ever is."""
-    columns = [_read_floats(table.column(name), name) for name in names]
-    values = np.empty((len(table), len(names)), dtype=np.result_type(*(column.dtype for column in columns)))
-    for position, column in enumerate(columns):
+    dtype = np.result_type(*(_float_dtype(table.column(name), name) for name in names))
+    values = np.empty((len(table), len(names)), dtype=dtype)
+    for position, name in enumerate(names):
+        column = table.column(name)
+        missing = {} if isinstance(column.dtype, np.dtype) else {"na_value": np.nan}
+        column = column.to_numpy(dtype=dtype, **missing)
         values[:, position] = column if order is None else column[order]
     return values
 
 
-def _read_floats(column: pd.Series, name: Any) -> np.ndarray:
-    """One value column as floats; a view where it is that already."""
+def _float_dtype(column: pd.Series, name: Any) -> np.dtype:
+    """The type that holds a column's numbers."""
     if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
         raise ValueError(
             f"column {name!r} has dtype {column.dtype}{_first_not_number(column)}; values must be numbers: "
             "convert the column, or leave it out by naming value_columns"
         )
-    if isinstance(column.dtype, np.dtype):
-        return as_float(column.to_numpy(), f"column {name!r}")
-    plain = getattr(column.dtype, "numpy_dtype", np.dtype(np.float64))  # pandas' nullable and arrow types
-    dtype = np.float32 if np.can_cast(plain, np.float32) else np.float64
-    return column.to_numpy(dtype=dtype, na_value=np.nan)
+    plain = column.dtype if isinstance(column.dtype, np.dtype) else getattr(column.dtype, "numpy_dtype", None)
+    if plain is None or plain.kind == "O":  # sparse columns, decimals
+        return np.dtype(np.float64)
+    return float_dtype(plain, f"column {name!r}")
 
 
 def _first_not_number(column: pd.Series) -> str:

@@ -142,20 +142,22 @@ def _as_rows(array: Any, label: str) -> np.ndarray:
 
 
 def as_float(array: np.ndarray, label: str) -> np.ndarray:
-    """The same array where it is float32 or float64, else one that is.
+    """The same array where it is float32 or float64, else a copy as `float_dtype` says.
 
-    Booleans, float16 and integers of 8 or 16 bits become float32, everything wider float64. Arrays of objects
-    are read as float64 where every entry is a number.
+    Arrays of objects are read as float64 where every entry is a number.
     """
-    if array.dtype in (np.float32, np.float64):
-        return array
-    if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {label} has dtype {array.dtype}")
     if array.dtype.kind == "O":
         return _parse_objects(array, label)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{label} has dtype {array.dtype}; allowed are floats, integers and booleans")
-    return array.astype(np.float32 if np.can_cast(array.dtype, np.float32) else np.float64)
+    return array.astype(float_dtype(array.dtype, label), copy=False)
+
+
+def float_dtype(dtype: np.dtype, label: str) -> np.dtype:
+    """What numbers of a type become: float32 for 8 or 16 bits and booleans, float64 for all that is wider."""
+    if dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {label} has dtype {dtype}")
+    if dtype.kind not in "biuf":
+        raise ValueError(f"{label} has dtype {dtype}; allowed are floats, integers and booleans")
+    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
 
 
 def _parse_objects(array: np.ndarray, label: str) -> np.ndarray:

@@ -56,9 +56,9 @@ def to_timeline(
     """
     values = np.asarray(values)
     timeline = Timeline(windows, how, columns=columns)
-    timeline.check_shape(values, len(windows))
+    timeline._check_shape(values, len(windows))
     order = np.argsort(windows.starts, kind="stable")
-    n_at_once = max(1, CHUNK // (windows.width * timeline.count_columns(values)))
+    n_at_once = max(1, CHUNK // (windows.width * timeline._count_columns(values)))
     for begin in range(0, max(1, len(windows)), n_at_once):
         positions = order[begin : begin + n_at_once]
         timeline.add(positions, values[positions])
@@ -106,8 +106,8 @@ class Timeline:
             Their results, as in `to_timeline`.
         """
         chosen, values = self.windows[positions], as_float(np.asarray(values), "values")
-        self.check_shape(values, len(chosen))
-        k = self.count_columns(values)
+        self._check_shape(values, len(chosen))
+        k = self._count_columns(values)
         if self._reducer is None:
             self.columns = self._name_columns(values, k)
             self._reducer = _REDUCERS[self.how](len(self.windows.values), k)
@@ -132,7 +132,7 @@ class Timeline:
         results = pd.DataFrame(self._reducer.result(), columns=self.columns, copy=False)
         return pd.concat([table, results], axis=1)
 
-    def check_shape(self, values: np.ndarray, n_windows: int) -> None:
+    def _check_shape(self, values: np.ndarray, n_windows: int) -> None:
         allowed = (n_windows, self.windows.width)
         if not 1 <= values.ndim <= 3 or values.shape[:2] != allowed[: min(values.ndim, 2)]:
             raise ValueError(
@@ -140,7 +140,7 @@ class Timeline:
                 f"({n_windows}, {self.windows.width}, k)"
             )
 
-    def count_columns(self, values: np.ndarray) -> int:
+    def _count_columns(self, values: np.ndarray) -> int:
         return values.shape[2] if values.ndim == 3 else 1
 
     def _name_columns(self, values: np.ndarray, k: int) -> list[str]:
