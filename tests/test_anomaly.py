@@ -191,8 +191,8 @@ def naive_timeline(detector, series, width, stride):
     n, n_channels = series.shape
     decoders = detector.decoders_
     said = [[[] for _ in range(n_channels)] for _ in range(n * len(decoders))]
-    half = max(1, width // 10) // 2
-    n_smooth = max(1, width // 10)
+    n_smooth = width // 4
+    half = n_smooth // 2
     for start in range(0, n - width + 1, stride):
         window = series[start : start + width]
         for d, decoder in enumerate(decoders):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tsae.errors import ModelFileError, TrainingDivergedError
     from tsae.loading import load
     from tsae.onnx_encoder import OnnxEncoder, export_onnx
+    from tsae.plotting import EmbeddingDisplay, HistoryDisplay, ReconstructionDisplay, TimelineDisplay
     from tsae.seq2seq import LSTMSeq2Seq
     from tsae.windows import Windows, from_channels_first, make_windows
 
@@ -22,11 +23,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AnomalyDetector": "anomaly",
+    "EmbeddingDisplay": "plotting",
+    "HistoryDisplay": "plotting",
     "LSTMAutoencoder": "autoencoder",
     "LSTMClassifier": "classifier",
     "LSTMSeq2Seq": "seq2seq",
     "ModelFileError": "errors",
     "OnnxEncoder": "onnx_encoder",
+    "ReconstructionDisplay": "plotting",
+    "TimelineDisplay": "plotting",
     "TrainingDivergedError": "errors",
     "Windows": "windows",
     "export_onnx": "onnx_encoder",
@@ -37,11 +42,15 @@ _HOMES = {
 
 __all__ = [
     "AnomalyDetector",
+    "EmbeddingDisplay",
+    "HistoryDisplay",
     "LSTMAutoencoder",
     "LSTMClassifier",
     "LSTMSeq2Seq",
     "ModelFileError",
     "OnnxEncoder",
+    "ReconstructionDisplay",
+    "TimelineDisplay",
     "TrainingDivergedError",
     "Windows",
     "export_onnx",

@@ -23,9 +23,9 @@ class TimelineStream:
     >>> import numpy as np
     >>> from tsae import AnomalyDetector, LSTMAutoencoder, make_windows
     >>> series = np.sin(np.arange(300) / 5)
-    >>> small = LSTMAutoencoder(units=4, bidirectional=False, decoder="reconstruction", epochs=1,
-    random_state=0)
-    >>> detector = AnomalyDetector(small, alpha=0.5, random_state=0).fit(make_windows(series, width=10))
+    >>> small = LSTMAutoencoder(units=4, bidirectional=False, epochs=1)
+    >>> windows = make_windows(series, width=10)
+    >>> detector = AnomalyDetector(small, alpha=0.5, random_state=0).fit(windows)
     >>> stream = detector.stream()
     >>> [len(stream.push(rows)) for rows in np.split(series, [5, 12, 100])]
     [0, 3, 88, 200]

@@ -1,0 +1,138 @@
+"""Displays: what is drawn, on which axes, and that nothing is imported before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt  # noqa: E402
+
+from tsae.anomaly import AnomalyDetector  # noqa: E402
+from tsae.autoencoder import LSTMAutoencoder  # noqa: E402
+from tsae.plotting import (  # noqa: E402
+    EmbeddingDisplay,
+    HistoryDisplay,
+    ReconstructionDisplay,
+    TimelineDisplay,
+)
+from tsae.windows import make_windows  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def windows():
+    steps = np.arange(1000)
+    frame = pd.DataFrame(
+        {"load": np.sin(steps / 4), "heat": np.cos(steps / 7)}, index=pd.date_range("2024", periods=1000, freq="h")
+    )
+    frame.iloc[950:960, 0] += 5
+    return make_windows(frame, 12)
+
+
+@pytest.fixture(scope="module")
+def detector(windows):
+    network = LSTMAutoencoder(units=4, bidirectional=False, epochs=2, validation_fraction=0.2, random_state=0)
+    return AnomalyDetector(network, alpha=0.05, random_state=0).fit(windows[:900])
+
+
+def drawn(figure):
+    figure.canvas.draw()
+
+
+def test_reconstruction_of_a_window(detector, windows):
+    display = ReconstructionDisplay.from_estimator(detector, windows, window=3, linewidth=3)
+    drawn(display.figure_)
+    assert [axes.get_ylabel() for axes in display.axes_] == ["load", "heat"]
+    seen, said = display.axes_[1].lines
+    np.testing.assert_allclose(seen.get_ydata(), windows[3].gather()[0, :, 1])
+    np.testing.assert_allclose(said.get_ydata(), detector.autoencoder_.reconstruct(windows[3])[0, :, 1], rtol=1e-5)
+    assert seen.get_linewidth() == 3
+
+
+def test_reconstruction_takes_what_the_estimator_takes(detector):
+    X = np.random.default_rng(0).normal(size=(20, 8))
+    autoencoder = LSTMAutoencoder(units=2, bidirectional=False, epochs=1, random_state=0).fit(X)
+    for data in (X, X[:, :, np.newaxis], pd.DataFrame(X)):
+        display = ReconstructionDisplay.from_estimator(autoencoder, data, window=-1)
+        np.testing.assert_allclose(display.values[:, 0], X[-1])
+
+
+def test_reconstruction_on_given_axes(detector, windows):
+    figure, axes = plt.subplots(2)
+    display = ReconstructionDisplay.from_estimator(detector, windows, ax=axes)
+    assert display.figure_ is figure
+    with pytest.raises(ValueError, match="ax holds 1 Axes; 2 are needed"):
+        ReconstructionDisplay.from_estimator(detector, windows, ax=axes[0])
+
+
+def test_history(detector):
+    display = HistoryDisplay.from_estimator(detector)
+    drawn(display.figure_)
+    training, validation = display.ax_.lines
+    np.testing.assert_array_equal(training.get_ydata(), detector.autoencoder_.history_["loss"])
+    np.testing.assert_array_equal(validation.get_ydata(), detector.autoencoder_.history_["val_loss"])
+
+
+def test_timeline_with_events(detector, windows):
+    display = TimelineDisplay.from_estimator(detector, windows)
+    drawn(display.figure_)
+    timeline = detector.score_timeline(windows)
+    np.testing.assert_allclose(display.ax_.lines[0].get_ydata(), timeline["score"])
+    events = detector.events(timeline)
+    assert len(display.ax_.patches) == len(events) > 0
+    assert display.threshold == detector.timeline_threshold_.threshold(0.05)
+    again = TimelineDisplay.from_estimator(detector, timeline, ax=plt.subplots()[1], color="k")
+    assert again.ax_.lines[0].get_color() == "k"
+
+
+def test_a_timeline_shows_one_series(detector):
+    series = {name: np.random.default_rng(0).normal(size=(50, 2)) for name in "ab"}
+    windows = make_windows(series, 12)
+    display = TimelineDisplay.from_estimator(detector, windows, series="b")
+    assert set(display.timeline["series"]) == {"b"}
+    with pytest.raises(ValueError, match="series='c' is not there; choose from"):
+        TimelineDisplay.from_estimator(detector, windows, series="c")
+    with pytest.raises(ValueError, match="timeline holds 2 series; a plot shows one"):
+        TimelineDisplay(detector.score_timeline(windows))
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(989) % 3, np.linspace(0, 1, 989), [f"{i}" for i in range(989)]])
+def test_embedding(detector, windows, labels):
+    display = EmbeddingDisplay.from_estimator(detector, windows, labels)
+    drawn(display.figure_)
+    assert display.embedding.shape == (989, 2)
+    assert "%" in display.ax_.get_xlabel()
+    n_points = sum(len(collection.get_offsets()) for collection in display.ax_.collections)
+    assert n_points == 989
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r"values has shape \(3, 1\), reconstruction \(4, 1\)"):
+        ReconstructionDisplay(np.zeros(3), np.zeros(4))
+    with pytest.raises(ValueError, match="history has no column 'loss'"):
+        HistoryDisplay(pd.DataFrame({"epoch": [1]}))
+    with pytest.raises(ValueError, match="timeline has no column 'score'"):
+        TimelineDisplay(pd.DataFrame({"time": [1]}))
+    with pytest.raises(ValueError, match=r"embedding has shape \(3,\)"):
+        EmbeddingDisplay(np.zeros(3))
+    with pytest.raises(ValueError, match="one label a window"):
+        EmbeddingDisplay(np.zeros((3, 2)), labels=[1])
+    with pytest.raises(ValueError, match="at least 2 windows and 2 features"):
+        EmbeddingDisplay.from_features(np.zeros((5, 1)))
+
+
+def test_matplotlib_is_imported_only_to_draw():
+    code = "import sys, tsae.plotting; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
