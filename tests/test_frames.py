@@ -99,10 +99,7 @@ def test_the_table_is_left_as_it_is():
 
 # ------------------------------------------------------------------------------------------ what is refused
 
-
 HOURS = pd.date_range("2024-01-01", periods=6, freq="h")
-
-
 MIXED = np.array([*HOURS[:5].tz_localize("UTC"), HOURS[5].tz_localize("Europe/Berlin")], dtype=object)
 
 
