@@ -191,7 +191,8 @@ ABLATIONS: dict[str, dict] = {
     "top layer only": {"pooled_layers": "last"},
     "pooling: last": {"pooling": "last"},
     "pooling: mean": {"pooling": "mean"},
-    "pooling: without change": {"pooling": ("last", "mean", "max", "min", "std")},
+    "pooling: without change": {"pooling": ("mean", "max", "min", "std")},
+    "pooling: last besides": {"pooling": ("last", "mean", "max", "min", "std", "change")},
 }
 
 
