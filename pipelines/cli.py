@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -208,7 +207,8 @@ Examples:
   tsae anomalies pumps.tsae pumps.csv out/
   tsae anomalies pumps.tsae logs/ out/ --alpha 0.001 --label-column fault
 
-OUT/timeline/ holds a score for every timestamp, one file a part of the input; OUT/events.csv lists the events.""")  # fmt: skip
+OUT/timeline/ holds a score for every timestamp, one file a part of INPUT;
+OUT/events.csv lists the events.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input", type=str)
 @click.argument("output", type=click.Path(path_type=Path))
@@ -306,7 +306,6 @@ class Terminated(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on its build are no news to users
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(args=arguments, prog_name="tsae", standalone_mode=False)
@@ -338,3 +337,7 @@ def _fail(message: str, code: int) -> int:
 
     fail(message, exit_code=code)
     return code
+
+
+if __name__ == "__main__":
+    main()

@@ -178,7 +178,7 @@ def lay_end_to_end(tables: Sequence[GroupedSeries]) -> tuple[GroupedSeries, np.n
     order = np.argsort(codes, kind="stable")
     times = None
     if tables[0].times is not None:
-        times = tables[0].times.append([table.times for table in tables[1:]]).take(order)  # type: ignore[arg-type]
+        times = tables[0].times.append([table.times for table in tables[1:]]).take(order)
     joined = GroupedSeries(
         np.concatenate([table.values for table in tables])[order],
         np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))]),

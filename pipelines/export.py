@@ -359,8 +359,9 @@ class _Run:
         for record, following in zip(records, [*records[1:], None], strict=True):
             waiting = following is None or following.status != DONE
             (needed if waiting else over).add(record.carry_out)
-        for digest in over - needed - {None}:
-            self._carry_file(digest).unlink(missing_ok=True)
+        for digest in over - needed:
+            if digest is not None:
+                self._carry_file(digest).unlink(missing_ok=True)
 
     # -- what has been done --------------------------------------------------------------------------------------
 

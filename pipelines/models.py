@@ -5,8 +5,10 @@ The reading rides along as an attribute of the estimator, `table_`, in plain val
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pandas as pd
 
 from pipelines.continuation import Grid
 from pipelines.errors import JobError
+from pipelines.progress import hushed
 from pipelines.tables import Columns
 from tsae.errors import ModelFileError
 from tsae.persistence import read_archive
@@ -92,10 +95,19 @@ def load_estimator(path: Path) -> Any:
     """The estimator of a model file."""
     import tsae
 
+    load_tensorflow()
     try:
         return tsae.load(path)
     except (ModelFileError, OSError) as error:
         raise JobError(str(error)) from error
+
+
+def load_tensorflow() -> None:
+    """Load TensorFlow without its remarks on build and devices, which no setting of its own keeps quiet."""
+    if "tensorflow" not in sys.modules:
+        with hushed():
+            training = import_module("tsae.networks.training")
+            training.shards_for(1 << 20)  # asks for the devices
 
 
 @lru_cache(maxsize=1)

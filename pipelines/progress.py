@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -136,3 +137,17 @@ def fail(message: str, **facts: Any) -> None:
         set_up_logging()
     text = message if _logs_json() else f"tsae: error: {message}"
     say(text, level=logging.ERROR, event="error", **facts)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what C libraries write to standard error from the user; exceptions come through."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

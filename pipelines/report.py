@@ -139,7 +139,9 @@ def compare_scores(table: pd.DataFrame) -> dict[str, float]:
 def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
     """How many stretches of labels are found, and how many events are false, from the same table and events."""
     truth = labelled_stretches(table)
-    hits = truth.reset_index(names="truth").merge(events.reset_index(names="event"), on="series", suffixes=("", "_event"))
+    hits = truth.reset_index(names="truth").merge(
+        events.reset_index(names="event"), on="series", suffixes=("", "_event")
+    )
     hits = hits[(hits["start_event"] <= hits["end"]) & (hits["end_event"] >= hits["start"])]
     return {
         "n_labelled_events": len(truth),

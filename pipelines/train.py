@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipelines.continuation import cut, lay_end_to_end
 from pipelines.errors import InputError, JobError
-from pipelines.models import Reading, save_model
+from pipelines.models import Reading, load_tensorflow, save_model
 from pipelines.parts import list_parts
 from pipelines.progress import say
 from pipelines.tables import Columns, read_rows
@@ -71,6 +71,7 @@ def train(source: str, target: Path, training: Training) -> Any:
     estimator = make_estimator(training)
     windows, normal, reading = read_windows(source, training)
     say(f"training on {int(normal.sum()):,} windows of {windows.shape[1]} steps, channels {windows.channel_names}")
+    load_tensorflow()
     try:
         estimator.fit(windows[normal])
     except ValueError as error:
