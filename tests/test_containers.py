@@ -114,6 +114,7 @@ def with_entry(value, dtype=float):
         (np.array([["a", "b"]]), "X has dtype <U1"),
         (np.array([["2024-01-01"]], dtype="M8[D]"), "X has dtype datetime64"),
         (pd.DataFrame({"a": [1.0], "b": ["x"]}), "column 'b' .*holds 'x' in row 0"),
+        (pd.Series([1.0, 2.0]), "Expected 2D or 3D array, got 1D"),
         (None, "Expected 2D or 3D array, got 0D"),
         ([], r"Found X with 0 sample\(s\)"),
         ([1.0, 2.0], "X is a list of single values.*Reshape your data"),

@@ -62,7 +62,7 @@ def as_windows(X: Any, *, name: str = "X", n_timesteps: int | None = None, n_cha
 def _from_array(X: Any, name: str) -> Windows:
     if hasattr(X, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix; sparse data are not supported, pass {name}.toarray()")
-    if is_table(X):
+    if is_table(X) and hasattr(X, "columns"):
         X = read_table(X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else X).values
     X = np.asarray(X)
     if X.ndim not in (2, 3):
@@ -79,9 +79,9 @@ def _from_array(X: Any, name: str) -> Windows:
         X = X[:, :, np.newaxis]
     n_windows, n_timesteps, n_channels = X.shape
     _check_axis_order(X.shape, name)
-    values = X.reshape(n_windows * n_timesteps, n_channels)
-    _refuse_infinite(values, np.arange(0, len(values) + 1, n_timesteps), name)
-    return _one_window_per_series(values, np.arange(n_windows + 1) * n_timesteps, is_ragged=False)
+    values, offsets = X.reshape(n_windows * n_timesteps, n_channels), np.arange(n_windows + 1) * n_timesteps
+    _refuse_infinite(values, offsets, name)
+    return _one_window_per_series(values, offsets, is_ragged=False)
 
 
 def _from_list(X: Any, name: str) -> Windows:

@@ -77,7 +77,7 @@ class _Table:
             raise TypeError("data is a polars LazyFrame; read it first with data.collect()")
         self.data = data if hasattr(data, "columns") else data.to_frame()
         self.columns = list(self.data.columns)
-        self.index = getattr(self.data, "index", None)
+        self.index: Any = getattr(self.data, "index", None)
         self.levels = [] if self.index is None else [name for name in self.index.names if name is not None]
         if len(set(self.columns)) < len(self.columns):
             twice = next(name for name in self.columns if self.columns.count(name) > 1)

@@ -93,7 +93,8 @@ class Timeline:
         self.windows = windows
         self.how = how
         self.columns = columns
-        self._reducer: _Mean | _Max | _Median | None = None
+        self._names: list[str] = []
+        self._reducer: Any = None
 
     def add(self, positions: Any, values: np.ndarray) -> None:
         """Take in the results of some windows.
@@ -109,10 +110,10 @@ class Timeline:
         self._check_shape(values, len(chosen))
         k = self._count_columns(values)
         if self._reducer is None:
-            self.columns = self._name_columns(values, k)
+            self._names = self._name_columns(values, k)
             self._reducer = _REDUCERS[self.how](len(self.windows.values), k)
-        elif k != len(self.columns):
-            raise ValueError(f"values has {k} results a step, those added before {len(self.columns)}")
+        elif k != len(self._names):
+            raise ValueError(f"values has {k} results a step, those added before {len(self._names)}")
 
         if values.ndim == 1:
             values = values[:, np.newaxis]  # one step stands for all
@@ -129,7 +130,7 @@ class Timeline:
         rows = np.arange(len(self.windows.values))
         grouped = self.windows.grouped
         table = pd.DataFrame({"series": grouped.names_at(rows), "time": grouped.times_at(rows)})
-        results = pd.DataFrame(self._reducer.result(), columns=self.columns, copy=False)
+        results = pd.DataFrame(self._reducer.result(), columns=self._names, copy=False)
         return pd.concat([table, results], axis=1)
 
     def _check_shape(self, values: np.ndarray, n_windows: int) -> None:
@@ -198,7 +199,7 @@ class _Median:
 
     def __init__(self, n_rows: int, k: int):
         self.medians = np.full((n_rows, k), np.nan)
-        self.held: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self.held: list[np.ndarray] = []  # starts, ends and values of windows, in the order of their starts
         self.settled = 0  # rows before this one have heard everything
 
     def add(self, starts: np.ndarray, lengths: np.ndarray, values: np.ndarray) -> None:
@@ -206,16 +207,15 @@ class _Median:
             return
         if np.any(np.diff(starts, prepend=self.settled) < 0):
             raise ValueError("for how='median', windows must be added in the order of their starts")
-        new = (starts, starts + lengths, values)
-        if self.held is not None:
+        added = [starts, starts + lengths, values]
+        if self.held:
             self._settle(starts[0])
-            open_ = self.held[1] > starts[0]
-            new = tuple(np.concatenate([old[open_], part]) for old, part in zip(self.held, new, strict=True))
-        self.held = new
-        self.settled = starts[0]
+            reaches_on = self.held[1] > starts[0]
+            added = [np.concatenate([old[reaches_on], new]) for old, new in zip(self.held, added, strict=True)]
+        self.held, self.settled = added, starts[0]
 
     def result(self) -> np.ndarray:
-        if self.held is not None:
+        if self.held:
             self._settle(len(self.medians))
         return self.medians
 
