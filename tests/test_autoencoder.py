@@ -109,6 +109,17 @@ def test_the_encoder_does_not_see_what_is_to_be_predicted(fitted, X):
     )
 
 
+def test_imputation_rebuilds_what_it_does_not_see(X):
+    model = small(mask_span=1, scale="channel").fit(X)
+    said = model.reconstruct(X)
+    for step in (0, 7, 15):  # with spans of one step every third is hidden, and says nothing of itself
+        changed = X.copy()
+        changed[:, step] += 50
+        np.testing.assert_allclose(model.reconstruct(changed)[:, step], said[:, step], atol=1e-3)
+        beside = abs(step - 1)
+            assert np.abs(model.reconstruct(changed)[:, beside] - said[:, beside]).max() > 1e-2
+
+
 def test_decode_gives_the_reconstruction_back(fitted, X):
     model = fitted["reconstruction"]
     np.testing.assert_allclose(model.decode(model.transform(X)), model.reconstruct(X), atol=1e-4)

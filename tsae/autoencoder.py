@@ -48,7 +48,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     cell : {"lstm", "gru"}, default="lstm"
     bidirectional : bool, default=True
         Each encoder layer reads the window in both directions.
-    pooling : str or sequence of str, default=("last", "mean", "max", "min", "std", "change")
+    pooling : str or sequence of str, default=("mean", "max", "min", "std", "change")
         What of the states becomes features: "last" (final hidden state; of both directions where there are two),
         "cell" (final cell state), "mean", "max", "min", "std" (of the hidden state over time), "change" (mean
         size of the hidden state's steps).
@@ -83,7 +83,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         Error between what a decoder says and its target, both scaled.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A name of Keras's, or an optimizer, which is copied and keeps its own learning rate.
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=1e-2
     schedule : {"constant", "cosine"}, default="cosine"
         "cosine": the learning rate rises from 0 over the first twentieth of the steps and falls along half a cosine
         to 0 [4]_ (section 3). Unless stopped early, training ends at rest.
@@ -101,8 +101,9 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     mask_rate : float or None, default=None
         Share of the steps hidden from the encoder in training, in spans of 1 to `mask_span` steps. None: 0.3 with
         "imputation", else 0.
-    mask_span : int, default=10
-        Longest hidden span, in steps.
+    mask_span : int or None, default=None
+        Longest hidden span, in steps. None: an eighth of the window (of the longest, where lengths differ), at most
+        10, so that enough is left to rebuild it from.
     truncate : int or None, default=None
         Work through windows in pieces of this many steps, the encoder's state carried over from piece to piece, with
         an update after each (truncated back-propagation through time): memory grows with the piece, not with the
@@ -185,7 +186,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         reverse_target: bool = True,
         cell: str = "lstm",
         bidirectional: bool = True,
-        pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std", "change"),
+        pooling: str | Sequence[str] = ("mean", "max", "min", "std", "change"),
         pooled_layers: str = "all",
         decoder_units: int | Sequence[int] | None = None,
         handover: str = "context",
@@ -198,7 +199,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         scale: str | None = "both",
         loss: str = "mse",
         optimizer: Any = "adam",
-        learning_rate: float = 3e-3,
+        learning_rate: float = 1e-2,
         schedule: str = "cosine",
         clipnorm: float | None = 1.0,
         clipvalue: float | None = None,
@@ -209,7 +210,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         dropout: float = 0.0,
         noise: float = 0.0,
         mask_rate: float | None = None,
-        mask_span: int = 10,
+        mask_span: int | None = None,
         truncate: int | None = None,
         crop: int | str | None = "auto",
         batch_size: int | str = "auto",
@@ -336,7 +337,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             check_choice(name, getattr(self, name), [True, False])
         check_number("noise", self.noise, 0)
         check_number("mask_rate", self.mask_rate, 0, 1, none=True, open_high=True)
-        check_number("mask_span", self.mask_span, 1, integer=True)
+        check_number("mask_span", self.mask_span, 1, integer=True, none=True)
         if "imputation" in decoders and self.mask_rate == 0:
             raise ValueError("mask_rate=0 is not allowed with decoder='imputation': nothing would be hidden")
         check_or_auto("crop", self.crop, 2, none=True)
@@ -413,7 +414,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             "truncate": self.truncate, "horizon": self.horizon, "reverse_target": self.reverse_target,
             "loss": self.loss, "noise": self.noise,
             "mask_rate": self.mask_rate if self.mask_rate is not None else 0.3 if "imputation" in decoders else 0.0,
-            "mask_span": self.mask_span, "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
+            "mask_span": self.mask_span or int(np.clip(windows.width // 8, 1, 10)), "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
         }  # fmt: skip
 
     # -- use ---------------------------------------------------------------------------------------------------

@@ -203,14 +203,28 @@ class Autoencoder(keras.Model):
         x = tf.ensure_shape(x, [None, self.truncate or n_timesteps, None]) if state is not None else x
         full = self.encoder.read(x, masked, self.ahead)
         lengths = None if full.lengths is None else tf.maximum(full.lengths - self.ahead, 1)
-        encoded = self._encode(self._readable(full.values, full.lengths), lengths, state=state)
+        values = self._readable(full.values, full.lengths)
+        encoded = self._encode(values, lengths, state=state)
         said = {}
         for name, decoded in self._decode(encoded, encoded.memory.shape[1], {}).items():
+            if name == "imputation":
+                decoded = Decoded(self._impute(values, lengths, state))
             where = full.lengths, x.shape[1], self.ahead
             said[name] = {"values": self._restore(self.head(name).align(decoded.values, *where), full, inside=True)}
             if decoded.weights is not None:
                 said[name]["weights"] = self.head(name).align(decoded.weights, *where)
         return said, encoded.states
+
+    def _impute(self, values, lengths, state):
+        """Rebuild each step while it is hidden, as it was in training: of n passes each hides every n-th span."""
+        n_timesteps, n_passes = values.shape[1], max(2, round(1 / self.mask_rate))
+        turn = tf.range(n_timesteps) // ((1 + self.mask_span) // 2) % n_passes
+        rebuilt = tf.zeros_like(values)
+        for number in range(n_passes):
+            hidden = (turn == number)[None, :, None]
+            encoded = self._encode(tf.where(hidden, 0.0, values), lengths, state=state)
+            rebuilt = tf.where(hidden, self.head("imputation").say(encoded, n_timesteps).values, rebuilt)
+        return rebuilt
 
     def attention_weights(self, x, masked: bool, name: str):
         """(batch, n_timesteps, n_timesteps): row t, where the head `name` looked for step t; NaN elsewhere."""

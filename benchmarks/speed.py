@@ -1,0 +1,389 @@
+"""Training and encoding against plain Keras, PyTorch and ONNX Runtime, interleaved in one run.
+
+    python benchmarks/speed.py                    # everything, about 25 minutes on 2 cores
+    python benchmarks/speed.py --only train encode --shapes 64x64 --rounds 9
+    python benchmarks/speed.py --plot docs/speed.png --json speed.json
+
+Every contender of a comparison does the same work in turn, A B C A B C ...; a line shows medians over the rounds and
+the median of the ratios round by round, so that a machine that speeds up or slows down in between counts for little.
+tsae is measured through its public path, `fit` and `transform` on an array, checks and scaling included; the rivals
+get arrays that are scaled already. Rivals: ``pip install -e ".[bench]"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from tsae import LSTMAutoencoder, make_windows
+
+SHAPES = ["64x64", "64x128", "128x64", "24x32"]
+BATCHES = [128, 256, 512]
+
+
+def data(n: int, n_timesteps: int, n_channels: int) -> np.ndarray:
+    draw = np.random.default_rng(0)
+    phase, pace = draw.uniform(0, 6, (n, 1, n_channels)), draw.uniform(0.1, 0.5, (n, 1, n_channels))
+    X = np.sin(np.arange(n_timesteps)[:, None] * pace + phase) + draw.normal(
+        scale=0.1, size=(n, n_timesteps, n_channels)
+    )
+    return ((X - X.mean()) / X.std()).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------------ contenders
+
+
+def ours(n_timesteps, n_channels, units, batch, epochs=1):
+    """The same network as the rivals: one LSTM layer, the last state, one LSTM layer, a dense read-out."""
+    return LSTMAutoencoder(
+        units, decoder="reconstruction", bidirectional=False, pooling="last", scale="channel", batch_size=batch,
+        epochs=epochs, schedule="constant", learning_rate=1e-3, warm_start=True, random_state=0,
+    )  # fmt: skip
+
+
+def plain_keras(n_timesteps, n_channels, units):
+    inputs = keras.Input((n_timesteps, n_channels))
+    code = keras.layers.LSTM(units)(inputs)
+    x = keras.layers.RepeatVector(n_timesteps)(code)
+    x = keras.layers.LSTM(units, return_sequences=True)(x)
+    model = keras.Model(inputs, keras.layers.TimeDistributed(keras.layers.Dense(n_channels))(x))
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    return model, keras.Model(inputs, code)
+
+
+def torch_model(n_channels, units):
+    import torch
+
+    class Autoencoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = torch.nn.LSTM(n_channels, units, batch_first=True)
+            self.decoder = torch.nn.LSTM(units, units, batch_first=True)
+            self.read_out = torch.nn.Linear(units, n_channels)
+
+        def forward(self, x):
+            _, (h, _) = self.encoder(x)
+            context = h[-1][:, None].expand(-1, x.shape[1], -1)
+            return self.read_out(self.decoder(context)[0])
+
+    return Autoencoder()
+
+
+def torch_epoch(model, optimizer, X, batch):
+    import torch
+
+    order = torch.randperm(len(X))
+    for first in range(0, len(X), batch):
+        x = X[order[first : first + batch]]
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(model(x), x).backward()
+        optimizer.step()
+
+
+def onnx_session(n_channels, units, encoder):
+    """The encoder's LSTM as one ONNX node, with Keras's weights."""
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    kernel, recurrent, bias = encoder.get_weights()
+    order = [0, 3, 1, 2]  # Keras: input, forget, cell, output; ONNX: input, output, forget, cell
+
+    def gates(w):
+        return np.concatenate([np.split(w, 4, axis=-1)[i] for i in order], axis=-1)
+
+    weights = {
+        "W": gates(kernel).T[None], "R": gates(recurrent).T[None],
+        "B": np.concatenate([gates(bias), np.zeros_like(bias)])[None],
+    }  # fmt: skip
+    graph = helper.make_graph(
+        [
+            helper.make_node("Transpose", ["x"], ["xt"], perm=[1, 0, 2]),
+            helper.make_node("LSTM", ["xt", "W", "R", "B"], ["", "h"], hidden_size=units),
+        ],
+        "encoder",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "t", n_channels])],
+        [helper.make_tensor_value_info("h", TensorProto.FLOAT, [1, "n", units])],
+        [numpy_helper.from_array(w.astype(np.float32), k) for k, w in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+# ------------------------------------------------------------------------------------------------ measuring
+
+
+def interleave(contenders: dict, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contender in each round; one round before that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, run in contenders.items():
+            began = time.perf_counter()
+            run()
+            if number:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def report(title: str, n: int, seconds: dict[str, list[float]], results: list) -> None:
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    rates = "  ".join(f"{name} {n / median:>9,.0f}/s" for name, median in medians.items())
+    own, *_ = seconds
+    ratios = {
+        name: statistics.median(theirs / mine for theirs, mine in zip(times, seconds[own], strict=True))
+        for name, times in seconds.items()
+        if name != own
+    }
+    print(f"{title:<42} {rates}   " + "  ".join(f"{ratio:.2f}x {name}" for name, ratio in ratios.items()), flush=True)
+    results.append({"title": title, "n": n, "medians": medians, "ratios": ratios})
+    gc.collect()
+
+
+def train(arguments, results):
+    """Epochs on a network that is warm: 4,096 windows, after the first fit."""
+    import torch
+
+    print("\nTraining, windows per second (first column) and tsae's speed relative to each rival")
+    for shape in arguments.shapes:
+        n_timesteps, units = map(int, shape.split("x"))
+        for n_channels in arguments.channels:
+            X = data(4096, n_timesteps, n_channels)
+            T = torch.from_numpy(X)
+            for batch in arguments.batches:
+                own = ours(n_timesteps, n_channels, units, batch)
+                model, _ = plain_keras(n_timesteps, n_channels, units)
+                net = torch_model(n_channels, units)
+                optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+                contenders = {
+                    "tsae": lambda own=own, X=X: own.fit(X),
+                    "keras": lambda model=model, X=X, batch=batch: model.fit(X, X, batch_size=batch, verbose=0),
+                    "torch": lambda net=net, o=optimizer, T=T, batch=batch: torch_epoch(net, o, T, batch),
+                }
+                title = f"{n_timesteps} steps x {units} units, {n_channels} ch, batch {batch}"
+                report(title, len(X), interleave(contenders, arguments.rounds), results)
+
+
+def encode(arguments, results):
+    """Features of 20,000 windows; each rival with the best of several batch sizes and uses of threads."""
+    import torch
+
+    print("\nEncoding, windows per second and tsae's speed relative to each rival (its best way)")
+    for shape in arguments.shapes:
+        n_timesteps, units = map(int, shape.split("x"))
+        for n_channels in arguments.channels:
+            X = data(20000, n_timesteps, n_channels)
+            own = ours(n_timesteps, n_channels, units, 256).fit(X[:512])
+            _, encoder = plain_keras(n_timesteps, n_channels, units)
+            net, session = torch_model(n_channels, units).eval(), onnx_session(n_channels, units, encoder)
+            T = torch.from_numpy(X)
+
+            def in_batches(run, whole, batch, threads=1):
+                parts = [whole[first : first + batch] for first in range(0, len(whole), batch)]
+                if threads == 1:
+                    return [run(part) for part in parts]
+                with ThreadPoolExecutor(threads) as pool:
+                    return list(pool.map(run, parts))
+
+            def by_torch(part, net=net):
+                with torch.inference_mode():
+                    return net.encoder(part)[1][0][-1]
+
+            def by_onnx(part, session=session):
+                return session.run(None, {"x": part})[0]
+
+            def torch_way(batch, threads, run=by_torch, T=T):
+                def go():
+                    torch.set_num_threads(2 if threads == 1 else 1)
+                    in_batches(run, T, batch, threads)
+                    torch.set_num_threads(2)
+
+                return go
+
+            ways = {f"torch {b} x{t}": torch_way(b, t) for b in (128, 256, 1024) for t in (1, 2)}
+            ways |= {
+                f"onnx {b} x{t}": lambda b=b, t=t, run=by_onnx, X=X: in_batches(run, X, b, t)
+                for b in (128, 512, 4096)
+                for t in (1, 2)
+            }
+            tried = {name: min(times) for name, times in interleave(ways, 2).items()}
+            best = {kind: min((s, n) for n, s in tried.items() if n.startswith(kind))[1] for kind in ("torch", "onnx")}
+            contenders = {
+                "tsae": lambda own=own, X=X: own.transform(X),
+                "keras": lambda encoder=encoder, X=X: encoder.predict(X, batch_size=512, verbose=0),
+                best["torch"]: ways[best["torch"]],
+                best["onnx"]: ways[best["onnx"]],
+            }
+            title = f"{n_timesteps} steps x {units} units, {n_channels} ch"
+            report(title, len(X), interleave(contenders, arguments.rounds), results)
+
+
+def latency(arguments, results):
+    """One request of 1 or 8 windows on a warm estimator, 64 steps x 64 units."""
+    print("\nLatency of small requests (rates are windows per second), 64 steps x 64 units, 4 channels")
+    X = data(512, 64, 4)
+    own = ours(64, 4, 64, 256).fit(X)
+    _, encoder = plain_keras(64, 4, 64)
+    session = onnx_session(4, 64, encoder)
+    for n in (1, 8):
+        few = X[:n]
+        contenders = {
+            "tsae": lambda few=few: [own.transform(few) for _ in range(20)],
+            "keras": lambda few=few: [encoder.predict(few, verbose=0) for _ in range(20)],
+            "onnx": lambda few=few: [session.run(None, {"x": few}) for _ in range(20)],
+        }
+        seconds = interleave(contenders, arguments.rounds)
+        report(f"{n} window(s), 20 requests", 20 * n, seconds, results)
+        print(
+            "    median ms a request: " + ", ".join(f"{k} {statistics.median(v) * 50:.2f}" for k, v in seconds.items())
+        )
+
+
+def first(arguments, results):
+    """The first fit of a new estimator, compilation included: 4,096 windows, one epoch."""
+    print("\nFirst fit (new model, compilation and one epoch of 4,096 windows), 64 steps x 64 units, batch 256")
+    X = data(4096, 64, 4)
+
+    def keras_fit():
+        model, _ = plain_keras(64, 4, 64)
+        model.fit(X, X, batch_size=256, verbose=0)
+
+    contenders = {"tsae": lambda: ours(64, 4, 64, 256).fit(X), "keras": keras_fit}
+    report("first fit", len(X), interleave(contenders, arguments.rounds), results)
+
+
+def time_to_loss(arguments, results):
+    """Seconds from a new model to a validation loss, at one learning rate for all."""
+    import torch
+
+    print("\nTime to a validation loss of 0.20, 64 steps x 64 units, 2 channels, 8,192 windows, batch 256, Adam 3e-3")
+    X, V = data(9216, 64, 2)[:8192], data(9216, 64, 2)[8192:]
+    goal, most = 0.20, 60
+
+    class Reach(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            own = self.score(V)
+            self.model.stop_training = own < goal
+
+    def by_tsae():
+        estimator = ours(64, 2, 64, 256, epochs=most).set_params(learning_rate=3e-3)
+        reach = Reach()
+        reach.score = lambda V: -estimator.score(V)
+        estimator.set_params(callbacks=[reach]).fit(X)
+
+    def by_keras():
+        model, _ = plain_keras(64, 2, 64)
+        model.optimizer.learning_rate = 3e-3
+        reach = Reach()
+        reach.score = lambda V: model.evaluate(V, V, batch_size=512, verbose=0)
+        model.fit(X, X, batch_size=256, epochs=most, verbose=0, callbacks=[reach])
+
+    def by_torch():
+        net = torch_model(2, 64)
+        optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+        T, W = torch.from_numpy(X), torch.from_numpy(V)
+        for _ in range(most):
+            torch_epoch(net, optimizer, T, 256)
+            with torch.inference_mode():
+                if torch.nn.functional.mse_loss(net(W), W) < goal:
+                    break
+
+    contenders = {"tsae": by_tsae, "keras": by_keras, "torch": by_torch}
+    report(
+        "time to loss (rates: runs of 8,192 windows)",
+        8192,
+        interleave(contenders, max(2, arguments.rounds // 3)),
+        results,
+    )
+
+
+def growth(arguments, results):
+    """How seconds grow with each dimension, from 4,096 windows of 64 steps, 64 units and 4 channels."""
+    print("\nGrowth of tsae's own cost (windows per second)")
+    base = {"n": 4096, "n_timesteps": 64, "units": 64, "n_channels": 4}
+    for name, values in {
+        "n": [1024, 4096, 16384], "n_timesteps": [16, 64, 256], "units": [16, 64, 256], "n_channels": [1, 4, 32],
+    }.items():  # fmt: skip
+        for value in values:
+            case = base | {name: value}
+            X = data(case["n"], case["n_timesteps"], case["n_channels"])
+            own = ours(case["n_timesteps"], case["n_channels"], case["units"], 256).fit(X[:512])
+            contenders = {"fit": lambda own=own, X=X: own.fit(X), "transform": lambda own=own, X=X: own.transform(X)}
+            report(f"{name} = {value}", case["n"], interleave(contenders, max(3, arguments.rounds // 2)), results)
+
+
+def long_run(arguments, results):
+    """1,000,000 windows of one series against 50,000: rate and peak memory."""
+    import resource
+
+    print("\nA long series, width 64, stride 1, 4 channels, 64 units")
+    series = data(1, 1_000_063, 4)[0]
+    windows = make_windows(series, width=64)
+    own = ours(64, 4, 64, 256).fit(windows[:4096])
+    rates = {}
+    for n in (50_000, 1_000_000):
+        own.transform(windows[:2000])
+        began = time.perf_counter()
+        own.transform(windows[:n])
+        rates[n] = n / (time.perf_counter() - began)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"  {n:>9,} windows: {rates[n]:>9,.0f}/s, peak memory of the process {peak:,.0f} MiB", flush=True)
+    print(f"  ratio {rates[1_000_000] / rates[50_000]:.2f}")
+    results.append({"title": "long run", "rates": rates})
+
+
+def plot(results, path):
+    import matplotlib.pyplot as plt
+
+    rows = [r for r in results if "keras" in r.get("ratios", {}) and "steps x" in r["title"]]
+    rivals = ["keras", "torch", "onnx"]
+    figure, axes = plt.subplots(figsize=(8, 0.32 * len(rows) + 1.2), layout="constrained")
+    for k, rival in enumerate(rivals):
+        found = [
+            (i, ratio) for i, row in enumerate(rows) for name, ratio in row["ratios"].items() if name.startswith(rival)
+        ]
+        axes.plot([ratio for _, ratio in found], [-i for i, _ in found], "osD"[k], label=rival, alpha=0.8)
+    axes.axvline(1, color="0.6", lw=1)
+    labels = [("train: " if "batch" in row["title"] else "encode: ") + row["title"] for row in rows]
+    axes.set(yticks=[-i for i in range(len(rows))], yticklabels=labels, xlabel="speed of tsae relative to each rival")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+PARTS = {"train": train, "encode": encode, "latency": latency, "first": first, "loss": time_to_loss,
+         "growth": growth, "long": long_run}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--shapes", nargs="+", default=SHAPES, help="steps x units, such as 64x64")
+    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
+    parser.add_argument("--channels", nargs="+", type=int, default=[1, 8])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", help="where to write the figures")
+    parser.add_argument("--plot", help="where to draw them")
+    arguments = parser.parse_args()
+    results: list[dict] = []
+    for name in arguments.only:
+        PARTS[name](arguments, results)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(results, file, indent=1)
+    if arguments.plot:
+        plot(results, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
