@@ -301,14 +301,18 @@ class SequenceEstimator(Saveable, BaseEstimator):
         self._check_parameters()
         if not self.__sklearn_is_fitted__():
             return
-        n_channels = self._network.encoder.n_channels
+        n_channels = self._channels_read()
+        if self.n_channels_ != n_channels or type(self.n_features_in_) is not int:
+            raise ValueError(f"n_channels_ is {self.n_channels_!r}; the network reads {n_channels}")
         statistics = (self.scaler_.mean_, self.scaler_.scale_) if isinstance(self.scaler_, ChannelScaler) else ()
         if not statistics or any(part.shape != (n_channels,) or part.dtype != np.float64 for part in statistics):
             raise ValueError(f"scaler_ is not that of {n_channels} channels")
-        if self.n_channels_ != n_channels or type(self.n_features_in_) is not int:
-            raise ValueError(f"n_channels_ is {self.n_channels_!r}; the network reads {n_channels}")
         if self.n_timesteps_ is not None and (type(self.n_timesteps_) is not int or self.n_timesteps_ < 1):
             raise ValueError(f"n_timesteps_={self.n_timesteps_!r} is not a number of steps")
+
+    def _channels_read(self) -> int:
+        """Channels of X, as the network says."""
+        return self._network.encoder.n_channels
 
 
 def _is_table(X: Any) -> bool:

@@ -251,9 +251,9 @@ def rebuild(name: str, state: dict) -> Any:
         made.__setstate__(state) if hasattr(made, "__setstate__") else vars(made).update(state)
         if hasattr(made, "_check_restored"):
             made._check_restored()
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
-        if isinstance(error, ModelFileError):
-            raise
+    except ModelFileError:
+        raise
+    except Exception as error:  # whatever a forged file makes a constructor or Keras stumble over
         raise ModelFileError(f"the stored {name} cannot be rebuilt: {error}") from error
     return made
 

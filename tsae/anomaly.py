@@ -23,6 +23,7 @@ from tsae._residuals import (
     squared_errors,
     total,
 )
+from tsae._state import Saveable
 from tsae._stream import TimelineStream
 from tsae.scaling import covered_rows
 from tsae.splitting import holdout
@@ -33,7 +34,7 @@ from tsae.windows import Windows
 PREFIX = "contribution_"
 
 
-class AnomalyDetector(OutlierMixin, BaseEstimator):
+class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
     """Anomaly scores with p-values, by the errors of an autoencoder trained on normal windows.
 
     `fit` trains the autoencoder on one part of the windows and calibrates on the rest, which it has not
@@ -171,6 +172,22 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 "calibration_fraction=1 is not allowed: it leaves nothing to train on; it is for an autoencoder "
                 "that is fitted already, FrozenEstimator(autoencoder)"
             )
+
+    def _check_restored(self) -> None:
+        """Refuse attributes from a file that do not belong together."""
+        self._check_parameters()
+        if not hasattr(self, "autoencoder_"):
+            return
+        autoencoder = getattr(self.autoencoder_, "estimator", self.autoencoder_)
+        if not isinstance(autoencoder, SequenceEstimator) or autoencoder.n_channels_ != self.n_channels_:
+            raise ValueError(f"autoencoder_ is not a fitted autoencoder of {self.n_channels_} channels")
+        if self.normal_size_.shape != (len(self.decoders_), self.n_channels_):
+            raise ValueError(f"normal_size_ has shape {self.normal_size_.shape}, not one entry a decoder and channel")
+        if len(self.channel_names_) != self.n_channels_:
+            raise ValueError(f"channel_names_ has {len(self.channel_names_)} names for {self.n_channels_} channels")
+        for calibrator in (self.timeline_threshold_, self.window_threshold_):
+            if not isinstance(calibrator, type(make_threshold(self.threshold))) or calibrator.scores_.ndim != 1:
+                raise ValueError(f"the calibrators are not those of threshold={self.threshold!r}")
 
     def _is_frozen(self) -> bool:
         from sklearn.frozen import FrozenEstimator

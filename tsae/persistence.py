@@ -339,4 +339,7 @@ def _parse_array(data: bytes, name: str) -> np.ndarray:
     rest = data[buffer.tell() :]
     if dtype.itemsize * math.prod(shape) != len(rest) or not dtype.itemsize:
         raise ModelFileError(f"{name} says it is {dtype} of shape {shape}, but has {len(rest)} bytes")
-    return np.frombuffer(rest, dtype).reshape(shape).copy()
+    try:
+        return np.frombuffer(rest, dtype).reshape(shape).copy()
+    except ValueError as error:  # such as an empty array of absurd width
+        raise ModelFileError(f"{name} has a shape {shape} that is not allowed") from error

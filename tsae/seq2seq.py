@@ -324,6 +324,9 @@ class LSTMSeq2Seq(SequenceEstimator):
             return ChannelScaler.identity(1)
         return super()._fitted_scaler(windows)
 
+    def _channels_read(self) -> int:
+        return super()._channels_read() if self.input_symbols_ is None else 1
+
     def _network_config(self, seed: int, windows: Windows) -> dict:
         n = len(windows)
         n_inputs = self.n_channels_ if self.input_symbols_ is None else len(self.input_symbols_)

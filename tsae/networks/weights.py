@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tsae.encoder_layout import check_weights
+from tsae.encoder_layout import check_weights, feature_names, layer_widths
 from tsae.networks.building import NETWORKS, build_network
 
 _CELL = re.compile(r"/(lstm|gru)_cell(_\d+)?/")
@@ -47,26 +47,48 @@ def restore_network(config: dict, weights: dict[str, np.ndarray]) -> Any:
 
 def _refuse_sizes(config: Any, weights: Any) -> None:
     """A configuration of a network larger than its weights is refused: building it could take all memory."""
-    if not isinstance(weights, dict) or not all(isinstance(part, np.ndarray) for part in weights.values()):
+    if not isinstance(weights, dict) or not all(isinstance(array, np.ndarray) for array in weights.values()):
         raise ValueError("the weights of the network are not named arrays")
     if not isinstance(config, dict) or config.get("name") not in NETWORKS:
         raise ValueError(f"the network is not one of {', '.join(NETWORKS)}")
     if not isinstance(config.get("encoder"), dict):
         raise ValueError("the network has no encoder")
     check_weights(config["encoder"], weights)
-    stored = Counter(len(array) for name, array in weights.items() if name.endswith("recurrent_kernel"))
-    for key, units in config.items():
-        if key.endswith("_units") and _is_built(key, config) and Counter(_as_list(units)) - stored:
-            raise ValueError(f"the network has {key}={units!r}, but no weights of that size")
-    for key, value in config.items():
-        if isinstance(value, list) and len(value) > len(weights):
-            raise ValueError(f"the network has {len(value)} {key}, more than it has weights")
+    decoders = _recurrent_decoders(config)
+    if len(decoders) > len(weights):
+        raise ValueError(f"the network has {len(decoders)} decoders, more than it has weights")
+    stored = Counter(len(array) for name, array in weights.items() if name.endswith("/recurrent_kernel"))
+    if decoders and Counter(config["decoder_units"]) - stored:
+        raise ValueError(f"the network has decoder_units={config['decoder_units']!r}, but no weights of that size")
+    for name, shape in _other_sizes(config, decoders).items():
+        if name not in weights or weights[name].shape != shape:
+            found = weights[name].shape if name in weights else "missing"
+            raise ValueError(f"the weights {name} are {found}; expected is {shape}")
 
 
-def _is_built(key: str, config: dict) -> bool:
-    """Whether the network makes recurrent layers of these units; an autoencoder of linear heads has no use for them."""
-    return key != "decoder_units" or config.get("decoders") != ["imputation"]
+def _recurrent_decoders(config: dict) -> list[str]:
+    """Names of the network's recurrent decoders."""
+    if config["name"] == "autoencoder":
+        return [f"{head}_decoder" for head in config["decoders"] if head != "imputation"]
+    return ["decoder"] if config["name"] == "seq2seq" else []
 
 
-def _as_list(units: Any) -> list:
-    return units if isinstance(units, list) else [units]
+def _other_sizes(config: dict, decoders: list[str]) -> dict[str, tuple]:
+    """Shapes of the weights whose sizes neither the encoder nor units tell."""
+    shapes = {}
+    if config["name"] == "classifier":
+        shapes["classes/kernel"] = (len(feature_names(config["encoder"])), config["n_classes"])
+    decoder = config.get("decoder") or {}
+    for name in decoders:
+        if decoder.get("attention") == "location":
+            shapes[f"{name}_attention/query_kernel"] = (config["decoder_units"][-1], decoder["n_memory_steps"])
+    if config["name"] == "seq2seq":
+        n_outputs = config["n_outputs"] + config["stops"]
+        looks_before = decoder.get("attention") == "additive"
+        read_from = config["decoder_units"][-1] + (layer_widths(config["encoder"])[-1] if looks_before else 0)
+        shapes["decoder_output/kernel"] = (read_from, n_outputs)
+        if config["embedding"] and config["input_symbols"]:
+            shapes["read/table"] = (config["n_inputs"], config["embedding"])
+        if config["embedding"] and config["output_symbols"]:
+            shapes["said/table"] = (n_outputs, config["embedding"])
+    return shapes
