@@ -250,8 +250,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         unknown = ~np.isin(classes, self.classes_)
         if unknown.any():
             raise ValueError(
-                f"y holds the label {classes[unknown][0]!r}, which was not there when warm_start began with "
-                f"{list(self.classes_)}"
+                f"y holds the label {classes[unknown].tolist()[0]!r}, which was not there when warm_start began with "
+                f"{self.classes_.tolist()}"
             )
         return np.searchsorted(self.classes_, classes)[codes]
 
@@ -313,6 +313,11 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         """
         likeliest = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[likeliest]
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        if self.__sklearn_is_fitted__() and len(self.classes_) != self._network.get_config()["n_classes"]:
+            raise ValueError(f"classes_ has {len(self.classes_)} classes; the network tells others apart")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -464,6 +464,24 @@ class LSTMSeq2Seq(SequenceEstimator):
         left = np.nansum(np.square(truth - said))
         return float(1 - left / np.nansum(np.square(truth - np.nanmean(truth, axis=(0, 1)))))
 
+    def _channels_read(self) -> int:
+        return 1 if self.input_symbols_ is not None else super()._channels_read()
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        if not self.__sklearn_is_fitted__():
+            return
+        config = self._network.get_config()
+        for side, symbols in (("input", self.input_symbols_), ("output", self.output_symbols_)):
+            n_known = config[f"n_{side}s"] if config[f"{side}_symbols"] else None
+            if n_known != (None if symbols is None else len(symbols)):
+                raise ValueError(f"{side}_symbols_ are not the {n_known} that the network knows")
+        n_out = 1 if self.output_symbols_ is not None else config["n_outputs"]
+        if self.n_channels_out_ != n_out or self.target_scaler_.mean_.shape != (n_out,):
+            raise ValueError(f"target_scaler_ is not that of {n_out} channels")
+        if self.stops_ is not config["stops"] or type(self.n_timesteps_out_) is not int:
+            raise ValueError("stops_ and n_timesteps_out_ are not those of the network")
+
     def _asked(self, X: Any, n_timesteps: int | None) -> tuple[Windows, int]:
         """X as windows, and the number of steps to say."""
         check_is_fitted(self)

@@ -1,0 +1,318 @@
+"""LSTMSeq2Seq: symbols and values, lengths that vary, ways of decoding, and copies in a new process."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.base import clone
+
+from tests import naive
+from tsae import LSTMSeq2Seq, TrainingDivergedError, load
+
+QUICK = {"units": 6, "epochs": 2, "batch_size": 16, "random_state": 0}
+WORDS = ["on", "off", "up", "down", "left"] * 8
+
+
+def turned(words):
+    return [word[::-1] for word in words]
+
+
+@pytest.fixture(scope="module")
+def reverser():
+    """Strings of different lengths, learnt by heart."""
+    return LSTMSeq2Seq(
+        units=16, attention="general", epochs=40, batch_size=16, learning_rate=0.02, random_state=0
+    ).fit(WORDS, turned(WORDS))
+
+
+@pytest.fixture(scope="module")
+def doubler():
+    """Values: the last three steps of the first channel, doubled."""
+    X = np.random.default_rng(0).normal(size=(64, 8, 2))
+    Y = 3 + 2 * X[:, -3:, :1]
+    return LSTMSeq2Seq(units=16, epochs=40, batch_size=16, learning_rate=0.02, random_state=0).fit(X, Y), X, Y
+
+
+# -- symbols -------------------------------------------------------------------------------------------------------
+
+
+def test_strings_are_said_with_their_own_lengths(reverser):
+    assert reverser.predict(["up", "left", "off"]) == ["pu", "tfel", "ffo"]
+    assert reverser.predict(["up", "left", "off"], beam_width=3) == ["pu", "tfel", "ffo"]
+    assert reverser.score(WORDS, turned(WORDS)) == 1.0
+    assert reverser.score(["up", "on"], ["pu", "nop"]) == 0.5
+    assert reverser.stops_
+    assert reverser.n_timesteps_out_ == 4
+    assert reverser.predict(["down"], n_timesteps=2) == ["nw"]
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(reverser):
+    words = ["u", "left", "ooooooff", "nd"]
+    together = reverser.predict(words)
+    assert together == [reverser.predict([word])[0] for word in words]
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_beams_find_what_the_loop_finds(width):
+    """Untrained, so that the likeliest at each step is not the likeliest in all."""
+    model = LSTMSeq2Seq(units=5, epochs=1, batch_size=16, random_state=3).fit(WORDS, turned(WORDS))
+    network = model.model_
+    network.set_weights([3 * weight for weight in network.get_weights()])
+    windows, n_steps = model._asked(["up", "down"], None)
+    x = windows.gather()
+    found = network.beam(tf.constant(x, tf.float32), True, n_steps, width)
+    encoded = network._encode(*network._readable(tf.constant(x, tf.float32), True))
+
+    for row in range(2):
+        def gains(prefix, row=row):
+            one = tf.nest.map_structure(lambda part: part[row : row + 1], encoded)
+            source, carry = network.decoder.begin(one)
+            fed = tf.zeros([1, network.said_symbols.width])
+            for code in (*prefix, None):
+                decoded, carry = network.decoder.step(source, carry, fed)
+                fed = fed if code is None else network.said_symbols(tf.constant([code]))
+            return tf.nn.log_softmax(decoded.values)[0].numpy()
+
+        said, score = naive.beam_search(gains, n_steps, width, network.stop)
+        codes = [code for code in found["codes"].numpy()[row] if code >= 0]
+        assert codes == [code for code in said if code != network.stop]
+        assert float(found["score"][row]) == pytest.approx(score, abs=1e-4)
+
+
+def test_samples_follow_the_probabilities(reverser):
+    words = ["left"] * 200
+    cold = reverser.sample(words, temperature=0.05, random_state=0)
+    hot = reverser.sample(words, temperature=3.0, random_state=0)
+    assert set(cold) == {"tfel"}
+    assert len(set(hot)) > 20
+    assert hot == reverser.sample(words, temperature=3.0, random_state=0)
+    assert hot != reverser.sample(words, temperature=3.0, random_state=1)
+
+
+@pytest.mark.parametrize("attention", ["general", "additive"])
+def test_attention_weights_lie_on_the_input(attention):
+    model = LSTMSeq2Seq(**QUICK, attention=attention).fit(WORDS, turned(WORDS))
+    weights = model.attention_weights(["up", "down"])
+    assert weights.shape == (2, 5, 4)
+    assert np.isnan(weights[0, :, 2:]).all()
+    np.testing.assert_allclose(np.nansum(weights, axis=2), 1.0, atol=1e-5)
+    with pytest.raises(ValueError, match="needs attention"):
+        LSTMSeq2Seq(**QUICK).fit(WORDS, WORDS).attention_weights(["up"])
+
+
+def test_integers_of_one_length_come_back_as_an_array():
+    X = np.random.default_rng(0).integers(10, 14, (32, 4))
+    model = LSTMSeq2Seq(**QUICK, embedding=3, bidirectional=True).fit(X, X[:, :2])
+    said = model.predict(X[:5])
+    assert not model.stops_
+    assert said.shape == (5, 2)
+    assert said.dtype.kind == "i"
+    assert set(said.ravel()) <= set(range(10, 14))
+    assert model.input_symbols_ == [10, 11, 12, 13]
+
+
+@pytest.mark.parametrize(
+    ("Y", "kind"),
+    [
+        ([["a", "b"], ["b"]] * 8, list),
+        ([[1, 2], [2]] * 8, np.ndarray),
+        ([np.array([5]), np.array([6, 7])] * 8, np.ndarray),
+    ],
+)
+def test_words_and_ragged_integers_keep_their_form(Y, kind):
+    model = LSTMSeq2Seq(**QUICK).fit(["ab", "c"] * 8, Y)
+    said = model.predict(["ab", "c"])
+    assert all(isinstance(sequence, kind) for sequence in said)
+
+
+def test_shared_symbols_are_one_set_and_weights_are_those_of_the_tutorial():
+    """52,212 weights: an encoder of 75 units, a decoder of 50 and a read-out of 12 symbols."""
+    X = ["12+345", "  6+78", "90+  1"]
+    model = LSTMSeq2Seq(
+        units=75, decoder_units=50, handover="context", conditioning=None, shared_symbols=True, epochs=1
+    ).fit(X, [" 357", "  84", "  91"])
+    assert len(model.input_symbols_) == 12
+    assert model.output_symbols_ == model.input_symbols_
+    assert model.model_.count_params() == 52_212
+    assert [layer.count_params() for layer in model.encoder_.forward_layers] == [26_400]
+    decoder = model.model_.decoder
+    assert decoder.recurrent_layers[0].count_params() == 25_200
+    assert decoder.output_layer.count_params() == 612
+
+
+def test_unknown_symbols_are_named_with_their_place(reverser):
+    with pytest.raises(ValueError, match=r"X\[1\] holds 'x' at place 2, a symbol that was not there in fit; known are"):
+        reverser.predict(["up", "foxo"])
+
+
+@pytest.mark.parametrize(
+    ("X", "named"),
+    [
+        (["up", ""], r"X\[1\] is empty"),
+        ([], "0 sample"),
+        ([["a", "b"], [1, 2]], "all of one kind"),
+        (["up", 3], "lists of strings"),
+    ],
+)
+def test_sequences_that_cannot_be_read_are_refused(X, named):
+    with pytest.raises(ValueError, match=named):
+        LSTMSeq2Seq(inputs="symbols").fit(X, ["up"] * len(X))
+
+
+def test_as_many_targets_as_inputs():
+    with pytest.raises(ValueError, match="X has 2 sequences, but Y has 3"):
+        LSTMSeq2Seq().fit(["up", "on"], ["a", "b", "c"])
+
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+def test_values_are_said_in_their_units(doubler):
+    model, X, Y = doubler
+    said = model.predict(X)
+    assert said.shape == Y.shape
+    assert model.score(X, Y) > 0.8
+    assert abs(said.mean() - Y.mean()) < 0.3
+    assert model.predict(X, n_timesteps=5).shape == (64, 5, 1)
+    np.testing.assert_array_equal(model.predict(X[:3]), said[:3])
+
+
+@pytest.mark.parametrize("question", ["beam", "sample"])
+def test_values_have_no_beams_and_no_samples(doubler, question):
+    model, X, _ = doubler
+    with pytest.raises(ValueError, match="symbols"):
+        model.predict(X, beam_width=2) if question == "beam" else model.sample(X)
+
+
+def test_ragged_values_with_gaps():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(5 + i % 4, 2)) for i in range(24)]
+    Y = [row[: 2 + i % 3, :1] for i, row in enumerate(X)]
+    Y[0] = np.where(np.arange(2)[:, None] == 0, np.nan, Y[0])
+    model = LSTMSeq2Seq(**QUICK, conditioning="scheduled").fit(X, Y)
+    assert np.isfinite(model.history_.loss).all()
+    assert model.predict(X).shape == (24, 4, 1)
+    longer = [np.concatenate([row, np.full((7, 2), np.nan)]) for row in X]
+    np.testing.assert_allclose(model.predict(longer), model.predict(X), atol=1e-6)
+
+
+def test_what_is_missing_in_a_target_counts_for_nothing():
+    X = np.random.default_rng(0).normal(size=(16, 4, 1))
+    Y = np.tile(np.arange(3.0), (16, 1))
+    Y[3, 1] = np.nan
+    model = LSTMSeq2Seq(**{**QUICK, "scale": None}, conditioning=None).fit(X, Y)
+    said = LSTMSeq2Seq(**{**QUICK, "scale": None, "learning_rate": 1e-12, "epochs": 1}, conditioning=None).fit(X, Y)
+    error = np.square(said.predict(X)[..., 0] - Y)
+    assert said.history_.loss.iloc[0] == pytest.approx(np.nanmean(error), rel=1e-4)
+    assert model.history_.loss.iloc[1] < model.history_.loss.iloc[0]
+
+
+def test_the_next_value_and_symbols_from_values():
+    X = np.sin(np.arange(40)[:, None] + np.arange(6) / 2.0)
+    following = LSTMSeq2Seq(**QUICK).fit(X, np.sin(np.arange(40) + 3.0)[:, None])
+    assert following.predict(X).shape == (40, 1, 1)
+    named = LSTMSeq2Seq(**QUICK).fit(X, [["up"] if row[0] > 0 else ["down", "down"] for row in X])
+    assert len(named.predict(X)) == 40
+
+
+# -- kinds of encoder and decoder ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"units": (4, 3), "bidirectional": True, "decoder_units": (5, 4, 3)},
+        {"cell": "gru", "attention": "concat", "conditioning": "scheduled", "sampling": "inverse_sigmoid"},
+        {"cell": "gru", "bidirectional": True, "attention": "dot", "input_feeding": True, "handover": "both"},
+        {"attention": "location", "conditioning": None, "handover": "context"},
+        {"attention": "additive", "conditioning": "scheduled", "sampling_epochs": 0, "embedding": 4},
+        {"unroll": True, "kernel_l2": 0.01, "dropout": 0.2, "validation_fraction": 0.2, "schedule": "cosine"},
+    ],
+)
+@pytest.mark.parametrize("side", ["symbols", "values"])
+def test_combinations_fit_and_travel(options, side):
+    if side == "symbols":
+        X, Y = WORDS, turned(WORDS)
+    else:
+        X = np.random.default_rng(0).normal(size=(40, 5, 2))
+        Y = X[:, ::-1, :1]
+    model = LSTMSeq2Seq(**{**QUICK, **options}).fit(X, Y)
+    said = model.predict(X[:6])
+    copy = pickle.loads(pickle.dumps(model))
+    if side == "symbols":
+        assert copy.predict(X[:6]) == said
+        assert len(copy.predict(X[:6], beam_width=2)) == 6
+    else:
+        np.testing.assert_array_equal(copy.predict(X[:6]), said)
+
+
+def test_unrolled_is_looped(doubler):
+    _, X, Y = doubler
+    fits = [LSTMSeq2Seq(**QUICK, unroll=unroll).fit(X, Y).predict(X) for unroll in (False, True)]
+    np.testing.assert_allclose(*fits, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"attention": "dot", "decoder_units": 5}, "attention='dot' is not allowed with a decoder of 5 units"),
+        ({"attention": "dot", "bidirectional": True, "decoder_units": 128}, "states have width 256"),
+        ({"input_feeding": True}, "input_feeding=True is not allowed with attention=None"),
+        ({"input_feeding": True, "attention": "additive"}, "attention='additive'"),
+        ({"handover": "nothing"}, "handover='nothing'"),
+        ({"conditioning": "own"}, "conditioning='own'"),
+        ({"sampling": "cubic"}, "sampling='cubic'"),
+        ({"sampling_floor": 2}, "sampling_floor=2"),
+        ({"scale": "window"}, "scale='window'"),
+        ({"shared_symbols": True, "inputs": "values"}, "shared_symbols=True"),
+        ({"embedding": 0}, "embedding=0"),
+    ],
+)
+def test_arguments_that_are_not_allowed_are_named(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        LSTMSeq2Seq(**arguments).fit([[1.0, 2.0]] * 4 if "inputs" in arguments else WORDS, WORDS[:4])
+
+
+def test_location_attention_knows_its_longest_window():
+    model = LSTMSeq2Seq(**QUICK, attention="location").fit(WORDS, WORDS)
+    assert len(model.predict(["o", "ow"])) == 2
+    with pytest.raises(ValueError, match="up to 6 steps, but attention='location'"):
+        model.predict(["downon"])
+
+
+# -- the life of an estimator --------------------------------------------------------------------------------------
+
+
+def test_repeatable_clonable_and_warm(doubler):
+    _, X, Y = doubler
+    first = LSTMSeq2Seq(**QUICK, warm_start=True).fit(X, Y)
+    again = clone(first).fit(X, Y)
+    np.testing.assert_array_equal(first.predict(X), again.predict(X))
+    assert list(first.fit(X, Y).history_.epoch) == [0, 1, 2, 3]
+
+
+def test_divergence_is_named(doubler):
+    _, X, Y = doubler
+    with pytest.raises(TrainingDivergedError, match="epoch"):
+        LSTMSeq2Seq(**{**QUICK, "epochs": 30}, optimizer="sgd", learning_rate=1e30, clipnorm=None).fit(X, Y)
+
+
+def test_loaded_in_a_new_process_it_says_the_same(reverser, tmp_path):
+    with open(tmp_path / "model.pickle", "wb") as file:
+        pickle.dump(reverser, file)
+    reverser.save(tmp_path / "model.tsae")
+    program = (
+        "import pickle, tsae\n"
+        f"words = ['up', 'left', 'noff']\n"
+        f"pickled = pickle.load(open(r'{tmp_path / 'model.pickle'}', 'rb'))\n"
+        f"for model in (pickled, tsae.load(r'{tmp_path / 'model.tsae'}')):\n"
+        "    print(model.predict(words), model.predict(words, beam_width=3))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    words = ["up", "left", "noff"]
+    expected = f"{reverser.predict(words)} {reverser.predict(words, beam_width=3)}"
+    assert said.splitlines() == [expected, expected]
+    assert load(tmp_path / "model.tsae").score(WORDS, turned(WORDS)) == 1.0
