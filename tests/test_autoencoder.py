@@ -117,7 +117,7 @@ def test_imputation_rebuilds_what_it_does_not_see(X):
         changed[:, step] += 50
         np.testing.assert_allclose(model.reconstruct(changed)[:, step], said[:, step], atol=1e-3)
         beside = abs(step - 1)
-            assert np.abs(model.reconstruct(changed)[:, beside] - said[:, beside]).max() > 1e-2
+        assert np.abs(model.reconstruct(changed)[:, beside] - said[:, beside]).max() > 1e-2
 
 
 def test_decode_gives_the_reconstruction_back(fitted, X):

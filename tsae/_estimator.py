@@ -38,9 +38,7 @@ class SequenceEstimator(Saveable, BaseEstimator):
     def _read(self, X: Any, *, reset: bool) -> Windows:
         """Check X and view it as windows; `reset` records its shape, otherwise it must have the fitted one."""
         if _is_table(X):
-            table = validate_data(
-                self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
-            )
+            table = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
             windows = as_windows(table)
         else:
             windows = as_windows(X)
@@ -48,6 +46,7 @@ class SequenceEstimator(Saveable, BaseEstimator):
                 self.n_features_in_ = windows.n_channels
                 self.__dict__.pop("feature_names_in_", None)
         if reset:
+            windows = windows.compact()  # a few windows of a long series take only their rows along
             self.n_channels_ = windows.n_channels
             self.n_timesteps_ = None if windows.is_ragged else windows.width
         else:
@@ -161,9 +160,9 @@ class SequenceEstimator(Saveable, BaseEstimator):
             train, validation = holdout(windows, self.validation_fraction, self._holdout_rng)
         scaled = self.scaler_.transform(windows.values)
         parts = [
-            None if part is None else self._training_data(
-                windows[part], scaled, weights[part], None if targets is None else targets[part]
-            )
+            None
+            if part is None
+            else self._training_data(windows[part], scaled, weights[part], None if targets is None else targets[part])
             for part in (train, validation)
         ]
         callbacks = list(self.callbacks or ())
@@ -261,11 +260,11 @@ class SequenceEstimator(Saveable, BaseEstimator):
         }  # fmt: skip
 
     def _batch_size(self, n_windows: int) -> int:
-        """"auto": small sets get many small steps, large ones get batches that keep all cores busy."""
+        """ "auto": small sets get many small steps, large ones get batches that keep all cores busy."""
         return self.batch_size if self.batch_size != "auto" else int(np.clip(n_windows // 32, 8, 128))
 
     def _epochs(self, n_windows: int) -> int:
-        """"auto": as many as make AUTO_STEPS steps, and at least one."""
+        """ "auto": as many as make AUTO_STEPS steps, and at least one."""
         if self.epochs != "auto":
             return self.epochs
         return max(1, round(AUTO_STEPS * self._batch_size(n_windows) / n_windows))
