@@ -251,7 +251,7 @@ def rebuild(name: str, state: dict) -> Any:
         made.__setstate__(state) if hasattr(made, "__setstate__") else vars(made).update(state)
         if hasattr(made, "_check_restored"):
             made._check_restored()
-    except ModelFileError:
+    except (ModelFileError, ImportError):
         raise
     except Exception as error:  # whatever a forged file makes a constructor or Keras stumble over
         raise ModelFileError(f"the stored {name} cannot be rebuilt: {error}") from error

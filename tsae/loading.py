@@ -36,6 +36,8 @@ def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
         If the file is no model file, damaged, hostile or of a version that this tsae does not know.
     OSError
         If the file cannot be opened.
+    ImportError
+        If the engine's packages are not installed.
 
     Examples
     --------
@@ -64,3 +66,7 @@ def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
         source = "" if hasattr(path, "read") else f"{os.fspath(path)}: "
         written_by = archive.manifest["versions"].get("tsae")
         raise ModelFileError(f"{source}{error} (the file was written by tsae {written_by})") from error
+    except ImportError as error:
+        needed = "Keras and TensorFlow" if engine == "keras" else "the packages onnx and onnxruntime"
+        hint = "; engine='onnx' needs neither, and transforms" if engine == "keras" else ""
+        raise ImportError(f"engine={engine!r} needs {needed}: {error}{hint}") from error

@@ -161,7 +161,7 @@ def export_onnx(
         scaled before they are rounded to float32, as `transform` does.
     missing : bool, default=True
         Whether NaN is understood as missing, gaps and shorter windows alike. False gives a smaller, faster graph for
-        complete windows, in which NaN gives NaN.
+        complete windows; a window with NaN has features of NaN.
 
     Raises
     ------

@@ -50,7 +50,7 @@ def encoder_model(
     dtype : "float32" or "float64"
         Of the input.
     missing : bool
-        Whether NaN is understood. Without, the graph is smaller, and NaN gives NaN.
+        Whether NaN is understood. Without, the graph is smaller, and a window with NaN has features of NaN.
     metadata : mapping of str to str, optional
         Stored in the model, beside the names of the features.
 
@@ -75,9 +75,10 @@ def encoder_model(
         raise ValueError(f"the encoder has the pooling {(unknown or ['cell'])[0]!r}, unknown to ONNX export")
     graph = _Graph()
     values = _scaled(graph, "windows", mean, scale, dtype)
+    lost = graph("Or", graph("IsNaN", values), graph("IsInf", values))
     observed, lengths = None, None
     if missing:
-        observed = graph("Not", graph("Or", graph("IsNaN", values), graph("IsInf", values)))
+        observed = graph("Not", lost)
         lengths = _lengths(graph, observed)
         values = _without_gaps(graph, values, observed)
     if settings["window_scale"] != "none":
@@ -86,7 +87,13 @@ def encoder_model(
     layers = _recurrent_layers(graph, settings, weights, values, lengths)
     pooled = layers if settings["pooled_layers"] == "all" else layers[-1:]
     parts = [POOLING[kind](graph, layer) for layer in pooled for kind in settings["pooling"]]
-    graph("Concat", *parts, axis=-1, outputs=["features"])
+    if missing:
+        graph("Concat", *parts, axis=-1, outputs=["features"])
+    else:  # the operators of ONNX Runtime would make numbers out of NaN
+        spoilt = graph("ReduceMax", graph.as_int(lost), axes=[1, 2], keepdims=0)
+        spoilt = graph("Unsqueeze", graph("Greater", spoilt, graph.constant(0)), graph.constant([1]))
+        nothing = graph.constant(np.nan, np.float32)
+        graph("Where", spoilt, nothing, graph("Concat", *parts, axis=-1), outputs=["features"])
     names = feature_names(settings)
     kind = {"float32": "FLOAT", "float64": "DOUBLE"}[dtype]
     return graph.serialised(
