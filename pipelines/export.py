@@ -206,9 +206,9 @@ class _Run:
             for record in old.values():
                 self._forget(record)
             old = {}
-        current = {part.name for part in self.parts}
+        current = {part.name: part for part in self.parts}
         for name, record in old.items():
-            if name not in current:
+            if name not in current or (record.status == DONE and self._sum(current[name])["sha256"] != record.sha256):
                 self._forget(record)
         self.manifest.records = {
             part.name: old.get(part.name) or Record(part.name, f"{self.job.kind}/{part.stem}.{self.job.format}")
@@ -296,10 +296,18 @@ class _Run:
                 carry_in = carry.digest
                 continue
             after.save(self._carry_file(after.digest))
+            self._forget_follower(position, after.digest)
             self._planned[part.name] = replace(record, **sums, carry_in=carry_in, carry_out=after.digest, last=ends)
             carry, carry_in = after, after.digest
             yield self._task(part, piece, n_rows)
             del piece
+
+    def _forget_follower(self, position: int, digest: str) -> None:
+        """Mark the next part as not done where it was made with something else carried into it."""
+        if position + 1 < len(self.parts):
+            following = self.manifest.records[self.parts[position + 1].name]
+            if following.status == DONE and following.carry_in != digest:
+                self._forget(following)
 
     def _task(self, part: Part, piece: Piece | None, n_rows: int | None) -> _Task:
         model, target = self.job.model, self.job.output / self.manifest.records[part.name].output

@@ -21,7 +21,6 @@ from tsae.series import GroupedSeries, first_infinite
 
 MAX_COLUMNS = 10_000  # more than these are not taken for channels unless they are named
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]  # what stands for a missing value in a CSV file
-FORMATS = ("parquet", "csv")
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,32 @@ class _Csv(_Source):
     def read(self, names: list[str], text: list[str]) -> pd.DataFrame:
         missing = {name: [""] if name in text else MISSING for name in names}
         with self._errors():
-            return pd.read_csv(
+            frame = pd.read_csv(
                 self.path, usecols=names, dtype=dict.fromkeys(text, "str"), encoding="utf-8-sig",
                 keep_default_na=False, na_values=missing, low_memory=False, index_col=False,
             )  # fmt: skip
+            self._check_fields(len(frame))
+        return frame
+
+    def _check_fields(self, n_rows: int) -> None:
+        """Refuse lines with more or fewer fields than columns, which pandas would cut or fill in silence."""
+        n_commas = n_quotes = 0
+        with open(self.path, "rb") as file:
+            while block := file.read(1 << 20):
+                n_commas += block.count(b",")
+                n_quotes += block.count(b'"')
+        if n_quotes == 0 and n_commas == (n_rows + 1) * (len(self.columns) - 1):
+            return
+        with open(self.path, encoding="utf-8-sig", newline="") as text:
+            lines = csv.reader(text)
+            for fields in lines:
+                while len(fields) > len(self.columns) and not fields[-1]:
+                    fields.pop()  # a comma at the end of the line
+                if fields and len(fields) != len(self.columns):
+                    raise InputError(
+                        f"{self.name}, line {lines.line_num}: {len(fields)} fields, but {len(self.columns)} columns "
+                        "are named in the first line"
+                    )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -222,7 +243,7 @@ def _numbers(column: pd.Series, source: _Source) -> np.ndarray:
     if column.isna().all():
         return np.full(len(column), np.nan)
     for row, value in enumerate(column):
-        if not pd.isna(value) and pd.isna(pd.to_numeric(value, errors="coerce")):
+        if not pd.api.types.is_scalar(value) or (pd.notna(value) and pd.isna(pd.to_numeric(value, errors="coerce"))):
             raise InputError(
                 f"{source.name}, {source.place(row)}: column {column.name!r} holds {value!r}; values must be numbers. "
                 "Mend it, or name the columns to use with --value-columns"
@@ -381,7 +402,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     table = pd.read_csv(path, usecols=columns, dtype={"series": "str"}, keep_default_na=False, na_values=[""])
     for name in {"time", "start", "end"} & set(table.columns):
         if not pd.api.types.is_numeric_dtype(table[name].dtype):
-            table[name] = pd.to_datetime(table[name], format="ISO8601")
+            table[name] = pd.to_datetime(table[name], format="ISO8601").dt.as_unit("ns")
     return table
 
 
