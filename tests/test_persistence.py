@@ -13,16 +13,18 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 import tsae
 from tests import mutations
-from tsae import LSTMAutoencoder, ModelFileError, load
-from tsae._state import Arrays, from_tree, to_tree
+from tsae import AnomalyDetector, LSTMAutoencoder, ModelFileError, load, make_windows
+from tsae._state import STORABLE, Arrays, Saveable, from_tree, to_tree
+from tsae.classifier import LSTMClassifier
 from tsae.persistence import FORMAT_VERSION, read_archive, read_manifest, replacing, write_archive
 from tsae.scaling import ChannelScaler
+from tsae.seq2seq import LSTMSeq2Seq
 from tsae.thresholds import ConformalThreshold, PeaksOverThreshold
 
 DATA = Path(__file__).parent / "data"
@@ -165,6 +167,104 @@ def test_the_file_is_json_and_arrays_that_numpy_reads_without_pickle(saved):
                 json.loads(data)
             else:
                 np.load(io.BytesIO(data), allow_pickle=False)
+
+
+# -- estimators that hold others -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_detector(tmp_path, frozen):
+    times = pd.date_range("2024-01-01", periods=900, freq="1min")
+    frame = pd.DataFrame({"t": times, "a": np.sin(np.arange(900) / 5), "b": np.cos(np.arange(900) / 7)})
+    windows = make_windows(frame, width=20, time_column="t", max_gap=pd.Timedelta("5min"))
+    autoencoder = LSTMAutoencoder(units=2, decoder="reconstruction", epochs=1, random_state=0)
+    if frozen:
+        autoencoder = FrozenEstimator(autoencoder.fit(windows))
+    detector = AnomalyDetector(autoencoder, alpha=0.2, random_state=0).fit(windows)
+    again = read_saved(detector, tmp_path)
+    pd.testing.assert_frame_equal(again.score_timeline(windows), detector.score_timeline(windows))
+    assert again._max_gap == pd.Timedelta("5min")
+    assert again.autoencoder.get_params(deep=False) == detector.autoencoder.get_params(deep=False) or frozen
+    assert isinstance(again.autoencoder_, FrozenEstimator) == frozen
+    assert clone(again).fit(windows).offset_ == detector.offset_
+    summary = read_manifest(tmp_path / "model.tsae")["summary"]
+    assert summary["autoencoder_"]["n_features"] == len(autoencoder_of(detector).get_feature_names_out())
+
+
+def autoencoder_of(detector):
+    return getattr(detector.autoencoder_, "estimator", detector.autoencoder_)
+
+
+def test_a_detector_is_checked_as_a_whole(tmp_path):
+    X = np.sin(np.arange(1200) / 5).reshape(60, 20)
+    autoencoder = LSTMAutoencoder(units=2, decoder="reconstruction", epochs=1, random_state=0)
+    AnomalyDetector(autoencoder, alpha=0.2, random_state=0).fit(X).save(tmp_path / "model.tsae")
+    data = (tmp_path / "model.tsae").read_bytes()
+    edits = {
+        "normal_size_": 1, "channel_names_": [], "window_threshold_": None, "threshold": "pot",
+        "autoencoder_": {"$object": "ChannelScaler", "state": {}}, "offset_": {"$array": 999},
+    }  # fmt: skip
+    for key, value in edits.items():
+        refused(mutations.with_state(data, lambda state, k=key, v=value: state["state"].update({k: v})))
+
+
+@pytest.mark.parametrize("start", [None, "unfitted", "fitted"])
+def test_a_classifier(X, tmp_path, start):
+    y = np.array(["even", "odd"] * 15)
+    autoencoder = None if start is None else LSTMAutoencoder(units=2, epochs=1, random_state=0)
+    if start == "fitted":
+        autoencoder.fit(X)
+    classifier = LSTMClassifier(autoencoder, units=2, epochs=1, random_state=0).fit(X, y)
+    again = read_saved(classifier, tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+    np.testing.assert_array_equal(again.classes_, classifier.classes_)
+
+
+@pytest.mark.parametrize("attention", [None, "location", "additive"])
+@pytest.mark.parametrize("embedding", [None, 3])
+def test_a_sequence_model_of_symbols(tmp_path, attention, embedding):
+    words, answers = ["abc", "ba", "c", "ab"] * 3, ["xyz", "x", "zz", "yx"] * 3
+    model = LSTMSeq2Seq(units=3, epochs=1, attention=attention, embedding=embedding, random_state=0)
+    model.fit(words, answers)
+    assert read_saved(model, tmp_path).predict(words) == model.predict(words)
+
+
+def test_a_sequence_model_of_numbers(X, tmp_path):
+    X = np.nan_to_num(X)
+    model = LSTMSeq2Seq(units=3, epochs=1, random_state=0).fit(X, X[:, :4, :1])
+    np.testing.assert_array_equal(read_saved(model, tmp_path).predict(X), model.predict(X))
+
+
+def test_sequence_models_larger_than_their_weights_are_never_built(tmp_path, monkeypatch):
+    from tsae.networks import weights
+
+    model = LSTMSeq2Seq(units=3, epochs=1, attention="location", embedding=3, random_state=0)
+    model.fit(["abc", "ba"], ["xyz", "x"]).save(tmp_path / "model.tsae")
+    data = (tmp_path / "model.tsae").read_bytes()
+    classifier = LSTMClassifier(units=2, epochs=1, random_state=0).fit(np.eye(4), [0, 1, 0, 1])
+    classifier.save(tmp_path / "classifier.tsae")
+    monkeypatch.setattr(weights, "build_network", lambda config: pytest.fail("built a huge network"))
+    for key in ("n_inputs", "n_outputs", "embedding", "decoder_units"):
+        size = [10**9] if key == "decoder_units" else 10**9
+        refused(mutations.with_state(data, lambda s, k=key, n=size: network_of(s)["config"].update({k: n})))
+    refused(mutations.with_state(data, lambda s: network_of(s)["config"]["decoder"].update(n_memory_steps=10**9)))
+    data = (tmp_path / "classifier.tsae").read_bytes()
+    refused(mutations.with_state(data, lambda s: network_of(s)["config"].update(n_classes=10**9)))
+
+
+def test_every_network_can_be_stored():
+    """A new network needs its sizes checked in `tsae.networks.weights` before it is built from a file."""
+    from tsae.networks.building import NETWORKS
+
+    assert set(NETWORKS) == {"autoencoder", "classifier", "seq2seq"}
+
+
+def test_every_estimator_can_be_stored():
+    for name in tsae.__all__:
+        found = getattr(tsae, name)
+        if isinstance(found, type) and issubclass(found, BaseEstimator) and name != "OnnxEncoder":
+            assert issubclass(found, Saveable)
+            assert STORABLE[name] == found.__module__
 
 
 # -- what is not stored ----------------------------------------------------------------------------------------------
