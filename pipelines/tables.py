@@ -400,7 +400,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return import_parquet().read_table(path, columns=columns).to_pandas()
     table = pd.read_csv(path, usecols=columns, dtype={"series": "str"}, keep_default_na=False, na_values=[""])
-    for name in {"time", "start", "end"} & set(table.columns):
+    for name in {"time", "start", "end", "peak"} & set(table.columns):
         if not pd.api.types.is_numeric_dtype(table[name].dtype):
             table[name] = pd.to_datetime(table[name], format="ISO8601").dt.as_unit("ns")
     return table

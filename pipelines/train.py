@@ -68,12 +68,14 @@ def train(source: str, target: Path, training: Training) -> Any:
     JobError
         For input or parameters that are not allowed, before training starts.
     """
-    estimator = make_estimator(training)
-    windows, normal, reading = read_windows(source, training)
-    say(f"training on {int(normal.sum()):,} windows of {windows.shape[1]} steps, channels {windows.channel_names}")
+    _check_parameters(training)
+    windows, chosen, reading = read_windows(source, training)
+    windows = windows[chosen]
+    say(f"training on {len(windows):,} windows of {windows.width} steps, channels {', '.join(windows.channel_names)}")
+    estimator = make_estimator(training, len(windows))
     load_tensorflow()
     try:
-        estimator.fit(windows[normal])
+        estimator.fit(windows)
     except ValueError as error:
         raise JobError(str(error)) from error
     save_model(estimator, reading, target)
@@ -81,27 +83,28 @@ def train(source: str, target: Path, training: Training) -> Any:
     return estimator
 
 
-def make_estimator(training: Training) -> Any:
-    """The estimator, not fitted."""
-    from tsae import LSTMAutoencoder
+def _check_parameters(training: Training) -> None:
+    from tsae import AnomalyDetector, LSTMAutoencoder
 
-    autoencoder = _with_parameters(LSTMAutoencoder(), training.autoencoder)
+    if training.task == "features" and training.detector:
+        raise JobError(f"{', '.join(training.detector)}: for --task anomalies only")
+    for estimator, parameters in ((LSTMAutoencoder, training.autoencoder), (AnomalyDetector, training.detector)):
+        known = inspect.signature(estimator).parameters
+        for name in parameters:
+            if name not in known:
+                raise JobError(f"{estimator.__name__} has no parameter {name!r}; it has {', '.join(known)}")
+
+
+def make_estimator(training: Training, n_windows: int) -> Any:
+    """The estimator for so many windows, not fitted."""
+    from tsae import AnomalyDetector, LSTMAutoencoder
+
     if training.task == "features":
-        if training.detector:
-            raise JobError(f"{', '.join(training.detector)}: for --task anomalies only")
-        return autoencoder
-    from tsae.anomaly import AnomalyDetector, default_autoencoder
+        return LSTMAutoencoder(**training.autoencoder)
+    from tsae.anomaly import default_autoencoder
 
-    own = _with_parameters(default_autoencoder(), training.autoencoder)
-    return _with_parameters(AnomalyDetector(own), training.detector)
-
-
-def _with_parameters(estimator: Any, parameters: dict[str, Any]) -> Any:
-    known = inspect.signature(type(estimator)).parameters
-    for name in parameters:
-        if name not in known:
-            raise JobError(f"{type(estimator).__name__} has no parameter {name!r}; it has {', '.join(known)}")
-    return estimator.set_params(**parameters)
+    autoencoder = default_autoencoder(n_windows).set_params(**training.autoencoder)
+    return AnomalyDetector(autoencoder, **training.detector)
 
 
 def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, Reading]:

@@ -22,7 +22,7 @@ def make_table(n_rows: int = 240, n_series: int = 3, seed: int = 0) -> pd.DataFr
     series = []
     for number in range(n_series):
         n = n_rows - 37 * number
-        steps = rng.choice([1, 1, 1, 1, 1, 1, 1, 1, 1, 5], n)
+        steps = rng.choice([1, 5], n, p=[0.97, 0.03])
         time = pd.Timestamp("2024-03-01") + pd.to_timedelta(np.cumsum(steps) * 10, unit="min")
         load = np.sin(np.arange(n) / 4 + number) + rng.normal(0, 0.1, n)
         heat = 20 + np.cos(np.arange(n) / 6) + rng.normal(0, 0.1, n)
