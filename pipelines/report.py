@@ -103,6 +103,7 @@ def compare_with_labels(job: Job, label_column: str) -> dict[str, Any]:
     if columns.time_kind == "utc":
         timeline = timeline.assign(time=timeline["time"].dt.tz_convert(None))
     table = pd.concat(labels, ignore_index=True).merge(timeline[["series", "time", "score"]], on=["series", "time"])
+    table = table.sort_values(["series", "time"], ignore_index=True)
     if not table["label"].any():
         raise InputError(f"column {label_column!r} marks nothing")
     return {**compare_scores(table), **compare_events(table, _read_events(job))}
@@ -116,7 +117,7 @@ def _read_events(job: Job) -> pd.DataFrame:
 
 
 def compare_scores(table: pd.DataFrame) -> dict[str, float]:
-    """Measures of scores against labels, from a table with `series`, `time`, `score` and `label`; see above."""
+    """Measures of scores against labels, from `series`, `time`, `score` and `label` in their order; see above."""
     from sklearn.metrics import average_precision_score
 
     known = table[table["score"].notna()]
