@@ -21,7 +21,7 @@ def check_number(
 ) -> None:  # fmt: skip
     if none and value is None:
         return
-    kind = Integral if integer else Real
+    kind: Any = Integral if integer else Real
     inside = isinstance(value, kind) and not isinstance(value, (bool, np.bool_)) and low <= value <= high
     if inside and not (open_low and value == low) and not (open_high and value == high):
         return

@@ -150,7 +150,8 @@ class SequenceEstimator(Saveable, BaseEstimator):
         targets: what each window is to be turned into, as the network reads it; None: learn from windows alone.
         """
         weights = np.ones(len(windows), np.float32) if weights is None else weights
-        train, validation = np.arange(len(windows)), None
+        train: np.ndarray = np.arange(len(windows))
+        validation: np.ndarray | None = None
         if validate and self.validation_fraction:
             if len(windows) < 2:
                 raise ValueError(
@@ -159,18 +160,17 @@ class SequenceEstimator(Saveable, BaseEstimator):
                 )
             train, validation = holdout(windows, self.validation_fraction, self._holdout_rng)
         scaled = self.scaler_.transform(windows.values)
-        parts = [
-            None
-            if part is None
-            else self._training_data(windows[part], scaled, weights[part], None if targets is None else targets[part])
-            for part in (train, validation)
-        ]
+
+        def data(part: np.ndarray) -> Any:
+            aims = None if targets is None else targets[part]
+            return self._training_data(windows[part], scaled, weights[part], aims)
+
         callbacks = list(self.callbacks or ())
         try:
             with training_progress(self.verbose, epochs) as on_progress:
                 self._trainer.fit(
-                    *parts, epochs=epochs, patience=self.patience, callbacks=callbacks,
-                    on_progress=on_progress, history=self._history,
+                    data(train), None if validation is None else data(validation), epochs, patience=self.patience,
+                    callbacks=callbacks, on_progress=on_progress, history=self._history,
                 )  # fmt: skip
         finally:
             for callback in callbacks:  # a callback that holds the network could not be cloned with the estimator
@@ -180,8 +180,7 @@ class SequenceEstimator(Saveable, BaseEstimator):
     def _training_data(self, windows: Windows, scaled: np.ndarray, weights: np.ndarray, targets: Windows | None):
         from tsae.networks.training import Targets, TrainingData
 
-        if targets is not None:
-            targets = Targets(targets.values, targets.starts, targets.lengths, targets.width)
+        aims = None if targets is None else Targets(targets.values, targets.starts, targets.lengths, targets.width)
         return TrainingData(
             values=scaled,
             starts=windows.starts,
@@ -189,7 +188,7 @@ class SequenceEstimator(Saveable, BaseEstimator):
             weights=weights,
             width=windows.width,
             masked=windows.is_ragged or bool(np.isnan(np.sum(scaled))),
-            targets=targets,
+            targets=aims,
         )
 
     def _as_history(self) -> pd.DataFrame:

@@ -400,7 +400,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             )
 
     def _crop(self) -> int | None:
-        if self.crop != "auto":
+        if not isinstance(self.crop, str):
             return self.crop
         return 256 if self._decoders() == ["imputation"] and self.truncate is None else None
 
@@ -414,7 +414,8 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             "truncate": self.truncate, "horizon": self.horizon, "reverse_target": self.reverse_target,
             "loss": self.loss, "noise": self.noise,
             "mask_rate": self.mask_rate if self.mask_rate is not None else 0.3 if "imputation" in decoders else 0.0,
-            "mask_span": self.mask_span or int(np.clip(windows.width // 8, 1, 10)), "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
+            "mask_span": self.mask_span or int(np.clip(windows.width // 8, 1, 10)),
+            "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
         }  # fmt: skip
 
     # -- use ---------------------------------------------------------------------------------------------------
@@ -465,7 +466,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         """
         return self._apply("sequence", self._fitted(X), by_step=True)
 
-    def reconstruct(self, X: Any, decoder: str | None = None) -> np.ndarray:
+    def reconstruct(self, X: Any, decoder: str | None = None, *, shown: bool = False) -> np.ndarray:
         """What a decoder makes of each window, laid over the window's own steps.
 
         Parameters
@@ -473,6 +474,9 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         X : as in `fit`
         decoder : {"reconstruction", "prediction", "imputation"} or None, default=None
             None: the first of these that was trained.
+        shown : bool, default=False
+            "imputation" rebuilds each step while it is hidden. True: from the whole window, the step included; what
+            cannot be copied faithfully even so is unlike the training data. The other decoders see all as it is.
 
         Returns
         -------
@@ -483,7 +487,9 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         windows = self._fitted(X)
         trained = [head.name for head in self._network.heads]
         check_choice("decoder", decoder, [*trained, None])
-        return self.scaler_.inverse_transform(self._apply(decoder or trained[0], windows, by_step=True))
+        name = decoder or trained[0]
+        name = "imputation_shown" if shown and name == "imputation" else name
+        return self.scaler_.inverse_transform(self._apply(name, windows, by_step=True))
 
     def attention_weights(self, X: Any, decoder: str | None = None) -> np.ndarray:
         """Where a decoder looks: for each step that it says something of, the weight of each step that was read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -26,10 +26,10 @@ class Reading(NamedTuple):
     """A batch as the recurrent layers read it."""
 
     values: tf.Tensor  # (batch, n_timesteps, n_inputs), nothing missing
-    observed: tf.Tensor | None  # bool, same shape; None: all of them
-    lengths: tf.Tensor | None  # (batch,) steps before the padding; None: all of them
-    center: tf.Tensor | None  # (batch, 1, n_channels): window scaling, None without
-    spread: tf.Tensor | None
+    observed: Any  # bool, same shape; None: all of them
+    lengths: Any  # (batch,) steps before the padding; None: all of them
+    center: Any  # (batch, 1, n_channels): window scaling, None without
+    spread: Any
 
 
 def recurrent_layer(cell: str, units: int, name: str, seeds, unroll=False, **l1_l2):
@@ -161,8 +161,11 @@ class Encoder(keras.Model):
         if self.window_scale == "none":
             return Reading(values, observed, lengths, None, None)
         if lengths is None:
-            seen = tf.ones_like(values) if not ahead else tf.pad(
-                tf.ones_like(values[:, ahead:]), [[0, 0], [0, ahead], [0, 0]])
+            seen = (
+                tf.ones_like(values)
+                if not ahead
+                else tf.pad(tf.ones_like(values[:, ahead:]), [[0, 0], [0, ahead], [0, 0]])
+            )
         else:
             seen = tf.cast(observed, values.dtype) * step_mask(lengths - ahead, tf.shape(values)[1])
         count = tf.maximum(tf.reduce_sum(seen, axis=1, keepdims=True), 1.0)

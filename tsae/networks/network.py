@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -92,7 +93,7 @@ class Autoencoder(keras.Model):
             "prediction": lambda: Prediction(recurrent("prediction"), horizon),
             "imputation": lambda: Imputation(self.encoder.widths[-1], n_inputs, seeds),
         }
-        self.heads = [make[kind]() for kind in decoders]
+        self.heads: list[Any] = [make[kind]() for kind in decoders]
         self.built = True
 
     def get_config(self):
@@ -100,7 +101,7 @@ class Autoencoder(keras.Model):
 
     # -- training ----------------------------------------------------------------------------------------------
 
-    def prepare(self, x, weights, masked: bool, draws: Draws | None) -> dict:
+    def prepare(self, x, weights, masked: bool, draws: Draws) -> dict:
         """Windows and their weights -> what `loss_of` reads: inputs, and for each head a target and its weights.
 
         Weights are divided by their sum over the batch, so that the losses of parts of a batch add up to its
@@ -171,26 +172,27 @@ class Autoencoder(keras.Model):
         return encoded
 
     def _decode(self, encoded: Encoded, n_timesteps: int, feeding: dict[str, Feeding]) -> dict[str, Decoded]:
-        return {
-            head.name: head.say(encoded, n_timesteps, feeding.get(head.name, NOTHING_FED)) for head in self.heads
-        }
+        return {head.name: head.say(encoded, n_timesteps, feeding.get(head.name, NOTHING_FED)) for head in self.heads}
 
     # -- use ---------------------------------------------------------------------------------------------------
 
     def call(self, x, masked: bool = True):
         return {name: said["values"] for name, said in self.say(x, masked).items()}
 
-    def say(self, x, masked: bool = True) -> dict[str, dict]:
-        """What each head says of each step, {"values", and with attention "weights"}, laid over the window."""
+    def say(self, x, masked: bool = True, shown: bool = False) -> dict[str, dict]:
+        """What each head says of each step, {"values", and with attention "weights"}, laid over the window.
+
+        `shown` lets "imputation" read the whole window, instead of hiding each step while it is rebuilt.
+        """
         n_timesteps, piece = x.shape[1], self.truncate
         if piece is None or n_timesteps <= piece:
-            return self._say(x, masked, None)[0]
+            return self._say(x, masked, None, shown)[0]
         n_pieces = -(-n_timesteps // piece)
         x = pad_steps(x, 0, n_pieces * piece)
         masked = masked or n_timesteps % piece != 0
 
         def step(i, state):
-            said, state = self._say(x[:, i * piece : (i + 1) * piece], masked, state)
+            said, state = self._say(x[:, i * piece : (i + 1) * piece], masked, state, shown)
             return state, said
 
         _, said = run_steps(step, self.initial_state(tf.shape(x)[0]), n_pieces)
@@ -198,7 +200,7 @@ class Autoencoder(keras.Model):
             lambda part: tf.reshape(part, [-1, n_pieces * piece, part.shape[-1]])[:, :n_timesteps], said
         )
 
-    def _say(self, x, masked, state):
+    def _say(self, x, masked, state, shown):
         n_timesteps = x.shape[1]
         x = tf.ensure_shape(x, [None, self.truncate or n_timesteps, None]) if state is not None else x
         full = self.encoder.read(x, masked, self.ahead)
@@ -207,7 +209,7 @@ class Autoencoder(keras.Model):
         encoded = self._encode(values, lengths, state=state)
         said = {}
         for name, decoded in self._decode(encoded, encoded.memory.shape[1], {}).items():
-            if name == "imputation":
+            if name == "imputation" and not shown:
                 decoded = Decoded(self._impute(values, lengths, state))
             where = full.lengths, x.shape[1], self.ahead
             said[name] = {"values": self._restore(self.head(name).align(decoded.values, *where), full, inside=True)}

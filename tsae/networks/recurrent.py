@@ -46,9 +46,7 @@ def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
     i, c, f, o, ci, co, h = tf.raw_ops.BlockLSTMV2(cell_clip=0.0, **inputs)
 
     def gradient(dh, dc):
-        grads = tf.raw_ops.BlockLSTMGradV2(
-            i=i, cs=c, f=f, o=o, ci=ci, co=co, h=h, cs_grad=dc, h_grad=dh, **inputs
-        )
+        grads = tf.raw_ops.BlockLSTMGradV2(i=i, cs=c, f=f, o=o, ci=ci, co=co, h=h, cs_grad=dc, h_grad=dh, **inputs)
         n_inputs = kernel.shape[0]
         return (
             grads.x_grad, grads.h_prev_grad, grads.cs_prev_grad,
@@ -67,8 +65,8 @@ def _runs_on_gpu() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
 
 
-class _RightPadded:
-    """Adds `run` to a Keras recurrent layer that returns its sequence and its state."""
+class _RightPadded(keras.layers.RNN):
+    """A Keras recurrent layer that returns its sequence and its state, with `run` for right-padded batches."""
 
     def run(self, x, lengths=None, initial_state=None):
         """Run over a right-padded batch.

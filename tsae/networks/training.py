@@ -275,12 +275,12 @@ class Trainer:
                 position, share = positions[batch], weights[batch]
                 step_seed = tf.stack([seed[0], seed[1] + i])
                 if n_pieces > 1:
-                    rows = self._piece(starts, lengths, position, at, piece)
+                    first, length, n_steps = self._piece(starts, lengths, position, at, piece)
                     state = tf.nest.map_structure(lambda part: tf.where(at > 0, part, 0.0), state)
                     share = tf.where(tf.gather(lengths, position) > at, share, 0.0)
                 else:
-                    rows = self._rows(starts, lengths, position, width, step_seed)
-                x = gather_windows(values, *rows, n_channels, masked)
+                    first, length, n_steps = self._rows(starts, lengths, position, width, step_seed)
+                x = gather_windows(values, first, length, n_steps, n_channels, masked)
                 y = []
                 for target_channels, target_width in target_shape:
                     begins, ends = (tf.gather(part, position) for part in target[1:])
