@@ -19,6 +19,7 @@ from sklearn.frozen import FrozenEstimator
 
 import tsae
 from tests import mutations
+from tests.data import make_model_files
 from tsae import AnomalyDetector, LSTMAutoencoder, ModelFileError, load, make_windows
 from tsae._state import STORABLE, Arrays, Saveable, from_tree, to_tree
 from tsae.classifier import LSTMClassifier
@@ -167,6 +168,34 @@ def test_the_file_is_json_and_arrays_that_numpy_reads_without_pickle(saved):
                 json.loads(data)
             else:
                 np.load(io.BytesIO(data), allow_pickle=False)
+
+
+# -- files of earlier versions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+@pytest.mark.parametrize("name", ["autoencoder", "gru", "detector", "classifier", "seq2seq"])
+def test_stored_files_say_what_they_said(version, name):
+    folder = DATA / f"model_files_{version}"
+    model = load(folder / f"{name}.tsae")
+    assert read_manifest(folder / f"{name}.tsae")["format_version"] == version
+    with np.load(folder / "answers.npz") as stored:
+        said = make_model_files.answers(model, make_model_files.windows())
+        assert {f"{name}.{what}" for what in said} == {key for key in stored if key.startswith(f"{name}.")}
+        for what, values in said.items():
+            if values.dtype.kind == "f":
+                np.testing.assert_allclose(values, stored[f"{name}.{what}"], rtol=1e-4, atol=1e-5)
+            else:
+                np.testing.assert_array_equal(values, stored[f"{name}.{what}"])
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+def test_stored_files_are_read_by_onnx(version):
+    folder = DATA / f"model_files_{version}"
+    with np.load(folder / "answers.npz") as stored:
+        for name in ("autoencoder", "gru"):
+            features = load(folder / f"{name}.tsae", engine="onnx").transform(make_model_files.windows())
+            np.testing.assert_allclose(features, stored[f"{name}.transform"], rtol=1e-4, atol=1e-5)
 
 
 # -- estimators that hold others -------------------------------------------------------------------------------------
