@@ -80,18 +80,21 @@ def _use_config(context: click.Context, parameter: click.Parameter, path: Path |
     if path is not None:
         from pipelines.config import read_config
 
-        known = {p.name for p in context.command.params if p.name and p.name not in ("config", "help")}
+        names = {option.lstrip("-").replace("-", "_"): p.name for p in context.command.params for option in p.opts}
+        known = {option: str(name) for option, name in names.items() if name not in ("config", "help")}
         try:
-            context.default_map = read_config(path, str(context.info_name), known)
+            values = read_config(path, str(context.info_name), set(known))
         except errors.JobError as error:
             raise click.UsageError(str(error), context) from error
+        tables = {option: list(value.items()) for option, value in values.items() if isinstance(value, dict)}
+        context.default_map = {known[option]: value for option, value in {**values, **tables}.items()}
 
 
 def dataset_options(command: Callable) -> Callable:
     """What the jobs on data sets have in common."""
     for option in (
         click.option("--stride", type=click.IntRange(1), help="Rows from window to window.  [default: as in training]"),
-        click.option("--format", "format_", type=click.Choice(["parquet", "csv"]), default="parquet",
+        click.option("--format", type=click.Choice(["parquet", "csv"]), default="parquet",
                      show_default=True, help="Of the parts that are written."),
         click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
                      help="At a part that cannot be used: stop, or leave it out and go on."),
@@ -280,7 +283,7 @@ def _job(kind: str, model: Path, source: str, output: Path, options: dict[str, A
     file = open_model(model)
     return Job(
         kind=kind, model=file, source=source, output=output, reading=file.reading.with_stride(options["stride"]),
-        format=options["format_"], whole_series=options["whole_series"], on_error=options["on_error"],
+        format=options["format"], whole_series=options["whole_series"], on_error=options["on_error"],
         on_change=options["on_change"], execution=Execution(options["n_jobs"], options["dask"]),
     )  # fmt: skip
 
@@ -306,7 +309,7 @@ class Terminated(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(args=arguments, prog_name="tsae", standalone_mode=False)
         code = errors.OK
@@ -325,6 +328,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _fail(f"{error}; what was finished stays, and the same command continues", errors.ERROR)
     except MemoryError as error:
         code = _fail(f"out of memory ({error}); split the input into smaller parts", errors.ERROR)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(code)
 
 

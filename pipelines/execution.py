@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,10 +24,13 @@ class Execution:
         Local processes; 1 is this process, which uses all cores all the same.
     dask : str or None
         Address of the scheduler of a Dask cluster, such as ``tcp://10.0.0.1:8786``.
+    connect_seconds : float
+        How long to wait for the scheduler, and for its first worker.
     """
 
     n_jobs: int = 1
     dask: str | None = None
+    connect_seconds: float = 60.0
 
     @property
     def in_process(self) -> bool:
@@ -68,19 +71,25 @@ class Execution:
         """Threads for TensorFlow in each local process; the workers of a cluster are the user's own."""
         return None if self.dask else max(1, (os.cpu_count() or 1) // self.n_jobs)
 
-    def _backend(self) -> AbstractContextManager:
+    @contextmanager
+    def _backend(self) -> Iterator[None]:
+        """The workers that joblib is to use, for as long as the block lasts."""
         from joblib import parallel_config
 
         if self.dask is None:
-            return parallel_config("loky") if self.n_jobs != 1 else nullcontext()
+            with parallel_config("loky"):
+                yield
+            return
         try:
-            import distributed  # noqa: F401
+            from distributed import Client
         except ImportError as error:
             raise JobError("--dask needs Dask: pip install 'tsae[cluster]'") from error
         try:
-            return parallel_config("dask", scheduler_host=self.dask, wait_for_workers_timeout=60)
+            client = Client(self.dask, timeout=self.connect_seconds, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise JobError(f"no Dask scheduler answers at {self.dask}: {error}") from error
+        with client, parallel_config("dask", client=client, wait_for_workers_timeout=self.connect_seconds):
+            yield
 
 
 def _in_worker(function: Callable[[T], R], task: T, n_threads: int | None) -> R:
