@@ -14,7 +14,7 @@ from tsae.networks.encoder import Encoder, Reading, weight_seeds
 from tsae.networks.heads import Imputation, Prediction, Reconstruction, pad_steps
 from tsae.networks.loops import run_steps
 from tsae.networks.losses import LOSSES
-from tsae.networks.masking import step_mask
+from tsae.networks.masking import row_lengths, step_mask
 
 
 @keras.saving.register_keras_serializable(package="tsae")
@@ -190,15 +190,19 @@ class Autoencoder(keras.Model):
         n_pieces = -(-n_timesteps // piece)
         x = pad_steps(x, 0, n_pieces * piece)
         masked = masked or n_timesteps % piece != 0
+        inside = step_mask(row_lengths(tf.math.is_finite(x)), n_timesteps) > 0  # a piece past the end says nothing
 
         def step(i, state):
             said, state = self._say(x[:, i * piece : (i + 1) * piece], masked, state, shown)
             return state, said
 
         _, said = run_steps(step, self.initial_state(tf.shape(x)[0]), n_pieces)
-        return tf.nest.map_structure(
-            lambda part: tf.reshape(part, [-1, n_pieces * piece, part.shape[-1]])[:, :n_timesteps], said
-        )
+
+        def lay(part):
+            part = tf.reshape(part, [-1, n_pieces * piece, part.shape[-1]])[:, :n_timesteps]
+            return tf.where(inside, part, float("nan"))
+
+        return tf.nest.map_structure(lay, said)
 
     def _say(self, x, masked, state, shown):
         n_timesteps = x.shape[1]
