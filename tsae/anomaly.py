@@ -53,7 +53,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         ``calibration_fraction=1.0`` is allowed. Any estimator with ``reconstruct(X, decoder)`` will do.
     threshold : {"conformal", "quantile", "pot"}, default="conformal"
         How scores of held-out normal data become p-values and a threshold: see `tsae.thresholds`.
-    alpha : float, default=0.01
+    alpha : float, default=0.02
         Share of normal windows, or timestamps, that may be called anomalous.
     smoothing : int or None, default=None
         Timelines average squared errors over so many steps of a window. None: a quarter of the window.
@@ -109,7 +109,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         autoencoder: Any = None,
         *,
         threshold: str = "conformal",
-        alpha: float = 0.01,
+        alpha: float = 0.02,
         smoothing: int | None = None,
         calibration_fraction: float = 0.2,
         block: int | None = None,
@@ -245,7 +245,8 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
             )
 
     def _train(self, training: Windows) -> Any:
-        autoencoder = default_autoencoder() if self.autoencoder is None else clone(self.autoencoder)
+        given = self.autoencoder
+        autoencoder = default_autoencoder(len(training)) if given is None else clone(given)
         if "random_state" in autoencoder.get_params(deep=False) and autoencoder.random_state is None:
             autoencoder.set_params(random_state=draw_seed(self.random_state))
         return autoencoder.fit(training, None)  # FrozenEstimator wants a y
@@ -496,11 +497,27 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         return tags
 
 
-def default_autoencoder() -> Any:
-    """The autoencoder of a detector that is given none."""
+def default_autoencoder(n_windows: int) -> Any:
+    """The autoencoder of a detector that is given none.
+
+    One bidirectional layer that learns to fill in hidden spans. The number of epochs falls with the number of
+    windows, so that training takes about 2,500 steps of 64 windows on large sets, and 100 epochs on small ones.
+    """
     from tsae.autoencoder import LSTMAutoencoder
 
-    return LSTMAutoencoder(units=64, decoder="imputation", mask_rate=0.4, mask_span=20)
+    batch_size, n_steps = 64, 2500
+    epochs = int(np.clip(np.ceil(n_steps * batch_size / n_windows), 5, 100))
+    return LSTMAutoencoder(
+        units=64,
+        decoder="imputation",
+        bidirectional=True,
+        scale="both",
+        mask_rate=0.3,
+        mask_span=10,
+        batch_size=batch_size,
+        learning_rate=2e-3,
+        epochs=epochs,
+    )
 
 
 def covered_rows_count(windows: Windows) -> int:

@@ -41,12 +41,16 @@ def functions(network: Autoencoder) -> dict[str, Callable]:
     def weights_of(name):
         return lambda x, masked: network.attention_weights(x, masked, name)
 
+    def imputation_shown(x, masked):
+        return network.say(x, masked, shown=True)["imputation"]["values"]
+
     return {
         "features": features,
         "sequence": sequence,
         "score": score,
         "forecast": lambda x, masked: network.forecast(x, masked),
         "forecast_recent": lambda x, masked: network.forecast(x[:, network.ahead :], masked),
+        "imputation_shown": imputation_shown,
         **{head.name: said_by(head.name) for head in network.heads},
         **{f"{head.name}_weights": weights_of(head.name) for head in network.heads},
     }
