@@ -23,9 +23,9 @@ def turned(words):
 @pytest.fixture(scope="module")
 def reverser():
     """Strings of different lengths, learnt by heart."""
-    return LSTMSeq2Seq(
-        units=16, attention="general", epochs=40, batch_size=16, learning_rate=0.02, random_state=0
-    ).fit(WORDS, turned(WORDS))
+    return LSTMSeq2Seq(units=16, attention="general", epochs=40, batch_size=16, learning_rate=0.02, random_state=0).fit(
+        WORDS, turned(WORDS)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,7 @@ def test_beams_find_what_the_loop_finds(width):
     encoded = network._encode(*network._readable(tf.constant(x, tf.float32), True))
 
     for row in range(2):
+
         def gains(prefix, row=row):
             one = tf.nest.map_structure(lambda part: part[row : row + 1], encoded)
             source, carry = network.decoder.begin(one)

@@ -201,9 +201,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
                 del self._source
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
         targets = as_windows(codes.astype(np.float32)[:, np.newaxis], name="y")
-        self._train(
-            windows, self._epochs(len(windows)), weights=weights[codes].astype(np.float32), targets=targets
-        )
+        self._train(windows, self._epochs(len(windows)), weights=weights[codes].astype(np.float32), targets=targets)
         return self
 
     def _check_parameters(self) -> None:

@@ -272,9 +272,9 @@ class LSTMSeq2Seq(SequenceEstimator):
                 raise ValueError("shared_symbols=True is not allowed unless X and Y are both symbols, of one kind")
             shared = np.union1d(found["inputs"][0], found["outputs"][0])
             found = {side: (shared, form) for side, (_, form) in found.items()}
-        self.input_symbols_ = found["inputs"][0].tolist() if "inputs" in found else None
-        self.output_symbols_ = found["outputs"][0].tolist() if "outputs" in found else None
-        self.output_form_ = found["outputs"][1] if "outputs" in found else None
+        self.input_symbols_: Any = found["inputs"][0].tolist() if "inputs" in found else None
+        self.output_symbols_: Any = found["outputs"][0].tolist() if "outputs" in found else None
+        self.output_form_: Any = found["outputs"][1] if "outputs" in found else None
 
     def _read_inputs(self, X: Any, *, reset: bool) -> Windows:
         if self.input_symbols_ is not None:
@@ -314,18 +314,13 @@ class LSTMSeq2Seq(SequenceEstimator):
     def _check_shape(self, windows: Windows) -> None:
         """Any length can be read, except by attention to places."""
         if windows.n_channels != self.n_channels_:
-            raise ValueError(
-                f"X has {windows.n_channels} channels, but LSTMSeq2Seq was fitted with {self.n_channels_}"
-            )
+            raise ValueError(f"X has {windows.n_channels} channels, but LSTMSeq2Seq was fitted with {self.n_channels_}")
         check_memory(self, windows.width)
 
     def _fitted_scaler(self, windows: Windows) -> ChannelScaler:
         if self.input_symbols_ is not None:
             return ChannelScaler.identity(1)
         return super()._fitted_scaler(windows)
-
-    def _channels_read(self) -> int:
-        return super()._channels_read() if self.input_symbols_ is None else 1
 
     def _network_config(self, seed: int, windows: Windows) -> dict:
         n = len(windows)

@@ -126,7 +126,7 @@ class RecurrentDecoder(keras.layers.Layer):
             if handover != "context":
                 width = encoder.widths[min(depth, len(encoder.widths) - 1)]
                 self.bridges.append(_bridge(width, n_units, cell, f"{name}_bridge_{depth}", seeds))
-        self.attention = None
+        self.attention: Any = None
         if attention is not None:
             self.attention = Attention(attention, top, memory_width, n_memory_steps, seeds, name=f"{name}_attention")
         if self.looks_after:
@@ -207,7 +207,8 @@ class RecurrentDecoder(keras.layers.Layer):
         """One step: what is said, (batch, n_outputs), and what is carried on."""
         states = carry["layers"]
         reads = [part for part in (source.context, fed if self.fed_width else None) if part is not None]
-        attended = weights = None
+        attended: Any = None
+        weights: Any = None
         if self.looks_before:
             attended, weights = self._look(source, states[-1][0][:, None])
             reads.append(attended[:, 0])

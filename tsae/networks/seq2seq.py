@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -92,10 +93,10 @@ class Seq2Seq(keras.Model):
         seeds = weight_seeds(seed)
         self.stops, self.stop = stops, n_outputs
         n_outputs += stops
-        self.read_symbols = SymbolVectors(n_inputs, embedding, seeds, name="read") if input_symbols else None
-        self.said_symbols = SymbolVectors(n_outputs, embedding, seeds, name="said") if output_symbols else None
+        self.read_symbols: Any = SymbolVectors(n_inputs, embedding, seeds, name="read") if input_symbols else None
+        self.said_symbols: Any = SymbolVectors(n_outputs, embedding, seeds, name="said") if output_symbols else None
         self.encoder = Encoder(**encoder)
-        fed_width = self.said_symbols.width if output_symbols else n_outputs
+        fed_width = embedding if output_symbols and embedding else n_outputs
         self.decoder = RecurrentDecoder(
             self.encoder, n_outputs, decoder_units, seeds, fed_width=fed_width if conditioning else 0, name="decoder",
             **decoder,
@@ -109,7 +110,7 @@ class Seq2Seq(keras.Model):
 
     # -- training ----------------------------------------------------------------------------------------------
 
-    def prepare(self, x, weights, masked: bool, draws: Draws | None, y) -> dict:
+    def prepare(self, x, weights, masked: bool, draws: Draws, y) -> dict:
         """Sequences, their weights and their targets -> what `loss_of` reads. Weights sum to 1 over the batch."""
         values, lengths = self._readable(x, masked)
         batch = {"values": values}
