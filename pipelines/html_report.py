@@ -158,7 +158,7 @@ def _facts(
         ["Timestamps", f"{len(timeline):,}" + ("" if known.all() else f" ({(~known).sum():,} without a score)")],
         ["Channels", f"{windows.n_channels:,}"],
         ["Window", f"{windows.width} steps"],
-        ["Flagged timestamps", f"{flagged:.2%} (at most {alpha:.3g} of normal ones by chance)"],
+        ["Flagged timestamps", f"{flagged:.2%} (of normal ones {100 * alpha:.3g}% by chance)"],
         ["Threshold", f"{detector.threshold}, on {calibrator.n_scores_:,} held-out normal timestamps"],
         ["Errors of", ", ".join(str(name or "the decoder") for name in detector.decoders_)],
     ]
