@@ -306,8 +306,8 @@ class LSTMSeq2Seq(SequenceEstimator):
             )
         elif targets.is_ragged and self.output_symbols_ is not None and not self.stops_:
             raise ValueError(
-                "Y has sequences of different lengths, but in the fit that warm_start goes on from all had "
-                f"{self.n_timesteps_out_} steps, so that no stop was learnt"
+                f"Y has sequences of different lengths, but in the first fit all had {self.n_timesteps_out_} steps, so "
+                "that no stop was learnt"
             )
         return targets
 
