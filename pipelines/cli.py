@@ -208,7 +208,7 @@ def features_command(model: Path, input: str, output: Path, **options: Any) -> N
 @cli.command("anomalies", epilog="""\b
 Examples:
   tsae anomalies pumps.tsae pumps.csv out/
-  tsae anomalies pumps.tsae logs/ out/ --alpha 0.001 --label-column fault
+  tsae anomalies pumps.tsae logs/ out/ --alpha 0.001 --label-column fault --report out/page.html
 
 OUT/timeline/ holds a score for every timestamp, one file a part of INPUT;
 OUT/events.csv lists the events.""")  # fmt: skip
@@ -220,11 +220,13 @@ OUT/events.csv lists the events.""")  # fmt: skip
 @click.option("--gap", type=click.IntRange(0), help="Steps between flags of one event.  [default: half a window]")
 @click.option("--min-length", type=click.IntRange(1), default=1, show_default=True, help="Flags that an event needs.")
 @click.option("--label-column", help="Compare with labels: a column that is not 0 where there is an anomaly.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write a page of HTML with timelines and events; reads the whole input into memory.")  # fmt: skip
 @dataset_options
 @common_options
 def anomalies_command(
     model: Path, input: str, output: Path, alpha: float | None, gap: int | None, min_length: int,
-    label_column: str | None, **options: Any,
+    label_column: str | None, report: Path | None, **options: Any,
 ) -> None:  # fmt: skip
     """Score every timestamp of the tables INPUT, and list the events, in the directory OUTPUT.
 
@@ -233,7 +235,12 @@ def anomalies_command(
     from pipelines.anomalies import EventRule, run_anomalies
 
     job = _job("timeline", model, input, output, options)
-    manifest = run_anomalies(job, EventRule(alpha, gap, min_length))
+    rule = EventRule(alpha, gap, min_length)
+    manifest = run_anomalies(job, rule)
+    if report is not None:
+        from pipelines.report import write_page
+
+        write_page(job, rule, report, label_column)
     if label_column is not None:
         from pipelines.report import compare_with_labels, lines_of
 

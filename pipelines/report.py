@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.anomalies import EVENTS
+from pipelines.anomalies import EVENTS, EventRule
+from pipelines.continuation import cut
+from pipelines.dataset import Dataset, read_dataset
 from pipelines.errors import InputError, JobError
 from pipelines.export import Job
 from pipelines.manifest import DONE, Manifest
-from pipelines.models import open_model
-from pipelines.parts import list_parts
-from pipelines.tables import read_rows, read_table
+from pipelines.models import load_estimator, open_model
+from pipelines.progress import say
+from pipelines.tables import read_table
 from tsae.errors import ModelFileError
 from tsae.persistence import read_manifest
 
@@ -82,38 +84,50 @@ def compare_with_labels(job: Job, label_column: str) -> dict[str, Any]:
         of stretches of labels, `n_found` how many of them an event overlaps, `n_events` how many events there are,
         `n_false_events` how many of those overlap no labels.
     """
-    timeline = read_parts(job.output)
-    columns = job.reading.columns
-    if columns.time is None:
-        raise JobError("--label-column needs a time column to lay labels beside scores")
-    labels = []
-    for part in list_parts(job.source):
-        rows = read_rows(part.path, columns, name=part.name, extra=[label_column])
-        at = np.arange(len(rows.series.values))
-        numbers = pd.to_numeric(rows.extra[label_column], errors="coerce").fillna(0)
-        labels.append(
-            pd.DataFrame(
-                {
-                    "series": rows.series.names_at(at),
-                    "time": rows.series.times_at(at),
-                    "label": (numbers != 0).to_numpy(),
-                }
-            )
-        )
-    if columns.time_kind == "utc":
-        timeline = timeline.assign(time=timeline["time"].dt.tz_convert(None))
-    table = pd.concat(labels, ignore_index=True).merge(timeline[["series", "time", "score"]], on=["series", "time"])
-    table = table.sort_values(["series", "time"], ignore_index=True)
+    data = _scored(job, label_column)
+    table = _timeline_like(data, job).assign(label=data.marks(label_column))
     if not table["label"].any():
         raise InputError(f"column {label_column!r} marks nothing")
-    return {**compare_scores(table), **compare_events(table, _read_events(job))}
+    return {**compare_scores(table), **compare_events(table, _events(job))}
 
 
-def _read_events(job: Job) -> pd.DataFrame:
-    events = read_table(job.output / EVENTS)
-    if job.reading.columns.time_kind == "utc":
-        events = events.assign(start=events["start"].dt.tz_convert(None), end=events["end"].dt.tz_convert(None))
-    return events
+def write_page(job: Job, rule: EventRule, path: Path, label_column: str | None = None) -> None:
+    """Write a page on a finished job of anomalies: see `pipelines.html_report`. The input is read as a whole."""
+    from pipelines.html_report import write_report
+
+    data = _scored(job, label_column)
+    detector = load_estimator(job.model.path)
+    windows, _, _ = cut(data.series, job.reading.grid)
+    events = _events(job)
+    events["channels"] = [tuple(channels.split()) for channels in events["channels"].fillna("")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_report(
+        path, detector, windows, timeline=_timeline_like(data, job), events=events, alpha=rule.alpha,
+        labels=None if label_column is None else data.marks(label_column), title=f"Anomalies in {job.source}",
+    )  # fmt: skip
+    say(f"wrote {path}", event="report", path=str(path))
+
+
+def _scored(job: Job, label_column: str | None) -> Dataset:
+    """The input of a job as a whole."""
+    if job.reading.columns.time is None:
+        raise JobError("reports and comparisons with labels need a time column, to lay the input beside the scores")
+    return read_dataset(job.source, job.reading.columns, [] if label_column is None else [label_column])
+
+
+def _timeline_like(data: Dataset, job: Job) -> pd.DataFrame:
+    """What a job wrote of each row of its input, in the order of the rows; NaN for parts that were skipped."""
+    timeline = _without_zone(read_parts(job.output))
+    return data.index().merge(timeline, on=["series", "time"], how="left")
+
+
+def _events(job: Job) -> pd.DataFrame:
+    return _without_zone(read_table(job.output / EVENTS))
+
+
+def _without_zone(table: pd.DataFrame) -> pd.DataFrame:
+    zoned = [name for name in table if isinstance(table[name].dtype, pd.DatetimeTZDtype)]
+    return table.assign(**{name: table[name].dt.tz_convert(None) for name in zoned})
 
 
 def compare_scores(table: pd.DataFrame) -> dict[str, float]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipelines.continuation import cut, lay_end_to_end
+from pipelines.continuation import cut
+from pipelines.dataset import read_dataset
 from pipelines.errors import InputError, JobError
 from pipelines.models import Reading, load_tensorflow, save_model
-from pipelines.parts import list_parts
 from pipelines.progress import say
-from pipelines.tables import Columns, read_rows
+from pipelines.tables import Columns
 from tsae.series import GroupedSeries
 from tsae.times import find_gaps
 from tsae.windows import Windows
@@ -109,31 +109,24 @@ def make_estimator(training: Training, n_windows: int) -> Any:
 
 def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, Reading]:
     """All windows of a data set, which of them to train on, and how tables were read."""
-    columns, tables, labels = training.columns, [], []
     extra = [] if training.label_column is None else [training.label_column]
-    for part in list_parts(source):
-        rows = read_rows(part.path, columns, name=part.name, extra=extra)
-        # What the first part shows holds for all others.
-        columns = replace(columns, values=tuple(rows.series.channel_names), time_kind=rows.time_kind)
-        tables.append(rows.series)
-        labels.append(rows.extra)
+    data = read_dataset(source, training.columns, extra)
     try:
-        series, order = lay_end_to_end(tables)
-        max_gap, origin, _ = find_gaps(series, training.max_gap)
+        max_gap, origin, _ = find_gaps(data.series, training.max_gap)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
-    if columns.time is not None:
+    if data.columns.time is not None:
         say(f"a step of time longer than {max_gap} ends a window ({origin})")
     max_gap = str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
-    reading = Reading(columns, training.width, training.stride, None if max_gap in (None, np.inf) else max_gap)
-    windows, _, _ = cut(series, reading.grid)
-    _report_short(series, windows, training.width)
+    reading = Reading(data.columns, training.width, training.stride, None if max_gap in (None, np.inf) else max_gap)
+    windows, _, _ = cut(data.series, reading.grid)
+    _report_short(data.series, windows, training.width)
 
     chosen = windows.observed
     if training.before is not None:
-        chosen &= _is_before(windows, training.before, columns)
-    if extra:
-        chosen &= ~_has_anomaly(windows, pd.concat(labels, ignore_index=True)[extra[0]].iloc[order])
+        chosen &= _is_before(windows, training.before, data.columns)
+    if training.label_column is not None:
+        chosen &= ~_touched(windows, data.marks(training.label_column))
     if not chosen.any():
         raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
     return windows, chosen, reading
@@ -163,12 +156,8 @@ def _is_before(windows: Windows, before: str, columns: Columns) -> np.ndarray:
         raise JobError(f"--before {before}: {error}") from error
 
 
-def _has_anomaly(windows: Windows, labels: pd.Series) -> np.ndarray:
-    """Windows with a labelled row."""
-    numbers = pd.to_numeric(labels, errors="coerce")
-    wrong = labels[numbers.isna() & labels.notna()]
-    if len(wrong):
-        raise InputError(f"column {labels.name!r} holds {wrong.iloc[0]!r}; labels must be numbers, 0 for normal")
-    marked_before = np.concatenate([[0], np.cumsum(numbers.fillna(0).to_numpy() != 0)])
+def _touched(windows: Windows, marks: np.ndarray) -> np.ndarray:
+    """Windows that hold a marked row."""
+    marked_before = np.concatenate([[0], np.cumsum(marks)])
     starts = windows.starts
     return marked_before[starts + windows.width] > marked_before[starts]

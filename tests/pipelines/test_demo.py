@@ -51,7 +51,9 @@ def test_features_that_tell_the_regime_classify_it(readings, index):
 
 
 def test_faults_are_compared_after_training_only(readings):
-    timeline = readings.rename(columns={"machine": "series"})[["series", "time"]].assign(score=readings["fault"])
+    timeline = readings.rename(columns={"machine": "series"})[["series", "time"]].assign(
+        score=readings["fault"].astype(float)
+    )
     events = pd.DataFrame(
         {"series": ["pump_1"] * 2, "start": pd.to_datetime(["2024-01-05 00:00", "2024-01-24 13:00"]),
          "end": pd.to_datetime(["2024-01-06 00:00", "2024-01-24 14:00"])}

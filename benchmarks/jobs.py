@@ -1,0 +1,236 @@
+"""Jobs on data sets: what they cost, and that nothing is lost or doubled when they are killed.
+
+    python -m benchmarks.jobs division                 # one file against 1, 7 and 50 parts
+    python -m benchmarks.jobs memory --parts 200       # 2,000,000 windows from 200 parts: memory and rate
+    python -m benchmarks.jobs kills --runs 30          # SIGKILL at random moments, then continued
+    python -m benchmarks.jobs dask                     # a cluster of two processes, one killed in mid-job
+
+Every job runs as the command ``tsae`` in a process of its own. Ends with an error where output differs, memory is
+above 1.5 GiB, or the rate is below 80 % of `transform` in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipelines.report import read_parts
+
+WIDTH, CHANNELS = 64, 4
+ALLOWED_MIB, ALLOWED_RATE = 1536, 0.8
+COLUMNS = [f"c{number}" for number in range(CHANNELS)]
+COMMAND = [sys.executable, "-m", "pipelines.cli"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["division", "memory", "kills", "dask"])
+    parser.add_argument("--parts", type=int, help="files of the data set")
+    parser.add_argument("--rows", type=int, help="rows of a file")
+    parser.add_argument("--runs", type=int, default=30, help="kills")
+    parser.add_argument("--folder", help="where to work; a new one, removed at the end, if not said")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(options.folder or temporary)
+        {"division": division, "memory": memory, "kills": kills, "dask": dask}[options.what](folder, options)
+
+
+# -- what is needed ------------------------------------------------------------------------------------------------
+
+
+def make_parts(folder: Path, n_parts: int, n_rows: int, n_series: int = 1, seed: int = 0) -> Path:
+    """Series that run through all parts, as Parquet files; rows of several series are mixed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for part in range(n_parts):
+        step = np.repeat(np.arange(part * n_rows // n_series, (part + 1) * n_rows // n_series), n_series)
+        values = np.sin(step[:, np.newaxis] / np.geomspace(3, 300, CHANNELS)) + rng.normal(
+            0, 0.1, (len(step), CHANNELS)
+        )
+        table = pd.DataFrame(values, columns=COLUMNS)
+        table.insert(0, "time", pd.Timestamp("2024-01-01") + pd.to_timedelta(step, unit="s"))
+        table.insert(0, "id", np.tile([f"s{number}" for number in range(n_series)], len(step) // n_series))
+        table.to_parquet(folder / f"part_{part + 1}.parquet", index=False)
+    return folder
+
+
+def make_model(folder: Path, units: int = 64, stride: int = 1) -> Path:
+    """One layer of 64 units, the fastest kind of model, so that reading and writing weigh most."""
+    model = folder / "model.tsae"
+    if not model.exists():
+        source = make_parts(folder / "training", 1, 4000)
+        tsae("train", source, model, "--id-column", "id", "--time-column", "time", "--width", WIDTH, "--stride", stride,
+             "--units", units, "--epochs", 1, "--set", "bidirectional=false", "--quiet")  # fmt: skip
+    return model
+
+
+def tsae(*arguments) -> float:
+    """Run the command; seconds that it took."""
+    began = time.monotonic()
+    subprocess.run([*COMMAND, *map(str, arguments)], check=True)
+    return time.monotonic() - began
+
+
+def largest_difference(one: pd.DataFrame, other: pd.DataFrame) -> float:
+    """Of two outputs of the same windows; an error where the windows differ."""
+    one, other = (table.sort_values(["series", "start"], ignore_index=True) for table in (one, other))
+    pd.testing.assert_frame_equal(one.iloc[:, :3], other.iloc[:, :3])
+    return float(np.abs(one.iloc[:, 3:].to_numpy() - other.iloc[:, 3:].to_numpy()).max())
+
+
+# -- what is measured ----------------------------------------------------------------------------------------------
+
+
+def division(folder: Path, options: argparse.Namespace) -> None:
+    model, n_rows = make_model(folder), options.rows or 35_000
+    whole = pd.read_parquet(make_parts(folder / "whole", 1, n_rows, n_series=5))
+    outputs = {}
+    for n_parts in (1, 7, 50):
+        source = folder / f"in_{n_parts}"
+        source.mkdir()
+        for number, rows in enumerate(np.array_split(np.arange(n_rows), n_parts)):
+            whole.iloc[rows].to_parquet(source / f"part_{number}.parquet", index=False)
+        tsae("features", model, source, folder / f"out_{n_parts}", "--quiet")
+        outputs[n_parts] = read_parts(folder / f"out_{n_parts}")
+    print("| parts | windows | largest difference from one file |\n|---|---|---|")
+    for n_parts, output in outputs.items():
+        difference = largest_difference(output, outputs[1])
+        print(f"| {n_parts} | {len(output):,} | {difference:.1e} |")
+        assert difference < 1e-5
+
+
+def memory(folder: Path, options: argparse.Namespace) -> None:
+    model, n_parts, n_rows = make_model(folder), options.parts or 200, options.rows or 10_000
+    in_memory = transform_rate(model)
+    print(f"`transform` in memory: {in_memory:,.0f} windows/s\n")
+    print("| parts | windows | peak memory | windows/s, start-up and all | in steady work | of `transform` |")
+    print("|---|---|---|---|---|---|")
+    for n in (max(1, n_parts // 4), n_parts):
+        source = make_parts(folder / f"in_{n}", n, n_rows)
+        seconds, peak = timed_with_peak("features", model, source, folder / f"out_{n}", "--quiet")
+        manifest = json.loads((folder / f"out_{n}" / "manifest.json").read_text())
+        steady = steady_rate(folder / f"out_{n}" / "features")
+        share = steady / np.mean([in_memory, in_memory := transform_rate(model)])  # before and after
+        print(
+            f"| {n} | {manifest['windows']:,} | {peak:,.0f} MiB | {manifest['windows'] / seconds:,.0f} | "
+            f"{steady:,.0f} | {share:.0%} |",
+            flush=True,
+        )
+        assert manifest["windows"] == n * n_rows - WIDTH + 1
+        assert peak < ALLOWED_MIB
+        assert share > ALLOWED_RATE, "slower than allowed"
+
+
+def transform_rate(model: Path, n_windows: int = 200_000) -> float:
+    """Windows a second of `transform` on windows in memory, in batches as small as a part, best of three."""
+    program = f"""if True:
+        import time
+        from pathlib import Path
+        import numpy as np
+        from pipelines.models import load_estimator
+        from tsae import make_windows
+        model = load_estimator(Path({str(model)!r}))
+        rows = np.sin(np.arange({n_windows} + {WIDTH} - 1)[:, None] / np.geomspace(3, 300, {CHANNELS}))
+        windows = make_windows(rows, {WIDTH})
+        model.transform(windows[:10_000])
+        best = 0
+        for _ in range(3):
+            began = time.monotonic()
+            for first in range(0, len(windows), 10_000):
+                model.transform(windows[first:first + 10_000])
+            best = max(best, len(windows) / (time.monotonic() - began))
+        print(best)"""
+    return float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+
+
+def timed_with_peak(*arguments) -> tuple[float, float]:
+    """Seconds and peak of resident memory, in MiB, of a command."""
+    program = """if True:
+        import resource, sys
+        from pipelines.cli import main
+        try:
+            main(sys.argv[1:])
+        finally:
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], check=True, capture_output=True, text=True
+    )
+    return time.monotonic() - began, int(done.stdout) / 1024
+
+
+def steady_rate(output: Path) -> float:
+    """Windows a second from the end of the first part to the end of the last: without loading TensorFlow."""
+    import pyarrow.parquet
+
+    files = sorted(output.glob("*.parquet"), key=lambda file: file.stat().st_mtime_ns)
+    windows = sum(pyarrow.parquet.ParquetFile(file).metadata.num_rows for file in files[1:])
+    return windows / ((files[-1].stat().st_mtime_ns - files[0].stat().st_mtime_ns) / 1e9)
+
+
+def kills(folder: Path, options: argparse.Namespace) -> None:
+    model, n_parts = make_model(folder), options.parts or 40
+    source = make_parts(folder / "in", n_parts, options.rows or 20_000, n_series=5)
+    seconds = tsae("features", model, source, folder / "undisturbed", "--quiet")
+    expected = read_parts(folder / "undisturbed")
+    rng, left = random.Random(0), []
+    for run in range(options.runs):
+        output = folder / f"killed_{run}"
+        command = [*COMMAND, *map(str, ("features", model, source, output, "--quiet"))]
+        process = subprocess.Popen(command)
+        time.sleep(rng.uniform(0, 1.1) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done = list((output / "features").glob("part_*.parquet"))
+        left.append(len(done))
+        subprocess.run(command, check=True)
+        pd.testing.assert_frame_equal(read_parts(output), expected, check_exact=True)
+        assert len(list((output / "features").iterdir())) == n_parts
+    print(f"{options.runs} runs killed after 0 to {1.1 * seconds:.0f} s, with {sorted(left)} of {n_parts} parts done;")
+    print(f"each one, continued, gave the {len(expected):,} rows of the undisturbed run, bit for bit")
+
+
+def dask(folder: Path, options: argparse.Namespace) -> None:
+    from distributed import LocalCluster
+
+    model, n_parts = make_model(folder), options.parts or 40
+    source = make_parts(folder / "in", n_parts, options.rows or 20_000, n_series=5)
+    in_process = tsae("features", model, source, folder / "undisturbed", "--quiet")
+    expected = read_parts(folder / "undisturbed")
+    local = tsae("features", model, source, folder / "local", "--quiet", "--n-jobs", 2)
+    print("| where | seconds, start-up and all | windows/s in steady work |\n|---|---|---|")
+    report("in this process", in_process, folder / "undisturbed")
+    report("--n-jobs 2", local, folder / "local")
+    for name, kill in (("cluster", False), ("cluster_killed", True)):
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+            output = folder / name
+            command = [*COMMAND, "features", model, source, output, "--quiet", "--dask", cluster.scheduler_address]
+            began = time.monotonic()
+            process = subprocess.Popen(list(map(str, command)))
+            while kill and len(list((output / "features").glob("part_*.parquet"))) < n_parts // 3:
+                time.sleep(0.05)
+            if kill:
+                os.kill(cluster.workers[0].pid, signal.SIGKILL)
+            assert process.wait() == 0
+            report("Dask, two workers" + (", one killed in mid-job" if kill else ""), time.monotonic() - began, output)
+        assert largest_difference(read_parts(output), expected) < 1e-5
+    print("\nidentical rows each time")
+
+
+def report(where: str, seconds: float, output: Path) -> None:
+    print(f"| {where} | {seconds:.1f} | {steady_rate(output / 'features'):,.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
