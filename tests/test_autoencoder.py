@@ -1,6 +1,7 @@
 """`LSTMAutoencoder`: what it learns, what it gives, what it refuses."""
 
 import copy
+import gc
 import pickle
 import random
 
@@ -253,6 +254,19 @@ def test_random_state_repeats_and_no_global_generator_is_touched(X):
     np.testing.assert_array_equal(first.transform(X), second.transform(X))
     other = small(decoder=("composite", "imputation"), noise=0.1, dropout=0.2, random_state=1).fit(X)
     assert not np.array_equal(first.transform(X), other.transform(X))
+
+
+def test_fits_leave_nothing_behind(X):
+    """Whoever fits in a loop, a grid search say, must not run out of memory."""
+
+    def live_objects_after_a_fit():
+        small().fit(X).transform(X)
+        gc.collect()
+        return len(gc.get_objects())
+
+    live_objects_after_a_fit()
+    first = live_objects_after_a_fit()
+    assert live_objects_after_a_fit() - first < 1000  # one graph alone has ten times as many
 
 
 def test_warm_start_goes_on(X):

@@ -1,7 +1,7 @@
 """Recurrent layers: Keras's own LSTM and GRU, with a faster loop where it gives the same numbers.
 
 `LSTM` is `keras.layers.LSTM` to the letter: same weights, same names, same configuration. On a CPU, with the
-default activations, its loop over time is TensorFlow's fused ``BlockLSTMV2`` kernel. Anything else (another
+default activations, its loop over time is TensorFlow's fused ``BlockLSTM`` kernel. Anything else (another
 activation, recurrent dropout, ``unroll``, a GPU, where cuDNN is faster still) runs the stock Keras loop.
 
 Both layers add one method, `run`, for right-padded batches: instead of a mask, which fused kernels and cuDNN
@@ -16,7 +16,6 @@ import keras
 import tensorflow as tf
 
 
-@tf.custom_gradient
 def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
     """Run an LSTM over time in one kernel.
 
@@ -33,27 +32,23 @@ def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
 
     Notes
     -----
-    TensorFlow's registered gradient of BlockLSTMV2 calls the kernel of version 1, which lays out the gates
-    differently: its results are wrong. The gradient given here calls the matching kernel.
+    This is the first version of TensorFlow's kernel, whose gates are ordered input, cell, forget, output. The second
+    version has Keras's order, but the gradient that TensorFlow registers for it calls the first one's, and is wrong;
+    and a gradient of our own (`tf.custom_gradient`) would be registered anew, for good, by each graph.
     """
-    weights = tf.concat([kernel, recurrent_kernel], axis=0)
-    n_timesteps = tf.shape(x, out_type=tf.int64)[0]
     no_peephole = tf.zeros_like(bias[: h0.shape[-1]])
-    inputs = {
-        "seq_len_max": n_timesteps, "x": x, "cs_prev": c0, "h_prev": h0, "w": weights,
-        "wci": no_peephole, "wcf": no_peephole, "wco": no_peephole, "b": bias, "use_peephole": False,
-    }  # fmt: skip
-    i, c, f, o, ci, co, h = tf.raw_ops.BlockLSTMV2(cell_clip=0.0, **inputs)
+    _, c, _, _, _, _, h = tf.raw_ops.BlockLSTM(
+        seq_len_max=tf.shape(x, out_type=tf.int64)[0], x=x, cs_prev=c0, h_prev=h0,
+        w=_kernel_order(tf.concat([kernel, recurrent_kernel], axis=0)), b=_kernel_order(bias),
+        wci=no_peephole, wcf=no_peephole, wco=no_peephole, forget_bias=0.0, cell_clip=0.0, use_peephole=False,
+    )  # fmt: skip
+    return h, c
 
-    def gradient(dh, dc):
-        grads = tf.raw_ops.BlockLSTMGradV2(i=i, cs=c, f=f, o=o, ci=ci, co=co, h=h, cs_grad=dc, h_grad=dh, **inputs)
-        n_inputs = kernel.shape[0]
-        return (
-            grads.x_grad, grads.h_prev_grad, grads.cs_prev_grad,
-            grads.w_grad[:n_inputs], grads.w_grad[n_inputs:], grads.b_grad,
-        )  # fmt: skip
 
-    return (h, c), gradient
+def _kernel_order(weights):
+    """Gates from Keras's order to the kernel's."""
+    i, f, c, o = tf.split(weights, 4, axis=-1)
+    return tf.concat([i, c, f, o], axis=-1)
 
 
 def at_step(sequence, step):

@@ -129,6 +129,7 @@ class Trainer:
         self._graphs: dict = {}
         network.optimizer = optimizer
         optimizer.build(network.trainable_variables)
+        _keep_gradients_local(optimizer)
 
     def fit(
         self,
@@ -377,8 +378,14 @@ class Trainer:
         if self.clipvalue is not None:
             grads = [tf.clip_by_value(g, -self.clipvalue, self.clipvalue) for g in grads]
         if self.clipnorm is not None:
-            grads = [tf.clip_by_norm(g, self.clipnorm) for g in grads]
+            grads = [g * tf.minimum(1.0, self.clipnorm / (tf.norm(g) + 1e-12)) for g in grads]
         return grads
+
+
+def _keep_gradients_local(optimizer) -> None:
+    """Spare the sum over replicas where there is one: each graph with it stays in TensorFlow's registry for good."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1 and hasattr(optimizer, "_all_reduce_sum_gradients"):
+        optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
 
 
 def gather_windows(values, first, lengths, width, n_channels, masked):
