@@ -338,16 +338,40 @@ def test_divergence_names_the_epoch_and_leaves_a_usable_estimator(X):
 # -- what it refuses -----------------------------------------------------------------------------------------------
 
 BAD_ARGUMENTS = [
-    ({"units": 0}, "units=0"), ({"units": []}, "units"), ({"units": (4, -1)}, "units"), ({"decoder": "other"}, "decoder='other'"),
-    ({"decoder": ()}, "decoder"), ({"horizon": 0}, "horizon=0"), ({"cell": "rnn"}, "cell='rnn'"), ({"pooling": "sum"}, "pooling='sum'"),
-    ({"pooling": "cell", "cell": "gru"}, "GRU has no cell"), ({"pooled_layers": "first"}, "pooled_layers"), ({"scale": "minmax"}, "scale='minmax'"),
-    ({"loss": "mape"}, "loss='mape'"), ({"optimizer": "nonsense"}, "optimizer='nonsense'"), ({"learning_rate": 0}, "learning_rate=0"),
-    ({"clipnorm": -1}, "clipnorm=-1"), ({"clipvalue": 0}, "clipvalue=0"), ({"kernel_l1": -1}, "kernel_l1"), ({"dropout": 1.0}, "dropout=1.0"),
-    ({"noise": -0.1}, "noise"), ({"mask_rate": 1.0}, "mask_rate"), ({"mask_rate": 0}, "mask_rate=0"), ({"mask_span": 0}, "mask_span"),
-    ({"batch_size": 0}, "batch_size=0"), ({"epochs": 0}, "epochs=0"), ({"epochs": 1.5}, "epochs=1.5"), ({"epochs": True}, "epochs"),
-    ({"validation_fraction": 1.0}, "validation_fraction"), ({"patience": 0}, "patience=0"), ({"bidirectional": "yes"}, "bidirectional='yes'"),
-    ({"dilations": (1, 2)}, "dilations=(1, 2)"), ({"crop": 1}, "crop=1"), ({"schedule": "step"}, "schedule"), ({"random_state": "x"}, "random_state='x'"),
-]  # fmt: skip
+    ({"units": 0}, "units=0"),
+    ({"units": []}, "units"),
+    ({"units": (4, -1)}, "units"),
+    ({"decoder": "other"}, "decoder='other'"),
+    ({"decoder": ()}, "decoder"),
+    ({"horizon": 0}, "horizon=0"),
+    ({"cell": "rnn"}, "cell='rnn'"),
+    ({"pooling": "sum"}, "pooling='sum'"),
+    ({"pooling": "cell", "cell": "gru"}, "GRU has no cell"),
+    ({"pooled_layers": "first"}, "pooled_layers"),
+    ({"scale": "minmax"}, "scale='minmax'"),
+    ({"loss": "mape"}, "loss='mape'"),
+    ({"optimizer": "nonsense"}, "optimizer='nonsense'"),
+    ({"learning_rate": 0}, "learning_rate=0"),
+    ({"clipnorm": -1}, "clipnorm=-1"),
+    ({"clipvalue": 0}, "clipvalue=0"),
+    ({"kernel_l1": -1}, "kernel_l1"),
+    ({"dropout": 1.0}, "dropout=1.0"),
+    ({"noise": -0.1}, "noise"),
+    ({"mask_rate": 1.0}, "mask_rate"),
+    ({"mask_rate": 0}, "mask_rate=0"),
+    ({"mask_span": 0}, "mask_span"),
+    ({"batch_size": 0}, "batch_size=0"),
+    ({"epochs": 0}, "epochs=0"),
+    ({"epochs": 1.5}, "epochs=1.5"),
+    ({"epochs": True}, "epochs"),
+    ({"validation_fraction": 1.0}, "validation_fraction"),
+    ({"patience": 0}, "patience=0"),
+    ({"bidirectional": "yes"}, "bidirectional='yes'"),
+    ({"dilations": (1, 2)}, "dilations=(1, 2)"),
+    ({"crop": 1}, "crop=1"),
+    ({"schedule": "step"}, "schedule"),
+    ({"random_state": "x"}, "random_state='x'"),
+]
 
 
 @pytest.mark.parametrize(("arguments", "named"), BAD_ARGUMENTS, ids=[str(a) for a, _ in BAD_ARGUMENTS])
@@ -358,10 +382,15 @@ def test_arguments_that_are_not_allowed_are_named(X, arguments, named):
 
 
 BAD_X = [
-    (np.zeros((0, 5)), "0 sample"), (np.zeros((0, 5, 2)), "0 sample"), (np.zeros(5), "1D array"), (np.zeros((2, 3, 4, 5)), "4"),
-    (np.where(np.eye(4), np.inf, 0.0), "infinity"), (np.full((3, 4, 1), np.inf), "window 0, step 0, channel 0"),
-    (np.stack([np.ones((4, 1)), np.full((4, 1), np.nan)]), "window 1"), (np.array([["a", "b"]], object), "a"),
-]  # fmt: skip
+    (np.zeros((0, 5)), "0 sample"),
+    (np.zeros((0, 5, 2)), "0 sample"),
+    (np.zeros(5), "1D array"),
+    (np.zeros((2, 3, 4, 5)), "4"),
+    (np.where(np.eye(4), np.inf, 0.0), "infinity"),
+    (np.full((3, 4, 1), np.inf), "window 0, step 0, channel 0"),
+    (np.stack([np.ones((4, 1)), np.full((4, 1), np.nan)]), "window 1"),
+    (np.array([["a", "b"]], object), "a"),
+]
 
 
 @pytest.mark.parametrize(("bad", "named"), BAD_X)
