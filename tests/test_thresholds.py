@@ -192,9 +192,7 @@ def test_alpha_outside_the_unit_interval(alpha):
 
 
 def test_bad_input_is_named():
-    with pytest.raises(
-        ValueError, match="threshold must be one of 'conformal', 'quantile', 'pot'; got 'magic'"
-    ):
+    with pytest.raises(ValueError, match="threshold must be one of 'conformal', 'quantile', 'pot'; got 'magic'"):
         make_threshold("magic")
     for block in (0, 1.5, True):
         with pytest.raises(ValueError, match="block must be an integer >= 1"):

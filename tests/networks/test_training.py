@@ -21,8 +21,10 @@ def data(n=50, n_timesteps=12, n_channels=2, seed=0, ragged=False, missing=0.0):
 
 
 def network(decoders=("reconstruction", "prediction"), seed=0, **options):
-    encoder = {"n_channels": 2, "units": [6, 4], "dilations": [1, 2], "bidirectional": True, "pooling": ["last", "mean"],
-               "pooled_layers": "all", "seed": seed}  # fmt: skip
+    encoder = {
+        "n_channels": 2, "units": [6, 4], "dilations": [1, 2], "bidirectional": True, "pooling": ["last", "mean"],
+        "pooled_layers": "all", "seed": seed,
+    }  # fmt: skip
     encoder |= {key: options.pop(key) for key in ("kernel_l2",) if key in options}
     return Autoencoder(encoder, decoders, [5], seed=seed + 1, **options)
 
@@ -48,7 +50,8 @@ def test_shards_add_up_to_the_batch(kind, decoders):
 def test_gradients_are_those_of_plain_keras():
     """One step of gradient descent on a Keras functional model and here: the same weights after."""
     data_ = data(n=20)
-    net = Autoencoder({"n_channels": 2, "units": [6], "pooling": ["last"]}, ["reconstruction"], [5], reverse_target=False)
+    encoder = {"n_channels": 2, "units": [6], "pooling": ["last"]}
+    net = Autoencoder(encoder, ["reconstruction"], [5], reverse_target=False)
     inputs = keras.Input((12, 2))
     x = keras.layers.LSTM(6)(inputs)
     x = keras.layers.RepeatVector(12)(x)

@@ -43,9 +43,7 @@ class Draws:
         drawn = n_timesteps + longest - 1
         begins = self.uniform([n_rows, drawn]) < span_probability(rate, longest)
         length = 1 + tf.cast(self.uniform([n_rows, drawn]) * longest, tf.int32)
-        hidden = [
-            (begins & (length > age))[:, longest - 1 - age : drawn - age] for age in range(longest)
-        ]
+        hidden = [(begins & (length > age))[:, longest - 1 - age : drawn - age] for age in range(longest)]
         return tf.reduce_any(hidden, axis=0)[..., None]
 
 

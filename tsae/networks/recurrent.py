@@ -131,10 +131,9 @@ class LSTM(_RightPadded, keras.layers.LSTM):
         if initial_state is None:
             zeros = tf.zeros([tf.shape(x)[0], self.units])
             initial_state = [zeros, zeros]
-        h, c = fused_lstm(
-            tf.transpose(x, [1, 0, 2]), *initial_state,
-            cell.kernel.value, cell.recurrent_kernel.value, cell.bias.value,
-        )  # fmt: skip
+        h0, c0 = initial_state
+        by_step = tf.transpose(x, [1, 0, 2])
+        h, c = fused_lstm(by_step, h0, c0, cell.kernel.value, cell.recurrent_kernel.value, cell.bias.value)
         return tf.transpose(h, [1, 0, 2]), tf.transpose(c, [1, 0, 2])
 
 
