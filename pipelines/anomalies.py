@@ -11,10 +11,10 @@ import pandas as pd
 
 from pipelines.continuation import Piece
 from pipelines.errors import JobError
-from pipelines.export import Append, Job, export
+from pipelines.export import Job, export
 from pipelines.manifest import DONE, Manifest
 from pipelines.models import Reading, load_estimator
-from pipelines.tables import read_table, with_zone, write_table
+from pipelines.tables import Append, read_table, with_zone, write_table
 
 EVENTS = "events.csv"
 _NO_ROWS = pd.DataFrame({"series": [], "time": [], "score": [], "p_value": []})

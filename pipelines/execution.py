@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ class Execution:
         `tasks` is raised here, after the results of the tasks before it.
         """
         if self.in_process:
-            yield from map(function, tasks)
+            yield from map(function, _one_ahead(tasks))
             return
         from joblib import Parallel, delayed
 
@@ -90,6 +91,16 @@ class Execution:
             raise JobError(f"no Dask scheduler answers at {self.dask}: {error}") from error
         with client, parallel_config("dask", client=client, wait_for_workers_timeout=self.connect_seconds):
             yield
+
+
+def _one_ahead(tasks: Iterable[T]) -> Iterator[T]:
+    """The tasks, each drawn while the one before it is worked on: reading goes on beside computing."""
+    iterator, end = iter(tasks), object()
+    with ThreadPoolExecutor(1) as thread:
+        drawn: Future = thread.submit(next, iterator, end)
+        while (task := drawn.result()) is not end:
+            drawn = thread.submit(next, iterator, end)
+            yield task
 
 
 def _in_worker(function: Callable[[T], R], task: T, n_threads: int | None) -> R:

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipelines.continuation import Carry, Piece, advance
 from pipelines.errors import InputError, JobError
 from pipelines.execution import Execution
@@ -23,9 +21,8 @@ from pipelines.manifest import DONE, PENDING, SKIPPED, Manifest, Record, locked
 from pipelines.models import ModelFile, Reading, estimator_of
 from pipelines.parts import Part, checksum, list_parts
 from pipelines.progress import job_progress, say
-from pipelines.tables import read_rows, writing
+from pipelines.tables import Append, read_rows, writing
 
-Append = Callable[[pd.DataFrame], None]
 Write = Callable[[Any, Piece, Reading, Append], int]
 
 CARRY_FOLDER = "carry"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pipelines.continuation import Piece
-from pipelines.export import Append, Job, export
+from pipelines.export import Job, export
 from pipelines.manifest import Manifest
 from pipelines.models import Reading, autoencoder_of
-from pipelines.tables import with_zone
+from pipelines.tables import Append, with_zone
 from tsae.windows import Windows
 
 BYTES_AT_ONCE = 64 << 20  # of features that are held before they are written
@@ -33,15 +32,10 @@ def write_features(estimator: Any, piece: Piece, reading: Reading, append: Appen
     windows = piece.windows[piece.fresh]
     n_at_once = max(1024, BYTES_AT_ONCE // (4 * len(names)))
     for first in range(0, max(1, len(windows)), n_at_once):
-        append(feature_table(autoencoder, windows[first : first + n_at_once], names, reading))
+        batch = windows[first : first + n_at_once]
+        index = with_zone(batch.index, reading.columns, "start", "end")
+        append(index, features_of(autoencoder, batch, len(names)), names)
     return len(windows)
-
-
-def feature_table(autoencoder: Any, windows: Windows, names: list[str], reading: Reading) -> pd.DataFrame:
-    """`series`, `start`, `end` and the features of some windows."""
-    index = with_zone(windows.index, reading.columns, "start", "end")
-    features = pd.DataFrame(features_of(autoencoder, windows, len(names)), columns=names, copy=False)
-    return pd.concat([index, features], axis=1)
 
 
 def features_of(autoencoder: Any, windows: Windows, n_features: int) -> np.ndarray:

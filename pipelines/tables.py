@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -336,8 +336,14 @@ def _some(names: Sequence[str], most: int = 20) -> str:
 # -- out ---------------------------------------------------------------------------------------------------------
 
 
+class Append(Protocol):
+    """Appends a table to a file, and beside its columns those of an array of shape (n_rows, n_names)."""
+
+    def __call__(self, table: pd.DataFrame, values: np.ndarray | None = None, names: Sequence[str] = ()) -> None: ...
+
+
 @contextmanager
-def writing(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+def writing(path: Path) -> Iterator[Append]:
     """Give a function that appends tables to a new .parquet or .csv file.
 
     The file appears under its name when the block ends well, whole and on disk; otherwise nothing is left. At least
@@ -356,7 +362,9 @@ class _CsvWriter:
     def __init__(self, file: Any):
         self.file, self.begun = file, False
 
-    def append(self, table: pd.DataFrame) -> None:
+    def append(self, table: pd.DataFrame, values: np.ndarray | None = None, names: Sequence[str] = ()) -> None:
+        if values is not None:
+            table = pd.concat([table, pd.DataFrame(values, columns=list(names), copy=False)], axis=1)
         table.to_csv(self.file, index=False, header=not self.begun, lineterminator="\n")
         self.begun = True
 
@@ -365,21 +373,25 @@ class _CsvWriter:
 
 
 class _ParquetWriter:
-    """Features hardly compress, and compressing them would cost more than computing them."""
+    """Writes numbers as they are: features hardly compress, and trying would cost more than computing them."""
 
     def __init__(self, file: Any):
         self.file, self.parquet = file, import_parquet()
         self.writer: Any = None
 
-    def append(self, table: pd.DataFrame) -> None:
+    def append(self, table: pd.DataFrame, values: np.ndarray | None = None, names: Sequence[str] = ()) -> None:
         import pyarrow
 
-        text = [name for name in table if not hasattr(table[name].dtype, "kind") or table[name].dtype.kind == "O"]
+        text = [name for name in table if table[name].dtype.kind == "O"]
         kinds = dict.fromkeys(text, pyarrow.string())  # said, for an empty column of objects has no type to infer
         columns = {name: pyarrow.array(table[name], type=kinds.get(name), from_pandas=False) for name in table}
+        if values is not None:  # column by column in memory, so that each becomes an Arrow array without a copy
+            columns.update(zip(names, map(pyarrow.array, np.asfortranarray(values).T), strict=True))
         arrow = pyarrow.table(columns)
         if self.writer is None:
-            self.writer = self.parquet.ParquetWriter(self.file, arrow.schema, compression="none", use_dictionary=text)
+            self.writer = self.parquet.ParquetWriter(
+                self.file, arrow.schema, compression="none", use_dictionary=text, write_statistics=list(table.columns)
+            )
         self.writer.write_table(arrow)
 
     def close(self) -> None:

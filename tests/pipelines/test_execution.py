@@ -17,11 +17,12 @@ def endless(drawn):
         yield number
 
 
-def test_in_process_tasks_are_drawn_one_by_one():
+def test_in_process_tasks_are_drawn_one_ahead():
     drawn = []
     results = Execution().map(double, endless(drawn))
     assert next(results) == (os.getpid(), 0)
-    assert drawn == [0]
+    results.close()
+    assert drawn == [0, 1]
 
 
 def test_local_processes_work_on_a_few_tasks_at_a_time():
