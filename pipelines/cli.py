@@ -261,6 +261,31 @@ def inspect_command(model: Path, as_json: bool) -> None:
     click.echo(json.dumps(description, indent=1, ensure_ascii=False) if as_json else lines_of(description))
 
 
+@cli.command("export-onnx", epilog="""\b
+Example:
+  tsae export-onnx pumps.tsae pumps.onnx --complete""")  # fmt: skip
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--any-steps", is_flag=True, help="Windows of any length.  [default: of that of training]")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+              help="Of the input.")  # fmt: skip
+@click.option("--complete", is_flag=True, help="A smaller graph, for windows without missing values.")
+@common_options
+def export_onnx_command(
+    model: Path, output: Path, any_steps: bool, dtype: str, complete: bool, quiet: bool, log_json: bool
+) -> None:
+    """Write the encoder of MODEL to OUTPUT as an ONNX graph: windows in, features out.
+
+    Scaling, missing values and pooling are in the graph; the batch may be of any size. Needs tsae[onnx].
+    """
+    from pipelines.models import export_encoder
+    from pipelines.progress import say, set_up_logging
+
+    set_up_logging(quiet=quiet, log_json=log_json)
+    export_encoder(model, output, fixed_steps=False if any_steps else None, dtype=dtype, missing=not complete)
+    say(f"wrote {output}", event="end", path=str(output))
+
+
 @cli.command("demo")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo_output"), show_default=True,
               help="Directory for all that is made.")  # fmt: skip

@@ -124,3 +124,17 @@ def autoencoder_of(estimator: Any) -> Any:
     if not hasattr(autoencoder, "transform"):
         raise JobError(f"the model is a {type(estimator).__name__}, which makes no features")
     return autoencoder
+
+
+def export_encoder(path: Path, target: Path, **options: Any) -> None:
+    """Write the encoder of a model file as an ONNX graph; `options` as of `tsae.export_onnx`."""
+    import tsae
+
+    file = open_model(path)
+    try:
+        # An autoencoder's file is read without TensorFlow.
+        model = path if file.kind == "LSTMAutoencoder" else autoencoder_of(load_estimator(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tsae.export_onnx(model, target, **options)
+    except (ImportError, ModelFileError, ValueError) as error:
+        raise JobError(str(error)) from error

@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from pipelines import cli
-from pipelines.models import load_estimator
+from pipelines.models import autoencoder_of, load_estimator
 from pipelines.report import read_parts
 from tests.pipelines.conftest import names_of, write_parts
 
@@ -36,7 +37,9 @@ SMALL = ["--set", "bidirectional=false"]
 # -- help ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["demo"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["export-onnx"], ["demo"]]
+)
 def test_help(tsae, command):
     code, out, _ = tsae(*command, "--help")
     assert code == 0
@@ -151,6 +154,18 @@ def test_parameters_may_be_a_table_of_the_configuration(tsae, table_file, tmp_pa
     assert (autoencoder.units, autoencoder.cell, autoencoder.bidirectional) == ((3, 2), "gru", False)
 
 
+def test_export_onnx(tsae, autoencoder_file, detector_file, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    windows = np.random.default_rng(0).normal(size=(3, 12, 2)).astype(np.float32)
+    for file in (autoencoder_file, detector_file):
+        target = tmp_path / "new" / "encoder.onnx"
+        assert tsae("export-onnx", file.path, target)[0] == 0
+        [features] = runtime.InferenceSession(target).run(["features"], {"windows": windows})
+        expected = autoencoder_of(load_estimator(file.path)).transform(windows)
+        np.testing.assert_allclose(features, expected, atol=1e-5)
+
+
 # -- errors --------------------------------------------------------------------------------------------------------
 
 
@@ -167,6 +182,7 @@ def test_parameters_may_be_a_table_of_the_configuration(tsae, table_file, tmp_pa
         (["train", "in", "out", "--config", "none.toml"], 2, "cannot be read"),
         (["features", "none.tsae", "in", "out"], 1, "there is no model file none.tsae"),
         (["features", "none.tsae", "in", "out", "--n-jobs", "0"], 2, "leaves nobody to work"),
+        (["export-onnx", "none.tsae", "e.onnx"], 1, "there is no model file none.tsae"),
         (["inspect", "none.tsae"], 1, "there is no model file none.tsae"),
         (["demo", "--data", "nowhere"], 1, "no machines/machines.csv in nowhere"),
         (["nonsense"], 2, "No such command"),
