@@ -460,12 +460,12 @@ class Untrainable(LinearAutoencoder):
 def test_too_few_windows_are_refused_before_training_with_the_number_needed():
     X = np.random.default_rng(9).normal(size=(400, 8))
     with pytest.raises(ValueError, match=r"needs at least 99 held-out windows.* of 400 windows gives 80.*at least 495"):
-        AnomalyDetector(Untrainable(), random_state=0).fit(X)
-    AnomalyDetector(LinearAutoencoder(), random_state=0).fit(np.random.default_rng(9).normal(size=(495, 8)))
-    with pytest.raises(ValueError, match="PeaksOverThreshold|needs at least 200 held-out windows"):
+        AnomalyDetector(Untrainable(), alpha=0.01, random_state=0).fit(X)
+    AnomalyDetector(LinearAutoencoder(), alpha=0.01, random_state=0).fit(np.random.default_rng(9).normal(size=(495, 8)))
+    with pytest.raises(ValueError, match="needs at least 200 held-out windows"):
         AnomalyDetector(Untrainable(), threshold="pot", random_state=0).fit(X)
     with pytest.raises(ValueError, match="needs at least 99 rows in held-out windows"):
-        AnomalyDetector(Untrainable(), random_state=0).fit(make_windows(X[:, 0], 10))
+        AnomalyDetector(Untrainable(), alpha=0.01, random_state=0).fit(make_windows(X[:, 0], 10))
 
 
 def test_overlapping_windows_too_few_for_alpha_are_refused_when_it_is_asked_for(series):
@@ -575,6 +575,16 @@ def test_scikit_learn_checks_in_full():
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert done.stdout.strip().endswith("{'passed'}"), done.stdout
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05])
+def test_false_alarms_of_the_network_on_independent_normal_windows(alpha):
+    rng = np.random.default_rng(11)
+    detector = AnomalyDetector(small_network(), alpha=alpha, calibration_fraction=0.8, random_state=0)
+    detector.fit(rng.normal(size=(12_500, 8)))
+    fresh = rng.normal(size=(4000, 8))
+    low, high = binom.interval(0.99, len(fresh), alpha)
+    assert low <= (detector.predict(fresh) == -1).sum() <= high
 
 
 @pytest.mark.parametrize("decoder", ["reconstruction", "prediction", "imputation", "composite"])
