@@ -10,7 +10,7 @@ demo: .venv/demo.stamp
 	$(BIN)/tsae demo --output demo_output
 
 test: lint .venv/test.stamp
-	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules tsae pipelines tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --doctest-glob="*.md" tsae pipelines docs README.md tests
 	$(MAKE) oldest
 
 lint: .venv/test.stamp
