@@ -105,7 +105,7 @@ class Arrays:
         self._positions: dict[tuple, int] = {}
 
     def add(self, array: np.ndarray) -> int:
-        key = (array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array)).digest())
+        key = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())
         if key not in self._positions:
             self._positions[key] = len(self.stored)
             self.stored.append(array)

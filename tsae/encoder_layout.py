@@ -34,7 +34,7 @@ def weight_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     n_channels = settings["n_channels"]
     inputs = [n_channels * (2 if settings["window_scale"] == "beside" else 1), *layer_widths(settings)[:-1]]
     directions = ("", "_backward") if settings["bidirectional"] else ("",)
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for depth, (units, n_inputs) in enumerate(zip(settings["units"], inputs, strict=True)):
         for direction in directions:
             name = f"{cell}_{depth}{direction}"

@@ -63,7 +63,7 @@ def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
             return OnnxEncoder.from_archive(archive)
         return from_tree(archive.state, archive.arrays)
     except ModelFileError as error:
-        source = "" if hasattr(path, "read") else f"{os.fspath(path)}: "
+        source = f"{os.fspath(path)}: " if isinstance(path, (str, os.PathLike)) else ""
         written_by = archive.manifest["versions"].get("tsae")
         raise ModelFileError(f"{source}{error} (the file was written by tsae {written_by})") from error
     except ImportError as error:

@@ -192,7 +192,7 @@ def read_manifest(path: str | os.PathLike | BinaryIO) -> dict:
 @contextmanager
 def _opened(path: str | os.PathLike | BinaryIO) -> Iterator[tuple[Callable[[str], bytes], list[str], dict]]:
     """A function that reads a member, the members' names, and the manifest of an open model file."""
-    if hasattr(path, "read"):
+    if not isinstance(path, (str, os.PathLike)):
         yield from _open_zip(path)
         return
     with open(path, "rb") as file:

@@ -58,8 +58,9 @@ def _refuse_sizes(config: Any, weights: Any) -> None:
     if len(decoders) > len(weights):
         raise ValueError(f"the network has {len(decoders)} decoders, more than it has weights")
     stored = Counter(len(array) for name, array in weights.items() if name.endswith("/recurrent_kernel"))
-    if decoders and Counter(config["decoder_units"]) - stored:
-        raise ValueError(f"the network has decoder_units={config['decoder_units']!r}, but no weights of that size")
+    units: list[int] = config["decoder_units"] if decoders else []
+    if Counter(units) - stored:
+        raise ValueError(f"the network has decoder_units={units!r}, but no weights of that size")
     for name, shape in _other_sizes(config, decoders).items():
         if name not in weights or weights[name].shape != shape:
             found = weights[name].shape if name in weights else "missing"
