@@ -556,6 +556,7 @@ def small_network(**options):
 SKLEARN_CHECKS = """
 import warnings
 from sklearn.exceptions import SkipTestWarning
+from sklearn.utils.estimator_checks import check_estimator
 from tsae import AnomalyDetector, LSTMAutoencoder
 warnings.simplefilter("error", SkipTestWarning)
 network = LSTMAutoencoder(units=3, bidirectional=False, epochs=1)
