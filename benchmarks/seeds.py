@@ -105,21 +105,21 @@ def encoder():
 
 
 def shapes(n: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Windows of 48 steps of five kinds of wave, of any phase and of periods and heights that vary, under noise."""
+    """Windows of 48 steps of five kinds of wave, of any phase and of periods that vary, under noise."""
     kinds = rng.integers(0, 5, n)
-    turns = np.arange(48) / rng.uniform(8, 20, (n, 1)) + rng.uniform(0, 1, (n, 1))
+    turns = np.arange(48) / rng.uniform(12, 16, (n, 1)) + rng.uniform(0, 1, (n, 1))
     saw = turns % 1
     waves = np.stack([
         np.sin(2 * np.pi * turns), np.sign(np.sin(2 * np.pi * turns)), 2 * saw - 1, 1 - 2 * saw,
         2 * np.abs(2 * saw - 1) - 1,
     ])  # fmt: skip
-    X = waves[kinds, np.arange(n)] * rng.uniform(0.5, 1.5, (n, 1)) + 0.2 * rng.normal(size=(n, 48))
+    X = waves[kinds, np.arange(n)] + 0.1 * rng.normal(size=(n, 48))
     return X[..., None], kinds
 
 
 @system(
     "S5", "variants of the video paper",
-    "5 seeds; 2,000 windows without labels, 5 labels a class, 5 classes; 48 units; 40 epochs, then 100 of fine-tuning",
+    "5 seeds; 1,000 windows without labels, 10 labels a class, 5 classes; 48 units; 60 epochs, then 60 of fine-tuning",
 )  # fmt: skip
 def video_paper():
     X, _ = shapes(64, np.random.default_rng(0))
@@ -140,23 +140,23 @@ def video_paper():
     foreseen: dict[str, list] = {}
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        unlabelled, _ = shapes(2000, rng)
-        X_all, y_all = shapes(2000, rng)
-        few = np.concatenate([np.flatnonzero(y_all[:500] == kind)[:5] for kind in range(5)])
+        unlabelled, _ = shapes(1000, rng)
+        X_all, y_all = shapes(1500, rng)
+        few = np.concatenate([np.flatnonzero(y_all[:500] == kind)[:10] for kind in range(5)])
         test = slice(500, None)
 
         def classify(start, few=few, X=X_all, y=y_all, test=test, seed=seed):
-            model = LSTMClassifier(start, epochs=100, batch_size=8, learning_rate=2e-3, random_state=seed, **layers)
+            model = LSTMClassifier(start, epochs=60, batch_size=8, learning_rate=2e-3, random_state=seed, **layers)
             return model.fit(X[few], y[few]).score(X[test], y[test])
 
         accuracy.setdefault("random weights", []).append(classify(None))
         for name, decoder, conditioning in (
             ("reconstruction", "reconstruction", None), ("prediction", "prediction", None),
-            ("composite", "composite", None), ("conditioned composite", "composite", "teacher"),
+            ("composite", "composite", None), ("conditioned composite", "composite", "scheduled"),
         ):  # fmt: skip
             horizon = None if decoder == "reconstruction" else 16
             start = LSTMAutoencoder(
-                decoder=decoder, horizon=horizon, conditioning=conditioning, epochs=40, batch_size=64,
+                decoder=decoder, horizon=horizon, conditioning=conditioning, epochs=60, batch_size=32,
                 learning_rate=3e-3, random_state=seed, **layers,
             ).fit(unlabelled)  # fmt: skip
             accuracy.setdefault(name, []).append(classify(start))
@@ -171,8 +171,10 @@ def video_paper():
                   mean_and_spread(values), bool(np.mean(values) > at_random.mean()))  # fmt: skip
     yield Row("composite minus random, by seed", "> 0", mean_and_spread(seeded - at_random),
               bool(np.mean(seeded - at_random) > 0))  # fmt: skip
+    free, conditioned = foreseen["composite"], foreseen["conditioned composite"]
     yield Row("error of 16 steps ahead, unconditioned; conditioned", "a little lower conditioned",
-              "; ".join(mean_and_spread(values) for values in foreseen.values()), True)  # fmt: skip
+              f"{mean_and_spread(free)}; {mean_and_spread(conditioned)}",
+              bool(np.mean(conditioned) <= np.mean(free)))  # fmt: skip
 
 
 @system("S6", "exploding gradients", "64 windows, runs of up to 60 epochs")
