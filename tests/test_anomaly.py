@@ -480,6 +480,14 @@ def test_overlapping_windows_too_few_for_alpha_are_refused_when_it_is_asked_for(
         detector.events(windows, alpha=1e-4)
 
 
+def test_too_few_windows_for_pot_leave_timelines_alone(series):
+    windows = make_windows(series[:2000], 20, 10)
+    detector = AnomalyDetector(LinearAutoencoder(8), threshold="pot", alpha=1e-3, random_state=0).fit(windows)
+    assert detector.score_timeline(windows)["p_value"].notna().all()
+    with pytest.raises(ValueError, match="needs at least 200 held-out normal scores"):
+        detector.predict(windows)
+
+
 @pytest.mark.parametrize(
     ("argument", "value"),
     [

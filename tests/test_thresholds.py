@@ -97,6 +97,13 @@ def test_the_pareto_fit_does_not_depend_on_the_unit(unit):
     np.testing.assert_allclose(PeaksOverThreshold().fit(scores * unit).pvalues(scores * unit), p, rtol=1e-6)
 
 
+def test_pot_refuses_to_guess_a_tail_from_few_scores():
+    calibrator = PeaksOverThreshold().fit(np.arange(50.0))
+    for ask in (lambda: calibrator.pvalues([1.0]), lambda: calibrator.threshold(0.01)):
+        with pytest.raises(ValueError, match="needs at least 200 held-out normal scores.*there are 50"):
+            ask()
+
+
 def test_pot_answers_for_an_alpha_that_the_others_must_refuse():
     scores = np.random.default_rng(5).exponential(size=500)
     threshold = PeaksOverThreshold().fit(scores).threshold(1e-5)

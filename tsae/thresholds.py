@@ -281,16 +281,18 @@ class PeaksOverThreshold(_Calibrator):
     def fit(self, scores):
         """Calibrate on the scores of normal data: see the class.
 
+        Of fewer scores than `required` no tail is fitted; `pvalues` and `threshold` then say how many are needed.
+
         Raises
         ------
         ValueError
-            As the other calibrators, and when fewer than 20 scores exceed the level.
+            As the other calibrators, and when the largest scores are ties.
         """
         from scipy.stats import genpareto
 
         super().fit(scores)
         if self.n_scores_ < self.required(0.5):
-            raise ValueError(self.shortage(0.5, self.n_scores_))
+            return self
         self.level_ = float(np.quantile(self.scores_, 1 - self.tail, method="higher"))
         excess = self.scores_[self.scores_ > self.level_] - self.level_
         if excess.size < MIN_PEAKS // 2 or np.ptp(excess) == 0:
@@ -317,6 +319,7 @@ class PeaksOverThreshold(_Calibrator):
         """P-value of each score, shape (n,), in [0, 1]; NaN for NaN."""
         from scipy.stats import genpareto
 
+        self._refuse(0.5)
         scores = np.asarray(scores, dtype=np.float64)
         excess = np.maximum(scores - self.level_, 0)
         tail = self.tail_share_ * genpareto.sf(excess, self.shape_, scale=self.scale_)
