@@ -696,7 +696,7 @@ def test_parameters_of_later_versions_have_their_defaults(saved):
     def edit(state):
         del state["state"]["mask_span"]
 
-    assert read(mutations.with_state(saved, edit)).mask_span == 10
+    assert read(mutations.with_state(saved, edit)).mask_span == LSTMAutoencoder().mask_span
 
 
 @pytest.mark.parametrize(
