@@ -150,6 +150,13 @@ def test_cosine_schedule_rises_and_falls_to_zero():
     assert float(trainer.optimizer.learning_rate) < 0.01
 
 
+def test_an_optimizer_keeps_to_a_schedule_of_its_own():
+    falling = keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=1, decay_rate=0.5)
+    trainer = Trainer(network(), keras.optimizers.Adam(falling), 32, schedule="cosine")
+    trainer.fit(data(), None, 3)  # of two steps each
+    assert float(trainer.optimizer.learning_rate) == pytest.approx(0.01 * 0.5**6)
+
+
 def test_an_explosion_is_told_and_the_best_weights_are_kept():
     net = network()
     trainer = Trainer(net, keras.optimizers.SGD(1e30), 32)

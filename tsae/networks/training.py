@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from tsae.errors import TrainingDivergedError
 from tsae.networks.draws import Draws
@@ -104,7 +105,8 @@ class Trainer:
         Limits on the norm of each variable's gradient and on its values.
     schedule : "constant" or "cosine"
         "cosine": the learning rate rises from 0 in the first twentieth of all steps and falls along half a cosine
-        to 0 at the last (Loshchilov & Hutter 2017, section 3, without restarts).
+        to 0 at the last (Loshchilov & Hutter 2017, section 3, without restarts). An optimizer that was given a
+        schedule of its own (a Keras ``LearningRateSchedule``) keeps to that.
     crop : int or None
         Longer windows are trained on in stretches of this many steps, drawn anew at each step.
     seed : int
@@ -122,7 +124,9 @@ class Trainer:
         self.n_shards = shards_for(batch_size) if n_shards is None else n_shards
         self.batch_size = -(-batch_size // self.n_shards) * self.n_shards
         self.clipnorm, self.clipvalue = clipnorm, clipvalue
-        self.schedule, self.crop = schedule, crop
+        own_schedule = isinstance(getattr(optimizer, "_learning_rate", None), LearningRateSchedule)
+        self._sets_rates = schedule == "cosine" and not own_schedule
+        self.crop = crop
         self._order = np.random.default_rng(seed)
         self._seed = seed % 2**31
         self._steps_taken = 0
@@ -225,7 +229,7 @@ class Trainer:
 
     def _rates(self, n_steps) -> np.ndarray:
         """The learning rate of each step; empty where it is left to the optimizer and the callbacks."""
-        if self.schedule == "constant":
+        if not self._sets_rates:
             return np.zeros(0, np.float32)
         peak, step = float(self.optimizer.learning_rate), np.arange(n_steps)
         warm_up = max(1, n_steps // 20)
@@ -288,7 +292,7 @@ class Trainer:
                     y.append(gather_windows(target[0], begins, ends, target_width, target_channels, masked=True))
                 batch_loss, grads, state = self._loss_and_gradients(x, y, share, state, masked, step_seed, train)
                 if train:
-                    if self.schedule != "constant":
+                    if self._sets_rates:
                         self.optimizer.learning_rate.assign(rates[batch])
                     norm += tf.linalg.global_norm(grads)
                     self.optimizer.apply(self._clip(grads), self.network.trainable_variables)
