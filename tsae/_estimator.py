@@ -21,6 +21,8 @@ from tsae.windows import Windows
 
 # Windows are gathered and encoded in chunks of about this many bytes.
 CHUNK_BYTES = 32 << 20
+# From so many steps in one call on, a compiled network, which takes a second or more to make, begins to pay.
+MANY_STEPS = 1 << 19
 # Steps that epochs="auto" trains for: enough on every set it was chosen on (docs/quality.md).
 AUTO_STEPS = 600
 POOLINGS = ("last", "cell", "mean", "max", "min", "std", "change")
@@ -84,8 +86,9 @@ class SequenceEstimator(Saveable, BaseEstimator):
         options: further arguments of the function.
         """
         collected: dict[str, np.ndarray] = {}
+        many = len(windows) * windows.width >= MANY_STEPS and not windows.is_ragged and self.n_timesteps_ is not None
         for positions, values in self._chunks(windows):
-            out = self._function(function, **options)(values)
+            out = self._function(function, **options)(values, many)
             for key, part in (out if isinstance(out, dict) else {"": out}).items():
                 if by_step:
                     part = _to_width(part, windows.width)
@@ -109,8 +112,13 @@ class SequenceEstimator(Saveable, BaseEstimator):
         compiled = self.__dict__.setdefault("_compiled", {})
         key = (name, *sorted(options.items()))
         if key not in compiled:
-            compiled[key] = BatchFunction(partial(self._functions()[name], **options))
+            faster = self._compiled_functions().get(name)
+            compiled[key] = BatchFunction(partial(self._functions()[name], **options), faster)
         return compiled[key]
+
+    def _compiled_functions(self) -> dict:
+        """Those of `_functions` that large calls have a faster form of."""
+        return {}
 
     # -- fit ---------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,8 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     learning_rate : float, default=1e-2
     schedule : {"constant", "cosine"}, default="cosine"
         "cosine": the learning rate rises from 0 over the first twentieth of the steps and falls along half a cosine
-        to 0 [4]_ (section 3). Unless stopped early, training ends at rest.
+        to 0 [4]_ (section 3). Unless stopped early, training ends at rest. An `optimizer` with a Keras
+        ``LearningRateSchedule`` keeps to that instead.
     clipnorm : float or None, default=1.0
         Limit on the norm of each weight array's gradient, as Keras's argument of that name.
     clipvalue : float or None, default=None
@@ -424,6 +426,12 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         from tsae.networks import use
 
         return use.functions(self._network)
+
+    def _compiled_functions(self) -> dict:
+        from tsae.networks.compiled import can_compile, compiled_features
+
+        encoder = self._network.encoder
+        return {"features": partial(compiled_features, encoder)} if can_compile(encoder) else {}
 
     @property
     def decoders_(self) -> tuple[str, ...]:

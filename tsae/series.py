@@ -58,6 +58,8 @@ class GroupedSeries:
     @cached_property
     def missing_stretches(self) -> tuple[np.ndarray, np.ndarray]:
         """Begins and ends of the stretches of rows in which every channel is missing."""
+        if all_finite(self.values):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         missing = np.empty(len(self.values), dtype=bool)
         for block in row_blocks(self.values):
             np.isnan(self.values[block]).all(axis=1, out=missing[block])
@@ -178,8 +180,16 @@ def row_blocks(values: np.ndarray) -> list[slice]:
     return [slice(begin, begin + n_rows) for begin in range(0, len(values), n_rows)]
 
 
+def all_finite(values: np.ndarray) -> bool:
+    """Whether a float array holds neither NaN nor infinity, in one pass; False may also be a sum that overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))
+
+
 def first_infinite(values: np.ndarray) -> tuple[int, int] | None:
     """(row, column) of the first infinity in a 2-D float array, or None."""
+    if all_finite(values):
+        return None
     for block in row_blocks(values):
         infinite = np.isinf(values[block])
         if infinite.any():

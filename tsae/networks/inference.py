@@ -23,18 +23,21 @@ class BatchFunction:
     ----------
     function : callable(x, masked) -> tensor or structure of tensors
         x: (batch, n_timesteps, n_channels) float32, NaN where missing. Rows must not depend on each other.
+    compiled : callable(x) -> ndarray, optional
+        The same for complete windows: slow to start, then faster.
     """
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable, compiled: Callable | None = None):
         self._function = function
+        self._compiled = compiled
         self._sharded = shards_for(2 * SHARD_ROWS) > 1
-        self._small = tf.function(function, autograph=False, reduce_retracing=False)
-        self._large = tf.function(self._over_shards, autograph=False)
         self._graphs: dict = {}
 
-    def __call__(self, x: np.ndarray):
-        """Apply to (n_windows, n_timesteps, n_channels) float32; returns numpy."""
+    def __call__(self, x: np.ndarray, many: bool = False):
+        """Apply to (n_windows, n_timesteps, n_channels) float32; returns numpy. `many`: as part of a large call."""
         masked = bool(np.isnan(np.sum(x)))  # one pass, no temporary; x has no infinities
+        if many and self._compiled is not None and not masked:
+            return self._compiled(x)
         large = self._sharded and len(x) > SHARD_ROWS // 2
         missing = -len(x) % (SHARD_ROWS if large else ROW_MULTIPLE)
         filled = np.concatenate([x, np.repeat(x[:1], missing, axis=0)]) if missing else x
@@ -44,9 +47,10 @@ class BatchFunction:
     def _graph(self, shape, masked, large):
         key = (shape, masked, large)
         if key not in self._graphs:
-            function = self._large if large else self._small
-            spec = tf.TensorSpec([None, *shape], tf.float32)
-            self._graphs[key] = function.get_concrete_function(spec, masked)
+            function = self._over_shards if large else self._function
+            # A function of x alone: TensorFlow would stumble over further arguments, at each call anew.
+            of_x = tf.function(lambda x: function(x, masked), autograph=False)
+            self._graphs[key] = of_x.get_concrete_function(tf.TensorSpec([None, *shape], tf.float32))
         return self._graphs[key]
 
     def _over_shards(self, x, masked):

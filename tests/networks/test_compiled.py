@@ -1,0 +1,73 @@
+"""The compiled encoder: the numbers of the fused kernels, one compilation for all encoders of a shape."""
+
+import numpy as np
+import pytest
+
+import tsae._estimator
+from tsae import LSTMAutoencoder
+from tsae.networks.compiled import SHARD_ROWS, _compiled, can_compile, compiled_features
+from tsae.networks.encoder import Encoder
+from tsae.networks.inference import BatchFunction
+from tsae.networks.use import functions
+
+ALL = ["last", "cell", "mean", "max", "min", "std", "change"]
+SHAPES = [
+    {"units": [5]},
+    {"units": [5], "pooling": ["cell", "last"], "bidirectional": True},
+    {"units": [4, 6], "dilations": [1, 3], "bidirectional": True, "pooling": ALL, "pooled_layers": "all"},
+    {"units": [6], "pooling": ["mean"], "window_scale": "beside"},
+]
+
+
+def windows(n, width=11):
+    return np.random.default_rng(3).normal(size=(n, width, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("n", [1, SHARD_ROWS, 2 * SHARD_ROWS + 3])
+def test_compiled_features_are_the_features(shape, n):
+    encoder = Encoder(2, seed=4, **shape)
+
+    def features(x, masked):
+        reading = encoder.read(x, masked)
+        return encoder.pool(encoder.run(reading), reading.lengths)
+
+    x = windows(n)
+    np.testing.assert_allclose(compiled_features(encoder, x), BatchFunction(features)(x), atol=1e-6)
+
+
+def test_encoders_of_one_shape_share_the_compiled_code_and_not_the_weights():
+    first, second = (Encoder(2, [5], seed=seed) for seed in (1, 2))
+    x = windows(9)
+    before = compiled_features(first, x)
+    misses = _compiled.cache_info().misses
+    assert not np.allclose(compiled_features(second, x), before)
+    np.testing.assert_array_equal(compiled_features(first, x), before)
+    assert _compiled.cache_info().misses == misses
+
+
+def test_only_what_the_fused_kernel_runs_is_compiled():
+    assert can_compile(Encoder(2, [5], bidirectional=True))
+    assert not can_compile(Encoder(2, [5], cell="gru"))
+    assert not can_compile(Encoder(2, [5], unroll=True))
+
+
+def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
+    X = windows(700)
+    autoencoder = LSTMAutoencoder(6, epochs=1, random_state=0).fit(X)
+    small = autoencoder.transform(X)
+    calls = []
+    monkeypatch.setattr("tsae.networks.compiled.compiled_features", lambda *a: calls.append(1) or compiled_features(*a))
+    monkeypatch.setattr(tsae._estimator, "MANY_STEPS", 700 * 11)
+    autoencoder._compiled = {}
+    np.testing.assert_allclose(autoencoder.transform(X), small, atol=1e-6)
+    assert calls == [1]
+    autoencoder.transform(X[:-1])  # one window fewer is a small call
+    X[5, 3] = np.nan
+    assert np.isfinite(autoencoder.transform(X)).all()  # and windows with gaps are not for the compiled form
+    assert calls == [1]
+
+
+def test_features_alone_have_a_compiled_form():
+    autoencoder = LSTMAutoencoder(6, epochs=1).fit(windows(20))
+    assert set(autoencoder._compiled_functions()) == {"features"} < set(functions(autoencoder._network))
