@@ -369,6 +369,7 @@ BAD_ARGUMENTS = [
     ({"bidirectional": "yes"}, "bidirectional='yes'"),
     ({"dilations": (1, 2)}, "dilations=(1, 2)"),
     ({"crop": 1}, "crop=1"),
+    ({"crop": 5, "decoder": "prediction", "horizon": 2}, "crop=5 is not allowed with horizon=2 and scale='both'"),
     ({"schedule": "step"}, "schedule"),
     ({"random_state": "x"}, "random_state='x'"),
 ]

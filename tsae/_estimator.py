@@ -255,15 +255,10 @@ class SequenceEstimator(Saveable, BaseEstimator):
             "recurrent_l2": self.recurrent_l2, "seed": seed,
         }  # fmt: skip
 
-    def _crop(self) -> int | None:
-        """Steps of the stretches that longer windows are trained on; None: whole windows."""
-        return None
-
     def _training_options(self, n_windows: int) -> dict:
         return {
             "optimizer": self.optimizer, "learning_rate": self.learning_rate, "schedule": self.schedule,
-            "batch_size": self._batch_size(n_windows), "crop": self._crop(), "clipnorm": self.clipnorm,
-            "clipvalue": self.clipvalue,
+            "batch_size": self._batch_size(n_windows), "clipnorm": self.clipnorm, "clipvalue": self.clipvalue,
         }  # fmt: skip
 
     def _batch_size(self, n_windows: int) -> int:

@@ -112,8 +112,9 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         window. Decoders keep within a piece, in training and in `reconstruct`. Only for encoders that read forward
         step by step: ``bidirectional=False, dilations=1, scale="channel"`` or None.
     crop : int, None or "auto", default="auto"
-        Train on stretches of this many steps, drawn anew each time, of windows that are longer. "auto": 256 where
-        "imputation" is the only decoder, otherwise None, whole windows.
+        Train on stretches of this many steps, drawn anew each time, of windows that are longer; with window scaling
+        a stretch keeps the scale of its window. "auto": 256 where "imputation" is the only decoder, otherwise None,
+        whole windows.
     batch_size : int or "auto", default="auto"
         Windows in a training step; "auto": a 32nd of the windows, at least 8 and at most 128.
     epochs : int or "auto", default="auto"
@@ -343,6 +344,12 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         if "imputation" in decoders and self.mask_rate == 0:
             raise ValueError("mask_rate=0 is not allowed with decoder='imputation': nothing would be hidden")
         check_or_auto("crop", self.crop, 2, none=True)
+        if self.horizon is not None and "prediction" in decoders and self._crop() and self.scale in ("window", "both"):
+            raise ValueError(
+                f"crop={self.crop!r} is not allowed with horizon={self.horizon} and scale={self.scale!r}: a stretch "
+                "keeps the scale of its whole window, which would tell of what is to be predicted; set crop=None or "
+                "scale='channel'"
+            )
         self._check_decoder_parameters(decoders)
         self._check_truncate(decoders)
         self._check_training_parameters()
@@ -417,7 +424,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             "loss": self.loss, "noise": self.noise,
             "mask_rate": self.mask_rate if self.mask_rate is not None else 0.3 if "imputation" in decoders else 0.0,
             "mask_span": self.mask_span or int(np.clip(windows.width // 8, 1, 10)),
-            "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
+            "crop": self._crop(), "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
         }  # fmt: skip
 
     # -- use ---------------------------------------------------------------------------------------------------

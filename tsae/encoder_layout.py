@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 GATES = {"lstm": 4, "gru": 3}
+# A channel of a window is taken to stand still when its variance is at most STILL_VARIANCE times its squared mean (8
+# times the rounding of a float32) plus LEAST_VARIANCE. A small ripple is a shape of its own, and no rounding.
+STILL_VARIANCE, LEAST_VARIANCE = 1e-12, 1e-20
 
 
 def layer_widths(settings: Mapping[str, Any]) -> list[int]:

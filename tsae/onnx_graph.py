@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tsae.encoder_layout import check_weights, feature_names
+from tsae.encoder_layout import LEAST_VARIANCE, STILL_VARIANCE, check_weights, feature_names
 
 OPSET, IR_VERSION = 17, 8
 SETTINGS = {
@@ -242,7 +242,7 @@ def _scaled_by_window(graph: _Graph, values: str, observed: str | None, lengths:
         center = graph("Div", graph.total(graph("Mul", seen, values), 1), count)
         squares = _square(graph, graph("Sub", values, center))
         variance = graph("Div", graph.total(graph("Mul", seen, squares), 1), count)
-    limit = graph("Mul", number(1e-10), graph("Add", number(1), _square(graph, center)))
+    limit = graph("Add", graph("Mul", number(STILL_VARIANCE), _square(graph, center)), number(LEAST_VARIANCE))
     still = graph("LessOrEqual", variance, limit)
     spread = graph("Sqrt", graph("Where", still, number(1), variance))
     scaled = graph("Div", graph("Sub", values, center), spread)

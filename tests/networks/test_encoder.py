@@ -80,6 +80,17 @@ def test_window_scaling_forgets_level_and_size():
     np.testing.assert_array_equal(reading.values, np.zeros_like(standing))
 
 
+@pytest.mark.parametrize("level", [0.0, 0.3])
+def test_a_small_ripple_is_not_taken_for_rounding(level):
+    encoder = Encoder(2, [5], pooling=["last"], window_scale="only")
+    x = np.random.default_rng(0).normal(size=(4, 9, 2)).astype(np.float32)
+    ripple = np.float32(level) + np.float32(2e-6) * x
+    np.testing.assert_allclose(encoder(ripple), encoder(x), atol=0.02)
+    still = np.full((4, 9, 2), level, np.float32)
+    still[:, ::2] = np.nextafter(np.float32(level), np.float32(1))
+    np.testing.assert_allclose(encoder.read(still).values, 0, atol=1e-6)
+
+
 def test_both_scalings_stand_side_by_side():
     encoder = Encoder(2, [5], pooling=["last"], window_scale="beside")
     x = tf.constant(normal(3, 9, 2))

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tsae.errors import TrainingDivergedError
-from tsae.networks import training
+from tsae.networks.draws import Draws
 from tsae.networks.network import Autoencoder
 from tsae.networks.training import Trainer, TrainingData
 
@@ -204,22 +204,27 @@ def test_an_interrupted_fit_keeps_its_weights():
     assert all(np.isfinite(w).all() for w in net.get_weights())
 
 
-def test_crops_are_stretches_of_the_window():
-    values = tf.range(100.0)[:, None]
-    trainer = Trainer(network(), keras.optimizers.SGD(0.0), 4, crop=5)
-    starts, lengths = tf.constant([0, 40, 80, 90], tf.int64), tf.constant([20, 20, 3, 10])
+@pytest.mark.parametrize("scale", ["none", "only"])
+def test_crops_are_stretches_of_the_window_at_its_own_scale(scale):
+    net = Autoencoder({"n_channels": 1, "units": [3], "window_scale": scale}, ["imputation"], crop=5, mask_rate=0.0)
+    x = np.full((3, 20, 1), np.nan, np.float32)
+    for row, length in enumerate((20, 3, 10)):
+        x[row, :length, 0] = 100 * row + np.arange(length)
+    whole = net.encoder.read(tf.constant(x)).values.numpy()[..., 0]
     seen = set()
     for step in range(50):
-        rows = trainer._rows(starts, lengths, tf.range(4), 20, tf.constant([0, step]))
-        x = training.gather_windows(values, *rows, 1, True).numpy()[..., 0]
-        assert x.shape == (4, 5)
-        assert np.isnan(x[2, 3:]).all()
-        for row, (start, length) in enumerate(zip([0, 40, 80, 90], [20, 20, 3, 10], strict=True)):
-            known = x[row][~np.isnan(x[row])]
-            assert (np.diff(known) == 1).all()
-            assert start <= known[0] <= known[-1] < start + length
-        seen.add(x[0, 0])
-    assert {0.0, 15.0} <= seen
+        batch = net.prepare(tf.constant(x), tf.ones(3), True, Draws(tf.constant([0, step])))
+        values, lengths = batch["values"].numpy()[..., 0], batch["lengths"].numpy()
+        assert values.shape == (3, 5)
+        assert lengths.tolist() == [5, 3, 5]
+        for row, length in enumerate((20, 3, 10)):
+            first = int(np.argmin(np.abs(whole[row, :length] - values[row, 0])))
+            seen.add((row, first))
+            np.testing.assert_array_equal(values[row, : lengths[row]], whole[row, first : first + lengths[row]])
+        weight = batch["weights"]["imputation"].numpy()
+        assert (weight[1, 3:] == 0).all()
+        assert weight.sum() == pytest.approx(1)
+    assert {(0, 0), (0, 15), (1, 0), (2, 5)} <= seen
 
 
 def test_progress_is_told_in_order():

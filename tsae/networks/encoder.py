@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tsae.encoder_layout import feature_names
+from tsae.encoder_layout import LEAST_VARIANCE, STILL_VARIANCE, feature_names
 from tsae.networks.masking import fill_gaps, reverse_rows, row_lengths, step_mask
 from tsae.networks.recurrent import CELLS, run_dilated
 
@@ -172,7 +172,7 @@ class Encoder(keras.Model):
         center = tf.reduce_sum(seen * values, axis=1, keepdims=True) / count
         variance = tf.reduce_sum(seen * tf.square(values - center), axis=1, keepdims=True) / count
         # A channel that stands still in a window (up to rounding) has no scale of its own.
-        still = variance <= 1e-10 * (1.0 + tf.square(center))
+        still = variance <= STILL_VARIANCE * tf.square(center) + LEAST_VARIANCE
         spread = tf.sqrt(tf.where(still, tf.ones_like(variance), variance))
         scaled = (values - center) / spread
         if observed is not None:  # a channel without any value is 0, as its mean is

@@ -48,6 +48,9 @@ class Autoencoder(keras.Model):
     mask_rate : float
         Share of the steps hidden from the encoder in training, in spans of 1 to `mask_span` steps.
     mask_span : int
+    crop : int or None
+        In training, of longer windows a stretch of this many steps is read, drawn anew each time; it keeps the scale
+        of its whole window.
     dropout : float
         Between layers and on the context, in training.
     seed : int
@@ -62,14 +65,14 @@ class Autoencoder(keras.Model):
     def __init__(
         self, encoder, decoders=("reconstruction",), decoder_units=(64,), decoder=None, conditioning=None,
         sampling=None, truncate=None, horizon=None, reverse_target=True, loss="mse", noise=0.0, mask_rate=0.0,
-        mask_span=10, dropout=0.0, seed=0, name="autoencoder", **kwargs,
+        mask_span=10, crop=None, dropout=0.0, seed=0, name="autoencoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
             "encoder": encoder, "decoders": list(decoders), "decoder_units": list(decoder_units), "decoder": decoder,
             "conditioning": conditioning, "sampling": sampling, "truncate": truncate, "horizon": horizon,
             "reverse_target": reverse_target, "loss": loss, "noise": noise, "mask_rate": mask_rate,
-            "mask_span": mask_span, "dropout": dropout, "seed": seed,
+            "mask_span": mask_span, "crop": crop, "dropout": dropout, "seed": seed,
         })  # fmt: skip
         self.encoder = Encoder(**encoder)
         self.horizon = horizon
@@ -77,6 +80,7 @@ class Autoencoder(keras.Model):
         self.truncate = truncate
         self.error = LOSSES[loss]
         self.noise, self.mask_rate, self.mask_span, self.dropout = noise, mask_rate, mask_span, dropout
+        self.crop = crop
         # What is predicted beyond the window's own steps is kept from the encoder.
         self.ahead = horizon or 0 if "prediction" in decoders else 0
         seeds = weight_seeds(seed)
@@ -107,14 +111,14 @@ class Autoencoder(keras.Model):
         Weights are divided by their sum over the batch, so that the losses of parts of a batch add up to its
         mean. Nothing here depends on the network's weights.
         """
-        full = self.encoder.read(x, masked, self.ahead)
+        full = self._cropped(self.encoder.read(x, masked, self.ahead), draws)
         targets, target_weights = {}, {}
         for head in self.heads:
             target = head.target(full.values, full.lengths, self.ahead)
             weight = tf.ones_like(target) * weights[:, None, None]
             if masked:
                 seen = tf.cast(full.observed, target.dtype) * step_mask(
-                    full.lengths - (0 if head.name == "prediction" else self.ahead), tf.shape(x)[1]
+                    full.lengths - (0 if head.name == "prediction" else self.ahead), full.values.shape[1]
                 )
                 weight *= head.target(seen, full.lengths, self.ahead)
             targets[head.name] = target
@@ -153,6 +157,22 @@ class Autoencoder(keras.Model):
     def _readable(self, values, lengths):
         """What of the window the encoder may read; with lengths, they are shortened instead."""
         return values[:, : values.shape[1] - self.ahead] if lengths is None and self.ahead else values
+
+    def _cropped(self, full: Reading, draws: Draws) -> Reading:
+        n_timesteps = full.values.shape[1]
+        if self.crop is None or self.crop >= n_timesteps:
+            return full
+        n_rows = tf.shape(full.values)[0]
+        lengths = tf.fill([n_rows], n_timesteps) if full.lengths is None else full.lengths
+        room = tf.maximum(lengths - self.crop, 0) + 1
+        first = tf.cast(draws.uniform([n_rows]) * tf.cast(room, tf.float32), tf.int32)
+        steps = first[:, None] + tf.range(self.crop)
+
+        def cut(part):
+            return None if part is None else tf.gather(part, steps, batch_dims=1)
+
+        lengths = None if full.lengths is None else tf.minimum(full.lengths, self.crop)
+        return full._replace(values=cut(full.values), observed=cut(full.observed), lengths=lengths)
 
     def _corrupt(self, values, draws):
         if draws is None:

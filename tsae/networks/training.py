@@ -107,8 +107,6 @@ class Trainer:
         "cosine": the learning rate rises from 0 in the first twentieth of all steps and falls along half a cosine
         to 0 at the last (Loshchilov & Hutter 2017, section 3, without restarts). An optimizer that was given a
         schedule of its own (a Keras ``LearningRateSchedule``) keeps to that.
-    crop : int or None
-        Longer windows are trained on in stretches of this many steps, drawn anew at each step.
     seed : int
         Of the order of the windows and of what is drawn in the steps.
     n_shards : int, optional
@@ -116,7 +114,7 @@ class Trainer:
     """
 
     def __init__(
-        self, network, optimizer, batch_size, clipnorm=None, clipvalue=None, schedule="constant", crop=None, seed=0,
+        self, network, optimizer, batch_size, clipnorm=None, clipvalue=None, schedule="constant", seed=0,
         n_shards=None,
     ):  # fmt: skip
         self.network = network
@@ -126,7 +124,6 @@ class Trainer:
         self.clipnorm, self.clipvalue = clipnorm, clipvalue
         own_schedule = isinstance(getattr(optimizer, "_learning_rate", None), LearningRateSchedule)
         self._sets_rates = schedule == "cosine" and not own_schedule
-        self.crop = crop
         self._order = np.random.default_rng(seed)
         self._seed = seed % 2**31
         self._steps_taken = 0
@@ -284,7 +281,7 @@ class Trainer:
                     state = tf.nest.map_structure(lambda part: tf.where(at > 0, part, 0.0), state)
                     share = tf.where(tf.gather(lengths, position) > at, share, 0.0)
                 else:
-                    first, length, n_steps = self._rows(starts, lengths, position, width, step_seed)
+                    first, length, n_steps = tf.gather(starts, position), tf.gather(lengths, position), width
                 x = gather_windows(values, first, length, n_steps, n_channels, masked)
                 y = []
                 for target_channels, target_width in target_shape:
@@ -319,16 +316,6 @@ class Trainer:
                 tf.TensorSpec([None], tf.float32),
             ],
         )
-
-    def _rows(self, starts, lengths, positions, width, seed):
-        """First row and length of each window at `positions`, or of the stretch of it that is trained on."""
-        first, length = tf.gather(starts, positions), tf.gather(lengths, positions)
-        if self.crop is None or self.crop >= width:
-            return first, length, width
-        room = tf.cast(tf.maximum(length - self.crop, 0) + 1, tf.float32)
-        # Draws count their tensors from 1, so this fold is theirs to leave alone.
-        skip = tf.random.stateless_uniform(tf.shape(first), tf.random.fold_in(seed, 0)) * room
-        return first + tf.cast(skip, tf.int64), tf.minimum(length, self.crop), self.crop
 
     def _piece(self, starts, lengths, positions, at, piece):
         """First row and length of the piece of each window that begins at step `at`; an ended window has none."""
