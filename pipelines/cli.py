@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -341,6 +342,8 @@ class Terminated(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
+    # TensorFlow's own notes would stand between our lines; its errors may.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(args=arguments, prog_name="tsae", standalone_mode=False)
