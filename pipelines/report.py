@@ -82,13 +82,15 @@ def compare_with_labels(job: Job, label_column: str) -> dict[str, Any]:
         reaches `labelled_share`. `vus_pr` where aeon is installed: volume under the range-wise precision-recall
         surface, mean over series (Paparrizos et al. 2022, VLDB 15(11), section 4). `n_labelled_events` is the number
         of stretches of labels, `n_found` how many of them an event overlaps, `n_events` how many events there are,
-        `n_false_events` how many of those overlap no labels.
+        `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, where aeon is
+        installed: as `compare_ranges` says.
     """
     data = _scored(job, label_column)
     table = _timeline_like(data, job).assign(label=data.marks(label_column))
     if not table["label"].any():
         raise InputError(f"column {label_column!r} marks nothing")
-    return {**compare_scores(table), **compare_events(table, _events(job))}
+    events = _events(job)
+    return {**compare_scores(table), **compare_events(table, events), **compare_ranges(table, events)}
 
 
 def write_page(job: Job, rule: EventRule, path: Path, label_column: str | None = None) -> None:
@@ -163,6 +165,32 @@ def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
         "n_found": int(hits["truth"].nunique()),
         "n_events": len(events),
         "n_false_events": len(events) - int(hits["event"].nunique()),
+    }
+
+
+def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float]:
+    """How much of the labels and of the events coincides (Tatbul et al., NeurIPS 2018), by aeon; empty without it.
+
+    `event_recall` is the share of labelled stretches that an event touches; `range_precision` the share of each event
+    that is labelled, averaged over the events, and NaN without any.
+    """
+    try:
+        from aeon.benchmarking.metrics.anomaly_detection import range_precision, range_recall
+    except ImportError:
+        return {}
+    if events.empty:
+        return {"event_recall": 0.0, "range_precision": float("nan")}
+    labels, flags = [], []
+    for name, rows in table.groupby("series", sort=False):
+        flagged = np.zeros(len(rows) + 1, np.int64)  # the row after the last keeps the ranges of series apart
+        for event in events[events["series"] == name].itertuples():
+            flagged[:-1] |= rows["time"].between(event.start, event.end).to_numpy()
+        flags.append(flagged)
+        labels.append(np.append(rows["label"].to_numpy(np.int64), 0))
+    truth, found = np.concatenate(labels), np.concatenate(flags)
+    return {
+        "event_recall": float(range_recall(truth, found, alpha=1)),
+        "range_precision": float(range_precision(truth, found)),
     }
 
 

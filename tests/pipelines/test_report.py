@@ -3,7 +3,15 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import JobError
-from pipelines.report import compare_events, compare_scores, describe_model, labelled_stretches, lines_of, read_parts
+from pipelines.report import (
+    compare_events,
+    compare_ranges,
+    compare_scores,
+    describe_model,
+    labelled_stretches,
+    lines_of,
+    read_parts,
+)
 
 
 @pytest.fixture
@@ -26,6 +34,16 @@ def test_events_are_matched_by_overlap(scored):
     found = {"n_labelled_events": 3, "n_found": 2, "n_events": 4, "n_false_events": 3}
     assert compare_events(scored, events) == found
     assert compare_events(scored, events[:0]) == {**found, "n_found": 0, "n_events": 0, "n_false_events": 0}
+
+
+def test_ranges_of_events_and_labels_are_compared_series_by_series(scored):
+    pytest.importorskip("aeon")
+    events = pd.DataFrame({"series": ["a", "b"], "start": [3, 1], "end": [6, 4]})
+    # of rows 3-6 of "a" two are labelled, of rows 1-4 of "b" one; the label at 7 of "a" is touched by none
+    found = compare_ranges(scored, events)
+    assert found["event_recall"] == pytest.approx(2 / 3)
+    assert found["range_precision"] == pytest.approx((2 / 4 + 1 / 4) / 2)
+    assert compare_ranges(scored, events[:0])["event_recall"] == 0
 
 
 def test_scores_that_equal_the_labels_are_perfect_and_constant_ones_are_chance(scored):
