@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OLDEST := .venv-oldest/bin
-CONTRACT_TESTS := $(wildcard tests/test_autoencoder.py tests/test_anomaly.py tests/test_sklearn*.py)
+CONTRACT_TESTS := $(wildcard tests/test_autoencoder.py tests/test_anomaly.py tests/test_sklearn*.py tests/networks/test_compiled.py)
 
 .PHONY: demo test lint oldest bench bench-quality clean
 

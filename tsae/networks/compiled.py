@@ -25,7 +25,18 @@ SHARD_ROWS = 64
 def can_compile(encoder: Encoder) -> bool:
     """Whether the compiled encoder gives this encoder's numbers, and is the fastest way to them."""
     layers = [*encoder.forward_layers, *encoder.backward_layers]
-    return shards_for(2 * SHARD_ROWS) > 1 and all(isinstance(layer, LSTM) and layer.is_fusable for layer in layers)
+    fusable = all(isinstance(layer, LSTM) and layer.is_fusable for layer in layers)
+    return fusable and shards_for(2 * SHARD_ROWS) > 1 and _has_compiler()
+
+
+@lru_cache(maxsize=1)
+def _has_compiler() -> bool:
+    """Whether this build of TensorFlow has XLA for the processor; not all builds have."""
+    try:
+        tf.function(lambda x: x + 1.0, jit_compile=True, autograph=False)(tf.zeros([1]))
+    except tf.errors.OpError:
+        return False
+    return True
 
 
 def compiled_features(encoder: Encoder, x: np.ndarray) -> np.ndarray:
