@@ -17,6 +17,7 @@ import tensorflow as tf
 from tsae.networks.encoder import Encoder
 from tsae.networks.recurrent import LSTM, for_compiler
 from tsae.networks.training import map_shards, shards_for
+from tsae.networks.unfolding import has_compiler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.
 SHARD_ROWS = 64
@@ -26,17 +27,7 @@ def can_compile(encoder: Encoder) -> bool:
     """Whether the compiled encoder gives this encoder's numbers, and is the fastest way to them."""
     layers = [*encoder.forward_layers, *encoder.backward_layers]
     fusable = all(isinstance(layer, LSTM) and layer.is_fusable for layer in layers)
-    return fusable and shards_for(2 * SHARD_ROWS) > 1 and _has_compiler()
-
-
-@lru_cache(maxsize=1)
-def _has_compiler() -> bool:
-    """Whether this build of TensorFlow has XLA for the processor; not all builds have."""
-    try:
-        tf.function(lambda x: x + 1.0, jit_compile=True, autograph=False)(tf.zeros([1]))
-    except tf.errors.OpError:
-        return False
-    return True
+    return fusable and shards_for(2 * SHARD_ROWS) > 1 and has_compiler()
 
 
 def compiled_features(encoder: Encoder, x: np.ndarray) -> np.ndarray:

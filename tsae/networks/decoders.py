@@ -159,13 +159,16 @@ class RecurrentDecoder(keras.layers.Layer):
     def direct(self, encoded: Encoded, n_timesteps: int, truth=None) -> Decoded:
         """The whole sequence at once; needs `truth` where conditioned, and attention that looks after or none."""
         source, carry = self.begin(encoded)
-        reads = []
-        if source.context is not None:
-            reads.append(tf.repeat(source.context[:, None], n_timesteps, axis=1))
+        (first, state), *above = zip(self.recurrent_layers, carry["layers"], strict=True)
         if self.fed_width:
-            reads.append(_one_later(truth, n_timesteps))
-        x = tf.concat(reads, axis=-1) if reads else tf.zeros([tf.shape(encoded.context)[0], n_timesteps, 1])
-        for layer, state in zip(self.recurrent_layers, carry["layers"], strict=True):
+            reads = [_one_later(truth, n_timesteps)]
+            if source.context is not None:
+                reads.insert(0, tf.repeat(source.context[:, None], n_timesteps, axis=1))
+            x, _ = first.run(tf.concat(reads, axis=-1), None, state)
+        else:
+            x = tf.zeros([tf.shape(encoded.context)[0], 1]) if source.context is None else source.context
+            x = first.unfold(x, n_timesteps, state)
+        for layer, state in above:
             x, _ = layer.run(x, None, state)
         return self._read_out(source, x)
 

@@ -18,6 +18,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tsae.networks.unfolding import unfold_lstm, unfolds_compiled
+
 
 def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
     """Run an LSTM over time in one kernel.
@@ -122,6 +124,10 @@ class _RightPadded(keras.layers.RNN):
         sequence, *state = self(x, mask=mask, initial_state=initial_state)
         return sequence, state
 
+    def unfold(self, x, n_timesteps, initial_state):
+        """Run `n_timesteps` steps, each of which reads x, (batch, n_inputs); returns the sequence."""
+        return self.run(tf.repeat(x[:, None], n_timesteps, axis=1), None, initial_state)[0]
+
     @property
     def n_states(self) -> int:
         return len(self.cell.state_size) if isinstance(self.cell.state_size, (list, tuple)) else 1
@@ -157,6 +163,13 @@ class LSTM(_RightPadded, keras.layers.LSTM):
         if lengths is None:
             return h, last
         return h, [at_step(h, lengths - 1), at_step(c, lengths - 1)]
+
+    def unfold(self, x, n_timesteps, initial_state):
+        if not (self.is_fusable and unfolds_compiled()):
+            return super().unfold(x, n_timesteps, initial_state)
+        cell = self.cell
+        projected = tf.matmul(x, cell.kernel.value) + cell.bias.value
+        return tf.transpose(unfold_lstm(projected, *initial_state, cell.recurrent_kernel.value, n_timesteps), [1, 0, 2])
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if mask is not None or not self.is_fusable:

@@ -20,7 +20,10 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from tsae.errors import TrainingDivergedError
 from tsae.networks.draws import Draws
+from tsae.networks.unfolding import compiled_unfolding, has_compiler
 
+# From so many steps in all (windows times their steps times epochs) on, compiling a decoder's loop pays.
+MANY_STEPS = 1 << 20
 # Below this many rows a core has too little to do for a split to pay.
 MIN_SHARD_ROWS = 16
 
@@ -128,6 +131,7 @@ class Trainer:
         self._seed = seed % 2**31
         self._steps_taken = 0
         self._graphs: dict = {}
+        self._compiles = False
         network.optimizer = optimizer
         optimizer.build(network.trainable_variables)
         _keep_gradients_local(optimizer)
@@ -164,6 +168,7 @@ class Trainer:
         best_loss, best_weights, best_epoch = np.inf, self.network.get_weights(), -1
         keep_best = validation is not None or patience is not None
         rates = self._rates(epochs * -(-len(data) // self.batch_size))
+        self._compiles = self.n_shards > 1 and epochs * len(data) * data.width >= MANY_STEPS and has_compiler()
         listeners.on_train_begin()
         try:
             for epoch in range(epochs):
@@ -252,9 +257,9 @@ class Trainer:
     def _graph(self, data: TrainingData, train: bool):
         windows = (data, data.targets) if data.targets is not None else (data,)
         shapes = tuple((part.values.shape[1], part.width) for part in windows)
-        key = (shapes, data.masked, train)
+        key = (shapes, data.masked, train, self._compiles)
         if key not in self._graphs:
-            self._graphs[key] = self._build_graph(*key)
+            self._graphs[key] = self._build_graph(*key[:3])
         return self._graphs[key]
 
     def _truncate(self, width: int) -> tuple[int, int]:
@@ -345,7 +350,8 @@ class Trainer:
             left, (loss, *grads) = results[:n_left], results[n_left:]
         else:
             rows = self.batch_size // self.n_shards
-            results = map_shards(shard, [seeds, *flat], self.n_shards, [1, *[rows] * len(flat)])
+            with compiled_unfolding(self._compiles):
+                results = map_shards(shard, [seeds, *flat], self.n_shards, [1, *[rows] * len(flat)])
             left = [tf.reshape(part, [self.batch_size, part.shape[-1]]) for part in results[:n_left]]
             loss, *grads = [tf.reduce_sum(part, axis=0) for part in results[n_left:]]
         state = tf.nest.pack_sequence_as(state, left)
