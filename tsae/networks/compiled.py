@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from tsae.networks.encoder import Encoder
-from tsae.networks.recurrent import LSTM, for_compiler
+from tsae.networks.recurrent import LSTM
 from tsae.networks.training import map_shards, shards_for
-from tsae.networks.unfolding import has_compiler
+from tsae.networks.xla_loops import for_compiler, has_compiler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.
 SHARD_ROWS = 64

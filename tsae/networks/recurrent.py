@@ -10,15 +10,12 @@ take badly, it is given the length of each row. Steps past the end of a row are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tsae.networks.unfolding import unfold_lstm, unfolds_compiled
+from tsae.networks.xla_loops import is_for_compiler, looped_lstm, unfold_lstm, unfolds_compiled
 
 
 def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
@@ -48,41 +45,6 @@ def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
         wci=no_peephole, wcf=no_peephole, wco=no_peephole, forget_bias=0.0, cell_clip=0.0, use_peephole=False,
     )  # fmt: skip
     return h, c
-
-
-def looped_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
-    """`fused_lstm`, step by step: slow as it stands, faster than the kernel once XLA has compiled it.
-
-    Returns the last h and c besides, for which the sequences, if not used, need not be kept.
-    sigmoid(x) is 0.5 tanh(x / 2) + 0.5: with the weights of three gates halved beforehand, one tanh serves all four.
-    """
-    n_timesteps, units = x.shape[0], h0.shape[-1]
-    half = tf.fill([units], 0.5)
-    scale = tf.concat([half, half, tf.ones([units]), half], axis=0)
-    weights, bias = tf.concat([kernel, recurrent_kernel], axis=0) * scale, bias * scale
-    arrays = [tf.TensorArray(tf.float32, n_timesteps, element_shape=h0.shape) for _ in range(2)]
-
-    def step(t, h, c, hs, cs):
-        i, f, g, o = tf.split(tf.tanh(tf.matmul(tf.concat([x[t], h], axis=-1), weights) + bias), 4, axis=-1)
-        c = 0.5 * ((f + 1.0) * c + (i + 1.0) * g)
-        h = 0.5 * (o + 1.0) * tf.tanh(c)
-        return t + 1, h, c, hs.write(t, h), cs.write(t, c)
-
-    _, h, c, hs, cs = tf.while_loop(lambda t, *_: t < n_timesteps, step, (0, h0, c0, *arrays))
-    return hs.stack(), cs.stack(), h, c
-
-
-_FOR_COMPILER: ContextVar[bool] = ContextVar("tsae_for_compiler", default=False)
-
-
-@contextmanager
-def for_compiler() -> Iterator[None]:
-    """Layers that are traced within are to be compiled by XLA, which does not know the fused kernel."""
-    token = _FOR_COMPILER.set(True)
-    try:
-        yield
-    finally:
-        _FOR_COMPILER.reset(token)
 
 
 def _kernel_order(weights):
@@ -185,7 +147,7 @@ class LSTM(_RightPadded, keras.layers.LSTM):
         h0, c0 = initial_state
         by_step = tf.transpose(x, [1, 0, 2])
         weights = cell.kernel.value, cell.recurrent_kernel.value, cell.bias.value
-        if _FOR_COMPILER.get():
+        if is_for_compiler():
             h, c, *last = looped_lstm(by_step, h0, c0, *weights)
         else:
             h, c = fused_lstm(by_step, h0, c0, *weights)

@@ -20,7 +20,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from tsae.errors import TrainingDivergedError
 from tsae.networks.draws import Draws
-from tsae.networks.unfolding import compiled_unfolding, has_compiler
+from tsae.networks.xla_loops import compiled_unfolding, has_compiler
 
 # From so many steps in all (windows times their steps times epochs) on, compiling a decoder's loop pays.
 MANY_STEPS = 1 << 20

@@ -1,7 +1,6 @@
-"""An LSTM that reads the same input at every step, as a decoder does that unfolds a context; for long training.
+"""LSTM loops for XLA: written step by step, slow as they stand, faster than the fused kernel once compiled.
 
-The input is projected once instead of at every step, and the loop, forward and backward, is compiled by XLA: about
-1.5 times as fast as the fused kernel on the repeated input, after a second of compilation for each shape.
+sigmoid(x) is 0.5 tanh(x / 2) + 0.5: with the weights of three gates halved beforehand, one tanh serves all four gates.
 """
 
 from __future__ import annotations
@@ -13,17 +12,8 @@ from functools import lru_cache
 
 import tensorflow as tf
 
-_COMPILED: ContextVar[bool] = ContextVar("tsae_compiled_unfolding", default=False)
-
-
-@contextmanager
-def compiled_unfolding(wanted: bool) -> Iterator[None]:
-    """Whether decoders that are traced within are to use `unfold_lstm`."""
-    token = _COMPILED.set(wanted)
-    try:
-        yield
-    finally:
-        _COMPILED.reset(token)
+_FOR_COMPILER: ContextVar[bool] = ContextVar("tsae_for_compiler", default=False)
+_UNFOLDING: ContextVar[bool] = ContextVar("tsae_compiled_unfolding", default=False)
 
 
 @lru_cache(maxsize=1)
@@ -36,14 +26,78 @@ def has_compiler() -> bool:
     return True
 
 
+@contextmanager
+def for_compiler() -> Iterator[None]:
+    """Layers that are traced within are to be compiled by XLA, which does not know the fused kernel."""
+    with _set(_FOR_COMPILER, True):
+        yield
+
+
+def is_for_compiler() -> bool:
+    return _FOR_COMPILER.get()
+
+
+@contextmanager
+def compiled_unfolding(wanted: bool) -> Iterator[None]:
+    """Whether decoders that are traced within are to use `unfold_lstm`."""
+    with _set(_UNFOLDING, wanted):
+        yield
+
+
 def unfolds_compiled() -> bool:
-    return _COMPILED.get()
+    return _UNFOLDING.get()
+
+
+@contextmanager
+def _set(variable: ContextVar[bool], value: bool) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+def _halved(units: int):
+    """What the weights of the gates are multiplied by, in Keras's order: input, forget, cell, output."""
+    half = tf.fill([units], 0.5)
+    return tf.concat([half, half, tf.ones([units]), half], axis=0)
+
+
+def _step(summed, c):
+    """One step from the (halved) sums of all that the gates read: h, c and the tanh of each gate."""
+    gates = tf.tanh(summed)
+    i, f, g, o = tf.split(gates, 4, axis=-1)
+    c = 0.5 * ((f + 1.0) * c + (i + 1.0) * g)
+    return 0.5 * (o + 1.0) * tf.tanh(c), c, gates
+
+
+def looped_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
+    """Run an LSTM over x, (n_timesteps, batch, n_inputs).
+
+    Returns
+    -------
+    h, c : tensors of shape (n_timesteps, batch, units)
+    last_h, last_c : tensors of shape (batch, units)
+        For whoever needs these alone the sequences are not kept.
+    """
+    n_timesteps, scale = x.shape[0], _halved(h0.shape[-1])
+    weights, bias = tf.concat([kernel, recurrent_kernel], axis=0) * scale, bias * scale
+    arrays = [tf.TensorArray(tf.float32, n_timesteps, element_shape=h0.shape) for _ in range(2)]
+
+    def step(t, h, c, hs, cs):
+        h, c, _ = _step(tf.matmul(tf.concat([x[t], h], axis=-1), weights) + bias, c)
+        return t + 1, h, c, hs.write(t, h), cs.write(t, c)
+
+    _, h, c, hs, cs = tf.while_loop(lambda t, *_: t < n_timesteps, step, (0, h0, c0, *arrays))
+    return hs.stack(), cs.stack(), h, c
 
 
 # Functions of the module, so that all networks share what is traced, and what TensorFlow keeps of it for good.
 @tf.function(autograph=False)
 def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
-    """Run an LSTM whose input does not change.
+    """Run an LSTM that reads the same at every step, as a decoder does that unfolds a context: to be trained.
+
+    The input is projected once instead of at every step.
 
     Parameters
     ----------
@@ -72,18 +126,14 @@ def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
 
 @tf.function(jit_compile=True, autograph=False)
 def _forward(projected, h0, c0, recurrent_kernel, n_timesteps):
-    """h and c of each step, and the tanh of each gate (sigmoid(x) is 0.5 tanh(x / 2) + 0.5)."""
+    """h and c of each step, and the tanh of each gate; (n_timesteps, batch, ...)."""
     batch, units = h0.shape
-    half = tf.fill([units], 0.5)
-    scale = tf.concat([half, half, tf.ones([units]), half], axis=0)
+    scale = _halved(units)
     weights, projected = recurrent_kernel * scale, projected * scale
     arrays = [tf.TensorArray(tf.float32, n_timesteps, element_shape=[batch, k * units]) for k in (1, 1, 4)]
 
     def step(t, h, c, hs, cs, gates):
-        gate = tf.tanh(tf.matmul(h, weights) + projected)
-        i, f, g, o = tf.split(gate, 4, axis=-1)
-        c = 0.5 * ((f + 1.0) * c + (i + 1.0) * g)
-        h = 0.5 * (o + 1.0) * tf.tanh(c)
+        h, c, gate = _step(tf.matmul(h, weights) + projected, c)
         return t + 1, h, c, hs.write(t, h), cs.write(t, c), gates.write(t, gate)
 
     _, _, _, *arrays = tf.while_loop(lambda t, *_: t < n_timesteps, step, (0, h0, c0, *arrays))

@@ -11,7 +11,7 @@ from tests.networks.test_training import data, network
 from tsae.networks import recurrent, training
 from tsae.networks.recurrent import LSTM
 from tsae.networks.training import Trainer
-from tsae.networks.unfolding import compiled_unfolding, unfold_lstm
+from tsae.networks.xla_loops import compiled_unfolding, unfold_lstm
 
 
 @pytest.mark.parametrize(("batch", "n_timesteps", "units"), [(128, 64, 64), (9, 128, 64), (9, 24, 32), (3, 1, 5)])
