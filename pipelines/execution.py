@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,7 +45,7 @@ class Execution:
         `tasks` is raised here, after the results of the tasks before it.
         """
         if self.in_process:
-            yield from map(function, _one_ahead(tasks))
+            yield from _two_at_once(function, _one_ahead(tasks))
             return
         from joblib import Parallel, delayed
 
@@ -101,6 +102,26 @@ def _one_ahead(tasks: Iterable[T]) -> Iterator[T]:
         while (task := drawn.result()) is not end:
             drawn = thread.submit(next, iterator, end)
             yield task
+
+
+def _two_at_once(function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+    """Results in the order of the tasks: while one waits for the disk, the next keeps the cores busy."""
+    iterator, running = iter(tasks), deque[Future]()
+    failed: BaseException | None = None
+    with ThreadPoolExecutor(2) as threads:
+        while failed is None:
+            try:
+                running.append(threads.submit(function, next(iterator)))
+            except StopIteration:
+                break
+            except Exception as error:
+                failed = error
+            if len(running) == 2:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    if failed is not None:
+        raise failed
 
 
 def _in_worker(function: Callable[[T], R], task: T, n_threads: int | None) -> R:
