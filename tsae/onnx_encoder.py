@@ -50,7 +50,7 @@ class OnnxEncoder(TransformerMixin, SequenceEstimator):
         few = {key: state[key] for key in wanted if key in state}
         try:
             return cls._from_state(object_state({"$object": EXPORTED, "state": few}, archive.arrays)[1])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             if isinstance(error, ModelFileError):
                 raise
             raise ModelFileError(f"the stored {EXPORTED} cannot be rebuilt: {error}") from error
@@ -124,7 +124,7 @@ class OnnxEncoder(TransformerMixin, SequenceEstimator):
         """A session for complete windows, and one that understands NaN, each made at its first use."""
         sessions = self.__dict__.setdefault("_compiled", {})
 
-        def run(values: np.ndarray) -> np.ndarray:
+        def run(values: np.ndarray, many: bool = False) -> np.ndarray:
             missing = bool(np.isnan(np.sum(values)))
             if missing not in sessions:
                 unscaled = np.zeros(self.n_channels_), np.ones(self.n_channels_)  # values come scaled

@@ -1,5 +1,6 @@
 import os
 import threading
+import time
 
 import pytest
 
@@ -17,12 +18,29 @@ def endless(drawn):
         yield number
 
 
-def test_in_process_tasks_are_drawn_one_ahead():
+def test_in_process_two_tasks_are_worked_on_and_one_is_drawn_ahead():
     drawn = []
     results = Execution().map(double, endless(drawn))
     assert next(results) == (os.getpid(), 0)
     results.close()
-    assert drawn == [0, 1]
+    assert drawn == [0, 1, 2]
+
+
+def test_in_process_results_come_in_the_order_of_the_tasks():
+    def sleep(seconds):
+        time.sleep(seconds)
+        return seconds
+
+    assert list(Execution().map(sleep, [0.2, 0.0, 0.1, 0.0])) == [0.2, 0.0, 0.1, 0.0]
+    assert list(Execution().map(sleep, [])) == []
+    assert list(Execution().map(sleep, [0.0])) == [0.0]
+
+
+def test_an_error_in_process_comes_after_the_results_before_it():
+    results = Execution().map(lambda number: 1 / number, [1, 2, 0, 4])
+    assert [next(results), next(results)] == [1, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
 
 
 def test_local_processes_work_on_a_few_tasks_at_a_time():
