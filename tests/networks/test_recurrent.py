@@ -8,13 +8,8 @@ import tensorflow as tf
 from tests import naive
 from tsae.networks.recurrent import GRU, LSTM, run_dilated
 
-SHAPES = [
-    (128, 64, 4, 64),
-    (9, 128, 1, 64),
-    (64, 24, 1, 32),
-    (9, 64, 8, 128),
-    (3, 1, 2, 5),
-]  # batch, steps, channels, units
+# batch, steps, channels, units
+SHAPES = [(128, 64, 4, 64), (9, 128, 1, 64), (64, 24, 1, 32), (9, 64, 8, 128), (3, 1, 2, 5)]
 
 
 def pair(n_inputs, units, seed=0, fast=LSTM, stock=keras.layers.LSTM, **options):

@@ -15,28 +15,27 @@ import numpy as np
 import tensorflow as tf
 
 from tsae.networks.encoder import Encoder
+from tsae.networks.inference import fill_up
 from tsae.networks.recurrent import LSTM
 from tsae.networks.training import map_shards, shards_for
-from tsae.networks.xla_loops import for_compiler, has_compiler
+from tsae.networks.xla_loops import for_compiler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.
 SHARD_ROWS = 64
 
 
 def can_compile(encoder: Encoder) -> bool:
-    """Whether the compiled encoder gives this encoder's numbers, and is the fastest way to them."""
+    """Whether the compiled encoder, where there is a compiler, is the fastest way to this encoder's numbers."""
     layers = [*encoder.forward_layers, *encoder.backward_layers]
     fusable = all(isinstance(layer, LSTM) and layer.is_fusable for layer in layers)
-    return fusable and shards_for(2 * SHARD_ROWS) > 1 and has_compiler()
+    return fusable and shards_for(2 * SHARD_ROWS) > 1
 
 
 def compiled_features(encoder: Encoder, x: np.ndarray) -> np.ndarray:
     """Features of complete windows: (n_windows, n_timesteps, n_channels) float32 -> (n_windows, n_features)."""
     settings = json.dumps({**encoder.get_config(), "seed": 0}, sort_keys=True)
-    missing = -len(x) % SHARD_ROWS
-    filled = np.concatenate([x, np.repeat(x[:1], missing, axis=0)]) if missing else x
     weights = [variable.value for variable in encoder.trainable_variables]
-    return _compiled(settings, x.shape[1:])(tf.constant(filled), *weights).numpy()[: len(x)]
+    return _compiled(settings, x.shape[1:])(tf.constant(fill_up(x, SHARD_ROWS)), *weights).numpy()[: len(x)]
 
 
 @lru_cache(maxsize=16)

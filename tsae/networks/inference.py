@@ -8,12 +8,19 @@ import numpy as np
 import tensorflow as tf
 
 from tsae.networks.training import map_shards, shards_for
+from tsae.networks.xla_loops import has_compiler
 
 # Rows that one core works on at a time: large enough for its matrix products, small enough for its cache.
 SHARD_ROWS = 128
 # Kernels work on vectors of up to 16 numbers and round the rest of a batch a little differently. Batches of whole
 # vectors make a window's result the same wherever in a batch it stands.
 ROW_MULTIPLE = 16
+
+
+def fill_up(x: np.ndarray, multiple: int) -> np.ndarray:
+    """x with its first row repeated at the end, so that the number of rows is a multiple."""
+    missing = -len(x) % multiple
+    return np.concatenate([x, np.repeat(x[:1], missing, axis=0)]) if missing else x
 
 
 class BatchFunction:
@@ -36,11 +43,10 @@ class BatchFunction:
     def __call__(self, x: np.ndarray, many: bool = False):
         """Apply to (n_windows, n_timesteps, n_channels) float32; returns numpy. `many`: as part of a large call."""
         masked = bool(np.isnan(np.sum(x)))  # one pass, no temporary; x has no infinities
-        if many and self._compiled is not None and not masked:
+        if many and self._compiled is not None and not masked and has_compiler():
             return self._compiled(x)
         large = self._sharded and len(x) > SHARD_ROWS // 2
-        missing = -len(x) % (SHARD_ROWS if large else ROW_MULTIPLE)
-        filled = np.concatenate([x, np.repeat(x[:1], missing, axis=0)]) if missing else x
+        filled = fill_up(x, SHARD_ROWS if large else ROW_MULTIPLE)
         out = self._graph(x.shape[1:], masked, large)(tf.constant(filled))
         return tf.nest.map_structure(lambda part: part.numpy()[: len(x)], out)
 
