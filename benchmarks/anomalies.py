@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipelines.report import range_measures
 from tsae.windows import Windows, make_windows
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -277,39 +278,25 @@ def measure(problem: Problem, scores: np.ndarray) -> dict[str, float]:
     """VUS-PR, AUC-PR (means over the series with an anomaly), steps from the peak to the nearest one."""
     from aeon.benchmarking.metrics.anomaly_detection import pr_auc_score, range_pr_vus_score
 
+    by_series = series_rows(problem.test)
     scores, flags = scores if scores.ndim == 2 else (scores, None)
     # A timestamp without a score cannot be called anomalous: it takes the lowest.
     scores = np.where(np.isnan(scores), np.nanmin(scores), scores)
     vus, auc = [], []
-    for rows in series_rows(problem.test):
+    for rows in by_series:
         labels = problem.labels[rows]
         if labels.any():
             vus.append(range_pr_vus_score(labels, scores[rows], max_buffer_size=problem.width))
             auc.append(pr_auc_score(labels, scores[rows]))
     anomalous = np.flatnonzero(problem.labels)
+    events = {}
+    if flags is not None:
+        events = range_measures([problem.labels[rows] for rows in by_series], [flags[rows] for rows in by_series])
     return {
         "vus_pr": float(np.mean(vus)),
         "auc_pr": float(np.mean(auc)),
         "peak_distance": int(np.abs(anomalous - np.argmax(scores)).min()),
-        **({} if flags is None else measure_events(problem, flags)),
-    }
-
-
-def measure_events(problem: Problem, flags: np.ndarray) -> dict[str, float]:
-    """Event-wise recall (share of the labelled anomalies that are touched) and range precision.
-
-    Precision is the share of each flagged stretch that is labelled, averaged over them (Tatbul et al., NeurIPS 2018).
-    """
-    from aeon.benchmarking.metrics.anomaly_detection import range_precision, range_recall
-
-    if not flags.any():
-        return {"event_recall": 0.0, "range_precision": float("nan")}
-    # A row between the series keeps their ranges apart.
-    parts = [(problem.labels[rows], flags[rows].astype(int)) for rows in series_rows(problem.test)]
-    labels, flags = (np.concatenate([np.append(part, 0) for part in side]) for side in zip(*parts, strict=True))
-    return {
-        "event_recall": float(range_recall(labels, flags, alpha=1)),
-        "range_precision": float(range_precision(labels, flags)),
+        **events,
     }
 
 

@@ -174,20 +174,26 @@ def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float
     `event_recall` is the share of labelled stretches that an event touches; `range_precision` the share of each event
     that is labelled, averaged over the events, and NaN without any.
     """
+    labels, flags = [], []
+    for name, rows in table.groupby("series", sort=False):
+        flagged = np.zeros(len(rows), dtype=bool)
+        for event in events[events["series"] == name].itertuples():
+            flagged |= rows["time"].between(event.start, event.end).to_numpy()
+        flags.append(flagged)
+        labels.append(rows["label"].to_numpy())
+    return range_measures(labels, flags)
+
+
+def range_measures(labels: list[np.ndarray], flags: list[np.ndarray]) -> dict[str, float]:
+    """`compare_ranges` of labels and flags as they stand, one array of both a series."""
     try:
         from aeon.benchmarking.metrics.anomaly_detection import range_precision, range_recall
     except ImportError:
         return {}
-    if events.empty:
+    if not any(part.any() for part in flags):
         return {"event_recall": 0.0, "range_precision": float("nan")}
-    labels, flags = [], []
-    for name, rows in table.groupby("series", sort=False):
-        flagged = np.zeros(len(rows) + 1, np.int64)  # the row after the last keeps the ranges of series apart
-        for event in events[events["series"] == name].itertuples():
-            flagged[:-1] |= rows["time"].between(event.start, event.end).to_numpy()
-        flags.append(flagged)
-        labels.append(np.append(rows["label"].to_numpy(np.int64), 0))
-    truth, found = np.concatenate(labels), np.concatenate(flags)
+    # A row between the series keeps their ranges apart.
+    truth, found = (np.concatenate([np.append(part, 0) for part in side]).astype(int) for side in (labels, flags))
     return {
         "event_recall": float(range_recall(truth, found, alpha=1)),
         "range_precision": float(range_precision(truth, found)),
