@@ -157,17 +157,18 @@ def transform_rate(model: Path, n_windows: int = 200_000) -> float:
 def timed_with_peak(*arguments) -> tuple[float, float]:
     """Seconds and peak of resident memory, in MiB, of a command."""
     program = """if True:
-        import resource, sys
+        import sys
+        from benchmarks.peak import peak_mib
         from pipelines.cli import main
         try:
             main(sys.argv[1:])
         finally:
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"""
+            print(peak_mib())"""
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)], check=True, capture_output=True, text=True
     )
-    return time.monotonic() - began, int(done.stdout) / 1024
+    return time.monotonic() - began, float(done.stdout)
 
 
 def steady_rate(output: Path) -> float:

@@ -364,23 +364,19 @@ def states():
     yield Row("pooling 'cell' against the state c of Keras", "equal (1e-5)", f"{distance:.0e}", distance < 1e-5)
 
 
-# The peak is read from /proc: that of `resource` begins with what the process held that started this one.
 MEMORY_PROGRAM = """
 import sys
-from pathlib import Path
 import numpy as np
+from benchmarks.peak import peak_mib
 from tsae import LSTMAutoencoder
 n_timesteps, piece = int(sys.argv[1]), int(sys.argv[2]) or None
 X = np.sin(np.arange(32 * n_timesteps).reshape(32, n_timesteps, 1) / 20)
 options = dict(units=64, dilations=1, bidirectional=False, scale="channel", pooling="last", decoder="prediction",
                batch_size=32, random_state=0)
-def peak():
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
-
 LSTMAutoencoder(**options, epochs=1).fit(X[:, :50])  # what TensorFlow itself takes
-before = peak()
+before = peak_mib()
 LSTMAutoencoder(**options, truncate=piece, epochs=1).fit(X)
-print((peak() - before) / 1024)
+print(peak_mib() - before)
 """
 
 

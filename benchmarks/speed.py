@@ -1,6 +1,6 @@
 """Training and encoding against plain Keras, PyTorch and ONNX Runtime, interleaved in one run.
 
-    python benchmarks/speed.py                    # everything, about 25 minutes on 2 cores
+    python benchmarks/speed.py                    # everything, an hour or more on 2 cores
     python benchmarks/speed.py --only train encode --shapes 64x64 --rounds 9
     python benchmarks/speed.py --plot docs/speed.png --json speed.json
 
