@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.examples import bad
+from tsae.series import first_infinite
 from tsae.windows import make_windows
 
 
@@ -51,3 +52,10 @@ def test_numbers_become_floats_that_can_hold_them(dtype, expected):
 def test_bad_arrays_are_refused(data, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make_windows(data, 2)
+
+
+def test_a_sum_that_overflows_is_no_infinity():
+    values = np.full((4, 2), 3e38, np.float32)
+    assert first_infinite(values) is None
+    values[2, 1] = np.inf
+    assert first_infinite(values) == (2, 1)
