@@ -1,4 +1,4 @@
-"""Decoders that unfold a constant input: compiled or not, they give Keras's numbers and gradients."""
+"""Loops that are compiled for training: they give the numbers and gradients of Keras."""
 
 import gc
 
@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 
 from tests.networks.test_training import data, network
+from tsae import LSTMSeq2Seq
 from tsae.networks import recurrent, training
 from tsae.networks.recurrent import LSTM
 from tsae.networks.training import Trainer
-from tsae.networks.xla_loops import compiled_unfolding, unfold_lstm
+from tsae.networks.xla_loops import compiled_training, unfold_lstm
 
 
 @pytest.mark.parametrize(("batch", "n_timesteps", "units"), [(128, 64, 64), (9, 128, 64), (9, 24, 32), (3, 1, 5)])
@@ -27,7 +28,7 @@ def test_outputs_and_gradients_are_those_of_keras_on_the_repeated_input(batch, n
 
     @tf.function(autograph=False)
     def compiled():
-        with tf.GradientTape() as tape, compiled_unfolding(True):
+        with tf.GradientTape() as tape, compiled_training(True):
             variables = [x, h0, c0, *(v.value for v in ours.trainable_variables)]
             tape.watch(variables)
             said = ours.unfold(x, n_timesteps, [h0, c0])
@@ -73,3 +74,57 @@ def test_networks_of_one_shape_share_what_is_compiled(monkeypatch):
 
     fit()
     assert fit() == fit()
+
+
+@pytest.mark.parametrize(("batch", "n_timesteps", "units", "n_inputs"), [(128, 64, 64, 8), (9, 24, 32, 1), (3, 1, 5, 2)])
+@pytest.mark.parametrize("input_gradient", [True, False])
+def test_a_trained_layer_has_the_outputs_and_gradients_of_keras(batch, n_timesteps, units, n_inputs, input_gradient):
+    draw = np.random.default_rng(1)
+    x = tf.constant(draw.normal(size=(batch, n_timesteps, n_inputs)), tf.float32)
+    h0, c0, of_c = (tf.constant(draw.normal(size=(batch, units)), tf.float32) for _ in range(3))
+    aim = tf.constant(draw.normal(size=(batch, n_timesteps, units)), tf.float32)
+    arguments = {"return_sequences": True, "return_state": True, "seed": 0}
+    ours, theirs = LSTM(units, **arguments), keras.layers.LSTM(units, **arguments)
+    for layer in (ours, theirs):
+        layer.build((None, None, n_inputs))
+    theirs.set_weights([w + 0.05 * draw.normal(size=w.shape) for w in theirs.get_weights()])
+    ours.set_weights(theirs.get_weights())
+    ours.input_gradient = input_gradient
+
+    def run(layer, of):
+        with tf.GradientTape() as tape:
+            variables = [x, h0, c0, *(v.value for v in layer.trainable_variables)]
+            tape.watch(variables)
+            said, last_h, last_c = of()
+            loss = tf.reduce_sum(aim * said) + tf.reduce_sum(of_c * (last_h + last_c))
+        return (said, last_h, last_c), tape.gradient(loss, variables)
+
+    @tf.function(autograph=False)
+    def compiled():
+        def of():
+            sequence, state = ours.run(x, None, [h0, c0])
+            return sequence, *state
+
+        with compiled_training(True):
+            outputs, gradients = run(ours, of)
+        return outputs, gradients[0] if input_gradient else tf.zeros_like(x), gradients[1:]
+
+    outputs, of_x, gradients = compiled()
+    expected_outputs, expected = run(theirs, lambda: theirs(x, initial_state=[h0, c0]))
+    for output, other in zip(outputs, expected_outputs, strict=True):
+        np.testing.assert_allclose(output, other, atol=1e-6)
+    checked = [*([(of_x, expected[0])] if input_gradient else []), *zip(gradients, expected[1:], strict=True)]
+    for gradient, other in checked:
+        assert np.abs(gradient - other).max() <= 1e-6 * max(1.0, np.abs(other).max())
+
+
+def test_a_compiled_sequence_model_trains_the_vectors_of_its_symbols(monkeypatch):
+    """The encoder's bottom layer hands gradients on to what lies below it."""
+    draw = np.random.default_rng(0)
+    X = [list(draw.choice(list("abcd"), 6)) for _ in range(64)]
+    vectors = []
+    for many in (1 << 60, 1):
+        monkeypatch.setattr(training, "MANY_STEPS", many)
+        model = LSTMSeq2Seq(8, embedding=3, conditioning=None, epochs=2, batch_size=32, random_state=0).fit(X, X)
+        vectors.append(model._network.read_symbols.get_weights()[0])
+    np.testing.assert_allclose(*vectors, atol=1e-5)

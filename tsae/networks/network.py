@@ -98,6 +98,9 @@ class Autoencoder(keras.Model):
             "imputation": lambda: Imputation(self.encoder.widths[-1], n_inputs, seeds),
         }
         self.heads: list[Any] = [make[kind]() for kind in decoders]
+        self.unfolds = set(decoders) != {"imputation"}
+        for layer in (self.encoder.forward_layers[0], *self.encoder.backward_layers[:1]):
+            layer.input_gradient = False  # windows are not trained
         self.built = True
 
     def get_config(self):

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tsae.networks.xla_loops import is_for_compiler, looped_lstm, unfold_lstm, unfolds_compiled
+from tsae.networks.xla_loops import is_for_compiler, looped_lstm, trained_lstm, trains_compiled, unfold_lstm
 
 
 def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
@@ -103,6 +103,9 @@ class _RightPadded(keras.layers.RNN):
 class LSTM(_RightPadded, keras.layers.LSTM):
     """`keras.layers.LSTM` with the fused kernel; arguments, weights and results are those of Keras."""
 
+    # Whether anything below this layer is to be trained with it.
+    input_gradient = True
+
     @property
     def is_fusable(self) -> bool:
         """Whether the fused kernel gives this layer's results, and is the fastest way to them."""
@@ -121,13 +124,15 @@ class LSTM(_RightPadded, keras.layers.LSTM):
     def run(self, x, lengths=None, initial_state=None):
         if not self.is_fusable:
             return super().run(x, lengths, initial_state)
+        if lengths is None and trains_compiled():
+            return self._trained(x, initial_state)
         h, c, *last = self._fused(x, initial_state)
         if lengths is None:
             return h, last
         return h, [at_step(h, lengths - 1), at_step(c, lengths - 1)]
 
     def unfold(self, x, n_timesteps, initial_state):
-        if not (self.is_fusable and unfolds_compiled()):
+        if not (self.is_fusable and trains_compiled()):
             return super().unfold(x, n_timesteps, initial_state)
         cell = self.cell
         projected = tf.matmul(x, cell.kernel.value) + cell.bias.value
@@ -139,14 +144,19 @@ class LSTM(_RightPadded, keras.layers.LSTM):
         h, _, *last = self._fused(sequences, initial_state)
         return last[0], h if self.return_sequences else h[:, -1:], last
 
-    def _fused(self, x, initial_state):
+    def _trained(self, x, initial_state):
+        h, last_c = trained_lstm(*self._arguments(x, initial_state), self.input_gradient)
+        return tf.transpose(h, [1, 0, 2]), [h[-1], last_c]
+
+    def _arguments(self, x, initial_state):
+        """What the loops take: x by step, the initial state, the weights."""
         cell = self.cell
-        if initial_state is None:
-            zeros = tf.zeros([x.shape[0] or tf.shape(x)[0], self.units])
-            initial_state = [zeros, zeros]
-        h0, c0 = initial_state
-        by_step = tf.transpose(x, [1, 0, 2])
-        weights = cell.kernel.value, cell.recurrent_kernel.value, cell.bias.value
+        zeros = tf.zeros([x.shape[0] or tf.shape(x)[0], self.units])
+        state = [zeros, zeros] if initial_state is None else initial_state
+        return tf.transpose(x, [1, 0, 2]), *state, cell.kernel.value, cell.recurrent_kernel.value, cell.bias.value
+
+    def _fused(self, x, initial_state):
+        by_step, h0, c0, *weights = self._arguments(x, initial_state)
         if is_for_compiler():
             h, c, *last = looped_lstm(by_step, h0, c0, *weights)
         else:

@@ -94,7 +94,8 @@ class Seq2Seq(keras.Model):
         self.stops, self.stop = stops, n_outputs
         n_outputs += stops
         self.read_symbols: Any = SymbolVectors(n_inputs, embedding, seeds, name="read") if input_symbols else None
-        self.said_symbols: Any = SymbolVectors(n_outputs, embedding, seeds, name="said") if output_symbols else None
+        fed = embedding if conditioning else None  # what is not read back needs no table
+        self.said_symbols: Any = SymbolVectors(n_outputs, fed, seeds, name="said") if output_symbols else None
         self.encoder = Encoder(**encoder)
         fed_width = embedding if output_symbols and embedding else n_outputs
         self.decoder = RecurrentDecoder(
@@ -103,6 +104,7 @@ class Seq2Seq(keras.Model):
         )  # fmt: skip
         self.conditioning, self.sampling = conditioning, sampling
         self.error, self.dropout = LOSSES[loss], dropout
+        self.unfolds = True
         self.built = True
 
     def get_config(self):

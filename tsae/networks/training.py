@@ -20,9 +20,9 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from tsae.errors import TrainingDivergedError
 from tsae.networks.draws import Draws
-from tsae.networks.xla_loops import compiled_unfolding, has_compiler
+from tsae.networks.xla_loops import compiled_training, has_compiler
 
-# From so many steps in all (windows times their steps times epochs) on, compiling a decoder's loop pays.
+# From so many steps in all (windows times their steps times epochs) on, compiling the loops pays.
 MANY_STEPS = 1 << 20
 # Below this many rows a core has too little to do for a split to pay.
 MIN_SHARD_ROWS = 16
@@ -99,7 +99,7 @@ class Trainer:
     ----------
     network : Autoencoder
         Anything with trainable variables, ``prepare(x, weights, masked, draws[, targets])`` -> batch and
-        ``loss_of(batch, draws)`` -> loss. With an attribute `truncate`, windows are worked through in pieces of so
+        ``loss_of(batch, draws)`` -> loss. An attribute `unfolds` says that it has recurrent decoders. With an attribute `truncate`, windows are worked through in pieces of so
         many steps, each followed by an update; ``batch["state"]``, at first ``initial_state(batch_size)``, is then
         what `loss_of` returned beside the loss of the piece before.
     optimizer : keras.optimizers.Optimizer
@@ -168,7 +168,7 @@ class Trainer:
         best_loss, best_weights, best_epoch = np.inf, self.network.get_weights(), -1
         keep_best = validation is not None or patience is not None
         rates = self._rates(epochs * -(-len(data) // self.batch_size))
-        self._compiles = self.n_shards > 1 and epochs * len(data) * data.width >= MANY_STEPS and has_compiler()
+        self._compiles = self._pays(epochs * len(data) * data.width) and has_compiler()
         listeners.on_train_begin()
         try:
             for epoch in range(epochs):
@@ -251,6 +251,13 @@ class Trainer:
                 tf.constant(positions.reshape(-1, self.batch_size)),
                 tf.constant(weights.reshape(-1, self.batch_size)),
             )
+
+    def _pays(self, n_steps: int) -> bool:
+        """Whether loops that are compiled save more than their compilation takes.
+
+        Beside a recurrent decoder; an encoder that is read at every step, as for imputation, gains nothing.
+        """
+        return self.n_shards > 1 and getattr(self.network, "unfolds", False) and n_steps >= MANY_STEPS
 
     # -- graphs ------------------------------------------------------------------------------------------------
 
@@ -350,7 +357,7 @@ class Trainer:
             left, (loss, *grads) = results[:n_left], results[n_left:]
         else:
             rows = self.batch_size // self.n_shards
-            with compiled_unfolding(self._compiles):
+            with compiled_training(self._compiles):
                 results = map_shards(shard, [seeds, *flat], self.n_shards, [1, *[rows] * len(flat)])
             left = [tf.reshape(part, [self.batch_size, part.shape[-1]]) for part in results[:n_left]]
             loss, *grads = [tf.reduce_sum(part, axis=0) for part in results[n_left:]]

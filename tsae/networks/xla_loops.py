@@ -13,7 +13,7 @@ from functools import lru_cache
 import tensorflow as tf
 
 _FOR_COMPILER: ContextVar[bool] = ContextVar("tsae_for_compiler", default=False)
-_UNFOLDING: ContextVar[bool] = ContextVar("tsae_compiled_unfolding", default=False)
+_TRAINING: ContextVar[bool] = ContextVar("tsae_compiled_training", default=False)
 
 
 @lru_cache(maxsize=1)
@@ -38,14 +38,14 @@ def is_for_compiler() -> bool:
 
 
 @contextmanager
-def compiled_unfolding(wanted: bool) -> Iterator[None]:
-    """Whether decoders that are traced within are to use `unfold_lstm`."""
-    with _set(_UNFOLDING, wanted):
+def compiled_training(wanted: bool) -> Iterator[None]:
+    """Whether layers that are traced within are to use `trained_lstm` and `unfold_lstm`."""
+    with _set(_TRAINING, wanted):
         yield
 
 
-def unfolds_compiled() -> bool:
-    return _UNFOLDING.get()
+def trains_compiled() -> bool:
+    return _TRAINING.get()
 
 
 @contextmanager
@@ -94,6 +94,39 @@ def looped_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
 
 # Functions of the module, so that all networks share what is traced, and what TensorFlow keeps of it for good.
 @tf.function(autograph=False)
+def trained_lstm(x, h0, c0, kernel, recurrent_kernel, bias, input_gradient):
+    """Run an LSTM over x, (n_timesteps, batch, n_inputs): to be trained.
+
+    Parameters
+    ----------
+    input_gradient : bool
+        Whether anything below wants the gradient with respect to x.
+
+    Returns
+    -------
+    h : tensor of shape (n_timesteps, batch, units)
+    last_c : tensor of shape (batch, units)
+    """
+
+    @tf.custom_gradient
+    def run(x, h0, c0, kernel, recurrent_kernel, bias):
+        h, c, gates = _forward(x, h0, c0, kernel, recurrent_kernel, bias)
+
+        def gradient(dh, dc):
+            dgates, dh0, dc0, _ = _backward(c0, recurrent_kernel, c, gates, dh, dc, total=False)
+            dgates = _over_steps(dgates)
+            dx = tf.reshape(tf.matmul(dgates, kernel, transpose_b=True), x.shape) if input_gradient else None
+            read = tf.concat([x, _before(h0, h), tf.ones([*h.shape[:2], 1])], axis=-1)
+            dweights = tf.matmul(_over_steps(read), dgates, transpose_a=True)
+            dkernel, drecurrent, dbias = tf.split(dweights, [x.shape[-1], h.shape[-1], 1])
+            return dx, dh0, dc0, dkernel, drecurrent, dbias[0]
+
+        return (h, c[-1]), gradient
+
+    return run(x, h0, c0, kernel, recurrent_kernel, bias)
+
+
+@tf.function(autograph=False)
 def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
     """Run an LSTM that reads the same at every step, as a decoder does that unfolds a context: to be trained.
 
@@ -114,10 +147,12 @@ def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
 
     @tf.custom_gradient
     def run(projected, h0, c0, recurrent_kernel):
-        h, c, gates = _forward(projected, h0, c0, recurrent_kernel, n_timesteps)
+        h, c, gates = _forward_unfolding(projected, h0, c0, recurrent_kernel, n_timesteps)
 
         def gradient(dh):
-            return _backward(h0, c0, recurrent_kernel, h, c, gates, dh)
+            no_dc = tf.zeros_like(c0)
+            dgates, dh0, dc0, total = _backward(c0, recurrent_kernel, c, gates, dh, no_dc, total=True)
+            return total, dh0, dc0, tf.matmul(_over_steps(_before(h0, h)), _over_steps(dgates), transpose_a=True)
 
         return h, gradient
 
@@ -125,15 +160,28 @@ def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _forward(projected, h0, c0, recurrent_kernel, n_timesteps):
+def _forward(x, h0, c0, kernel, recurrent_kernel, bias):
     """h and c of each step, and the tanh of each gate; (n_timesteps, batch, ...)."""
-    batch, units = h0.shape
-    scale = _halved(units)
+    scale = _halved(h0.shape[-1])
+    weights, bias = tf.concat([kernel, recurrent_kernel], axis=0) * scale, bias * scale
+    return _keep_all(lambda t, h: tf.matmul(tf.concat([x[t], h], axis=-1), weights) + bias, h0, c0, x.shape[0])
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _forward_unfolding(projected, h0, c0, recurrent_kernel, n_timesteps):
+    """The same where each step reads what is projected already."""
+    scale = _halved(h0.shape[-1])
     weights, projected = recurrent_kernel * scale, projected * scale
+    return _keep_all(lambda t, h: tf.matmul(h, weights) + projected, h0, c0, n_timesteps)
+
+
+def _keep_all(summed, h0, c0, n_timesteps):
+    """h, c and gates of all steps, where summed(t, h) is what the gates of step t read."""
+    batch, units = h0.shape
     arrays = [tf.TensorArray(tf.float32, n_timesteps, element_shape=[batch, k * units]) for k in (1, 1, 4)]
 
     def step(t, h, c, hs, cs, gates):
-        h, c, gate = _step(tf.matmul(h, weights) + projected, c)
+        h, c, gate = _step(summed(t, h), c)
         return t + 1, h, c, hs.write(t, h), cs.write(t, c), gates.write(t, gate)
 
     _, _, _, *arrays = tf.while_loop(lambda t, *_: t < n_timesteps, step, (0, h0, c0, *arrays))
@@ -141,16 +189,22 @@ def _forward(projected, h0, c0, recurrent_kernel, n_timesteps):
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _backward(h0, c0, recurrent_kernel, hs, cs, gates, dhs):
-    """Gradients with respect to the arguments of `_forward`; those of the weights by one product over all steps."""
-    n_timesteps, batch, units = hs.shape
-    before = tf.concat([c0[None], cs[:-1]], axis=0)
+def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, total):
+    """Gradients with respect to the sums that the gates of each step read, to h0 and c0; and the total of the first.
+
+    What remains, products over all steps at once, is as fast without the compiler. `total`: over all steps, if it is
+    wanted, and zeros otherwise.
+    """
+    n_timesteps, batch, units = cs.shape
+    before = _before(c0, cs)
     transposed = tf.transpose(recurrent_kernel)
     array = tf.TensorArray(tf.float32, n_timesteps, element_shape=[batch, 4 * units])
 
-    def step(k, dh, dc, dgates):
+    # The gates of the next step are handed on as a whole: read where they are used they would be fetched from memory
+    # in many small parts, which takes longer than all that is computed from them.
+    def step(k, dh, dc, gate, summed, dgates):
         t = n_timesteps - 1 - k
-        i, f, g, o = tf.split(gates[t], 4, axis=-1)
+        i, f, g, o = tf.split(gate, 4, axis=-1)
         i, f, o = 0.5 * (i + 1.0), 0.5 * (f + 1.0), 0.5 * (o + 1.0)
         tanh_c = tf.tanh(cs[t])
         dh += dhs[t]
@@ -159,11 +213,19 @@ def _backward(h0, c0, recurrent_kernel, hs, cs, gates, dhs):
             dc * g * i * (1.0 - i), dc * before[t] * f * (1.0 - f), dc * i * (1.0 - tf.square(g)),
             dh * tanh_c * o * (1.0 - o),
         ], axis=-1)  # fmt: skip
-        return k + 1, tf.matmul(dgate, transposed), dc * f, dgates.write(t, dgate)
+        summed = summed + dgate if total else summed
+        return k + 1, tf.matmul(dgate, transposed), dc * f, gates[tf.maximum(t - 1, 0)], summed, dgates.write(t, dgate)
 
-    zeros = tf.zeros_like(h0)
-    _, dh0, dc0, array = tf.while_loop(lambda k, *_: k < n_timesteps, step, (0, zeros, zeros, array))
-    dgates = array.stack()
-    previous = tf.reshape(tf.concat([h0[None], hs[:-1]], axis=0), [-1, units])
-    dkernel = tf.matmul(previous, tf.reshape(dgates, [-1, 4 * units]), transpose_a=True)
-    return tf.reduce_sum(dgates, axis=0), dh0, dc0, dkernel
+    start = (0, tf.zeros_like(c0), dc, gates[n_timesteps - 1], tf.zeros([batch, 4 * units]), array)
+    _, dh0, dc0, _, summed, array = tf.while_loop(lambda k, *_: k < n_timesteps, step, start)
+    return array.stack(), dh0, dc0, summed
+
+
+def _before(first, sequence):
+    """The state before each step."""
+    return tf.concat([first[None], sequence[:-1]], axis=0)
+
+
+def _over_steps(x):
+    """(n_timesteps, batch, k) -> (n_timesteps * batch, k)"""
+    return tf.reshape(x, [-1, x.shape[-1]])
