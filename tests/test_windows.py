@@ -357,3 +357,20 @@ def test_the_guide_runs_as_it_is_printed():
     failed, tried = doctest.testfile(str(guide), module_relative=False)
     assert tried > 10
     assert failed == 0
+
+
+@pytest.mark.parametrize(
+    "key", [slice(None), slice(3, 9), slice(None, None, 2), slice(4, 5), slice(0, 0), [1, 4, 7], [5, 3]]
+)
+@pytest.mark.parametrize("stride", [1, 4, 7])
+def test_a_view_is_what_would_be_gathered(key, stride):
+    windows = make_windows({"a": np.arange(90.0), "b": np.arange(50.0)}, width=4, stride=stride)[key]
+    np.testing.assert_array_equal(windows.view(), windows.gather())
+
+
+def test_windows_at_even_distances_are_not_copied():
+    series = np.arange(90.0)
+    for stride in (1, 4):
+        view = make_windows(series, width=4, stride=stride).view()
+        assert np.shares_memory(view, series)
+        assert not view.flags.writeable

@@ -16,6 +16,7 @@ from tsae._state import Saveable
 from tsae.containers import as_windows
 from tsae.progress import training_progress
 from tsae.scaling import ChannelScaler, covered_rows
+from tsae.series import has_missing
 from tsae.splitting import holdout
 from tsae.windows import Windows
 
@@ -67,17 +68,17 @@ class SequenceEstimator(Saveable, BaseEstimator):
             )
 
     def _chunks(self, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Positions of windows and their scaled values, chunk by chunk; ragged windows go sorted by length."""
+        """Positions of windows and their values, chunk by chunk; ragged windows go sorted by length."""
         bytes_each = windows.width * windows.n_channels * 8
         rows = max(128, CHUNK_BYTES // bytes_each // 128 * 128)
         lengths = windows.lengths if windows.is_ragged or self.n_timesteps_ is None else None
         order = np.arange(len(windows)) if lengths is None else np.argsort(lengths, kind="stable")
-        for first in range(0, len(order), rows):
+        for first in range(0, len(windows), rows):
             positions = order[first : first + rows]
-            values = windows.gather(positions)
-            if lengths is not None:
-                values = _to_width(values, _bucket(int(lengths[positions].max())))
-            yield positions, self.scaler_.transform(values)
+            if lengths is None:
+                yield positions, windows[first : first + rows].view()
+            else:
+                yield positions, _to_width(windows.gather(positions), _bucket(int(lengths[positions].max())))
 
     def _apply(self, function: str, windows: Windows, by_step: bool = False, **options: Any) -> Any:
         """Call one of `_functions` on all windows and lay the results (arrays or a dict of them) end to end.
@@ -86,9 +87,12 @@ class SequenceEstimator(Saveable, BaseEstimator):
         options: further arguments of the function.
         """
         collected: dict[str, np.ndarray] = {}
-        many = len(windows) * windows.width >= MANY_STEPS and not windows.is_ragged and self.n_timesteps_ is not None
+        compiled = self._compiled_function(function, windows)
         for positions, values in self._chunks(windows):
-            out = self._function(function, **options)(values, many)
+            if compiled is not None and not has_missing(values):
+                out = compiled(values)
+            else:
+                out = self._function(function, **options)(self.scaler_.transform(values))
             for key, part in (out if isinstance(out, dict) else {"": out}).items():
                 if by_step:
                     part = _to_width(part, windows.width)
@@ -101,7 +105,8 @@ class SequenceEstimator(Saveable, BaseEstimator):
         """`_apply` for attention weights: (n_windows, n_said, n_timesteps), NaN where there are none."""
         found = np.full((len(windows), n_said, windows.width), np.nan, np.float32)
         for positions, values in self._chunks(windows):
-            weights = self._function(function, **options)(values)[:, :n_said, : windows.width]
+            scaled = self.scaler_.transform(values)
+            weights = self._function(function, **options)(scaled)[:, :n_said, : windows.width]
             found[positions, : weights.shape[1], : weights.shape[2]] = weights
         return found
 
@@ -112,13 +117,23 @@ class SequenceEstimator(Saveable, BaseEstimator):
         compiled = self.__dict__.setdefault("_compiled", {})
         key = (name, *sorted(options.items()))
         if key not in compiled:
-            faster = self._compiled_functions().get(name)
-            compiled[key] = BatchFunction(partial(self._functions()[name], **options), faster)
+            compiled[key] = BatchFunction(partial(self._functions()[name], **options))
         return compiled[key]
 
     def _compiled_functions(self) -> dict:
-        """Those of `_functions` that large calls have a faster form of."""
+        """Those of `_functions` that have a form for large calls: values of complete windows, not scaled -> result."""
         return {}
+
+    def _compiled_function(self, name: str, windows: Windows):
+        """The form for large calls, where there is one and these windows are such a call."""
+        if windows.is_ragged or self.n_timesteps_ is None or len(windows) * windows.width < MANY_STEPS:
+            return None
+        found = self._compiled_functions().get(name)
+        if found is None:
+            return None
+        from tsae.networks.xla_loops import has_compiler
+
+        return found if has_compiler() else None
 
     # -- fit ---------------------------------------------------------------------------------------------------
 

@@ -438,7 +438,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         from tsae.networks.compiled import can_compile, compiled_features
 
         encoder = self._network.encoder
-        return {"features": partial(compiled_features, encoder)} if can_compile(encoder) else {}
+        return {"features": partial(compiled_features, encoder, self.scaler_)} if can_compile(encoder) else {}
 
     @property
     def decoders_(self) -> tuple[str, ...]:

@@ -414,7 +414,8 @@ class LSTMSeq2Seq(SequenceEstimator):
         codes = np.empty((len(windows), n_steps), np.int32)
         for part, (positions, values) in enumerate(self._chunks(windows)):
             part_seed = tf.constant([seed, part])
-            codes[positions] = self._network.draw(tf.constant(values), True, n_steps, float(temperature), part_seed)
+            scaled = tf.constant(self.scaler_.transform(values))
+            codes[positions] = self._network.draw(scaled, True, n_steps, float(temperature), part_seed)
         return self._as_symbols(codes)
 
     def attention_weights(self, X: Any, *, n_timesteps: int | None = None) -> np.ndarray:

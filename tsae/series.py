@@ -186,6 +186,12 @@ def all_finite(values: np.ndarray) -> bool:
         return bool(np.isfinite(values.sum()))
 
 
+def has_missing(values: np.ndarray) -> bool:
+    """Whether a float array without infinities holds NaN; in one pass, without a temporary."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isnan(values.sum()))
+
+
 def first_infinite(values: np.ndarray) -> tuple[int, int] | None:
     """(row, column) of the first infinity in a 2-D float array, or None."""
     if all_finite(values):

@@ -220,14 +220,28 @@ class Windows:
         chosen = self if positions is None else self[positions]
         values, starts = self.values, chosen.starts
         if not self.is_ragged:
-            shape = (max(0, len(values) - self.width + 1), self.width, self.n_channels)
-            strides = (values.strides[0], *values.strides)
-            every_window = np.lib.stride_tricks.as_strided(values, shape, strides, writeable=False)
-            return every_window[starts]
+            return self._every_window()[starts]
         steps = np.arange(self.width)
         batch = values[np.minimum(starts[:, np.newaxis] + steps, len(values) - 1)]
         batch[steps >= chosen.lengths[:, np.newaxis]] = np.nan
         return batch
+
+    def view(self) -> np.ndarray:
+        """As `gather`, without a copy where windows of one length begin at even distances; read-only there."""
+        starts = self.starts
+        if self.is_ragged or len(starts) < 2:
+            return self.gather()
+        distance = starts[1] - starts[0]
+        if distance <= 0 or np.any(np.diff(starts) != distance):
+            return self.gather()
+        return self._every_window()[starts[0] : starts[-1] + 1 : distance]
+
+    def _every_window(self) -> np.ndarray:
+        """A view of the window that begins at each row, whichever series it runs into."""
+        values = self.values
+        shape = (max(0, len(values) - self.width + 1), self.width, self.n_channels)
+        strides = (values.strides[0], *values.strides)
+        return np.lib.stride_tricks.as_strided(values, shape, strides, writeable=False)
 
     def to_numpy(self) -> np.ndarray:
         """All windows as one array of shape (n_windows, width, n_channels)."""

@@ -9,6 +9,7 @@ from tsae.networks.compiled import SHARD_ROWS, _compiled, can_compile, compiled_
 from tsae.networks.encoder import Encoder
 from tsae.networks.inference import BatchFunction
 from tsae.networks.use import functions
+from tsae.scaling import ChannelScaler
 
 ALL = ["last", "cell", "mean", "max", "min", "std", "change"]
 SHAPES = [
@@ -33,16 +34,19 @@ def test_compiled_features_are_the_features(shape, n):
         return encoder.pool(encoder.run(reading), reading.lengths)
 
     x = windows(n)
-    np.testing.assert_allclose(compiled_features(encoder, x), BatchFunction(features)(x), atol=1e-6)
+    scaler = ChannelScaler().fit(5 * windows(30).reshape(-1, 2) + 3)
+    expected = BatchFunction(features)(scaler.transform(x))
+    for values in (x, x.astype(np.float64), np.repeat(x, 2, axis=1)[:, ::2]):
+        np.testing.assert_allclose(compiled_features(encoder, scaler, values), expected, atol=1e-6)
 
 
 def test_encoders_of_one_shape_share_the_compiled_code_and_not_the_weights():
     first, second = (Encoder(2, [5], seed=seed) for seed in (1, 2))
-    x = windows(9)
-    before = compiled_features(first, x)
+    x, as_it_is = windows(9), ChannelScaler.identity(2)
+    before = compiled_features(first, as_it_is, x)
     misses = _compiled.cache_info().misses
-    assert not np.allclose(compiled_features(second, x), before)
-    np.testing.assert_array_equal(compiled_features(first, x), before)
+    assert not np.allclose(compiled_features(second, as_it_is, x), before)
+    np.testing.assert_array_equal(compiled_features(first, as_it_is, x), before)
     assert _compiled.cache_info().misses == misses
 
 

@@ -19,6 +19,7 @@ from tsae.networks.inference import fill_up
 from tsae.networks.recurrent import LSTM
 from tsae.networks.training import map_shards, shards_for
 from tsae.networks.xla_loops import for_compiler
+from tsae.scaling import ChannelScaler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.
 SHARD_ROWS = 64
@@ -31,29 +32,49 @@ def can_compile(encoder: Encoder) -> bool:
     return fusable and shards_for(2 * SHARD_ROWS) > 1
 
 
-def compiled_features(encoder: Encoder, x: np.ndarray) -> np.ndarray:
-    """Features of complete windows: (n_windows, n_timesteps, n_channels) float32 -> (n_windows, n_features)."""
+def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarray) -> np.ndarray:
+    """Features of complete windows, which are scaled on the way.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    scaler : ChannelScaler
+    values : float32 or float64 array of shape (n_windows, n_timesteps, n_channels)
+
+    Returns
+    -------
+    float32 array of shape (n_windows, n_features)
+    """
     settings = json.dumps({**encoder.get_config(), "seed": 0}, sort_keys=True)
+    encode = _compiled(settings, values.shape[1:], values.dtype.name)
+    constants = [tf.constant(scaler.mean_), tf.constant(scaler.scale_)]
     weights = [variable.value for variable in encoder.trainable_variables]
-    return _compiled(settings, x.shape[1:])(tf.constant(fill_up(x, SHARD_ROWS)), *weights).numpy()[: len(x)]
+    whole = len(values) // SHARD_ROWS * SHARD_ROWS
+    parts = [part for part in (values[:whole], fill_up(values[whole:], SHARD_ROWS)) if len(part)]
+    features = [encode(tf.constant(part), *constants, *weights).numpy() for part in parts]
+    return (features[0] if len(features) == 1 else np.concatenate(features))[: len(values)]
 
 
 @lru_cache(maxsize=16)
-def _compiled(settings: str, shape: tuple[int, int]):
-    """The function (x, *weights) -> features of all encoders with these settings."""
+def _compiled(settings: str, shape: tuple[int, int], dtype: str):
+    """The function (values, mean, scale, *weights) -> features of all encoders with these settings."""
     template = Encoder.from_config(json.loads(settings))
     variables = template.trainable_variables
 
     @tf.function(jit_compile=True, autograph=False)
-    def encode(x, *weights):
+    def encode(values, mean, scale, *weights):
+        # the arithmetic of ChannelScaler.transform
+        x = tf.cast((tf.cast(values, tf.float64) - mean) / scale, tf.float32)
         with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))), for_compiler():
             return template.pool(template.run(template.read(x, masked=False)))
 
-    def over_shards(x, *weights):
-        (features,) = map_shards(lambda part: [encode(part, *weights)], [x], tf.shape(x)[0] // SHARD_ROWS, [SHARD_ROWS])
+    def over_shards(values, *constants):
+        n_shards = tf.shape(values)[0] // SHARD_ROWS
+        (features,) = map_shards(lambda part: [encode(part, *constants)], [values], n_shards, [SHARD_ROWS])
         return tf.reshape(features, [-1, features.shape[-1]])
 
     specs = [tf.TensorSpec(variable.shape, tf.float32) for variable in variables]
+    of_channel = tf.TensorSpec([shape[1]], tf.float64)
     return tf.function(over_shards, autograph=False).get_concrete_function(
-        tf.TensorSpec([None, *shape], tf.float32), *specs
+        tf.TensorSpec([None, *shape], dtype), of_channel, of_channel, *specs
     )

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tsae.networks.training import map_shards, shards_for
-from tsae.networks.xla_loops import has_compiler
+from tsae.series import has_missing
 
 # Rows that one core works on at a time: large enough for its matrix products, small enough for its cache.
 SHARD_ROWS = 128
@@ -30,21 +30,16 @@ class BatchFunction:
     ----------
     function : callable(x, masked) -> tensor or structure of tensors
         x: (batch, n_timesteps, n_channels) float32, NaN where missing. Rows must not depend on each other.
-    compiled : callable(x) -> ndarray, optional
-        The same for complete windows: slow to start, then faster.
     """
 
-    def __init__(self, function: Callable, compiled: Callable | None = None):
+    def __init__(self, function: Callable):
         self._function = function
-        self._compiled = compiled
         self._sharded = shards_for(2 * SHARD_ROWS) > 1
         self._graphs: dict = {}
 
-    def __call__(self, x: np.ndarray, many: bool = False):
-        """Apply to (n_windows, n_timesteps, n_channels) float32; returns numpy. `many`: as part of a large call."""
-        masked = bool(np.isnan(np.sum(x)))  # one pass, no temporary; x has no infinities
-        if many and self._compiled is not None and not masked and has_compiler():
-            return self._compiled(x)
+    def __call__(self, x: np.ndarray):
+        """Apply to (n_windows, n_timesteps, n_channels) float32; returns numpy."""
+        masked = has_missing(x)
         large = self._sharded and len(x) > SHARD_ROWS // 2
         filled = fill_up(x, SHARD_ROWS if large else ROW_MULTIPLE)
         out = self._graph(x.shape[1:], masked, large)(tf.constant(filled))

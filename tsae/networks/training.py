@@ -99,9 +99,10 @@ class Trainer:
     ----------
     network : Autoencoder
         Anything with trainable variables, ``prepare(x, weights, masked, draws[, targets])`` -> batch and
-        ``loss_of(batch, draws)`` -> loss. An attribute `unfolds` says that it has recurrent decoders. With an attribute `truncate`, windows are worked through in pieces of so
-        many steps, each followed by an update; ``batch["state"]``, at first ``initial_state(batch_size)``, is then
-        what `loss_of` returned beside the loss of the piece before.
+        ``loss_of(batch, draws)`` -> loss. An attribute `unfolds` says that it has recurrent decoders. With an
+        attribute `truncate`, windows are worked through in pieces of so many steps, each followed by an update;
+        ``batch["state"]``, at first ``initial_state(batch_size)``, is then what `loss_of` returned beside the loss
+        of the piece before.
     optimizer : keras.optimizers.Optimizer
     batch_size : int
     clipnorm, clipvalue : float or None
