@@ -118,14 +118,15 @@ class Autoencoder(keras.Model):
         targets, target_weights = {}, {}
         for head in self.heads:
             target = head.target(full.values, full.lengths, self.ahead)
-            weight = tf.ones_like(target) * weights[:, None, None]
+            weight = weights[:, None, None]
             if masked:
                 seen = tf.cast(full.observed, target.dtype) * step_mask(
                     full.lengths - (0 if head.name == "prediction" else self.ahead), full.values.shape[1]
                 )
                 weight *= head.target(seen, full.lengths, self.ahead)
             targets[head.name] = target
-            target_weights[head.name] = tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
+            repeats = target.shape[1] * target.shape[2] / (weight.shape[1] * weight.shape[2])
+            target_weights[head.name] = tf.math.divide_no_nan(weight, repeats * tf.reduce_sum(weight))
         batch = {
             "values": self._corrupt(self._readable(full.values, full.lengths), draws),
             "targets": targets,

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -60,6 +61,12 @@ class TrainingData:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    @cached_property
+    def stacked(self) -> bool:
+        """Whether windows of one length lie one after the other, as those of an array of windows do."""
+        complete = len(self.values) % self.width == 0 and bool((self.lengths == self.width).all())
+        return complete and not np.any(self.starts % self.width)
 
 
 def shards_for(batch_size: int) -> int:
@@ -265,9 +272,9 @@ class Trainer:
     def _graph(self, data: TrainingData, train: bool):
         windows = (data, data.targets) if data.targets is not None else (data,)
         shapes = tuple((part.values.shape[1], part.width) for part in windows)
-        key = (shapes, data.masked, train, self._compiles)
+        key = (shapes, data.masked, train, data.stacked, self._compiles)
         if key not in self._graphs:
-            self._graphs[key] = self._build_graph(*key[:3])
+            self._graphs[key] = self._build_graph(*key[:4])
         return self._graphs[key]
 
     def _truncate(self, width: int) -> tuple[int, int]:
@@ -275,11 +282,11 @@ class Trainer:
         piece = getattr(self.network, "truncate", None) or width
         return -(-width // piece), piece
 
-    def _build_graph(self, shapes: tuple[tuple[int, int], ...], masked: bool, train: bool):
+    def _build_graph(self, shapes: tuple[tuple[int, int], ...], masked: bool, train: bool, stacked: bool):
         """`shapes`: channels and width of the windows and, where there are any, of the targets."""
         (n_channels, width), *target_shape = shapes
         n_pieces, piece = self._truncate(width)
-        masked = masked or width % piece != 0
+        masked, stacked = masked or width % piece != 0, stacked and n_pieces == 1
         no_state = self.network.initial_state(self.batch_size) if n_pieces > 1 else []
 
         def steps(values, starts, lengths, *rest):
@@ -295,7 +302,7 @@ class Trainer:
                     share = tf.where(tf.gather(lengths, position) > at, share, 0.0)
                 else:
                     first, length, n_steps = tf.gather(starts, position), tf.gather(lengths, position), width
-                x = gather_windows(values, first, length, n_steps, n_channels, masked)
+                x = gather_windows(values, first, length, n_steps, n_channels, masked, stacked)
                 y = []
                 for target_channels, target_width in target_shape:
                     begins, ends = (tf.gather(part, position) for part in target[1:])
@@ -393,8 +400,13 @@ def _keep_gradients_local(optimizer) -> None:
         optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
 
 
-def gather_windows(values, first, lengths, width, n_channels, masked):
-    """Windows that begin at rows `first`: (batch, width, n_channels), NaN past the end of a shorter one."""
+def gather_windows(values, first, lengths, width, n_channels, masked, stacked=False):
+    """Windows that begin at rows `first`: (batch, width, n_channels), NaN past the end of a shorter one.
+
+    stacked: promises that windows lie one after the other in `values`, from the first row to the last.
+    """
+    if stacked:
+        return tf.gather(tf.reshape(values, [-1, width, n_channels]), first // width)
     rows = first[:, None] + tf.range(width, dtype=tf.int64)
     if masked:
         rows = tf.minimum(rows, tf.shape(values, out_type=tf.int64)[0] - 1)

@@ -113,7 +113,7 @@ def trained_lstm(x, h0, c0, kernel, recurrent_kernel, bias, input_gradient):
         h, c, gates = _forward(x, h0, c0, kernel, recurrent_kernel, bias)
 
         def gradient(dh, dc):
-            dgates, dh0, dc0, _ = _backward(c0, recurrent_kernel, c, gates, dh, dc, total=False)
+            dgates, dh0, dc0 = _backward(c0, recurrent_kernel, c, gates, dh, dc, total=False)
             dgates = _over_steps(dgates)
             dx = tf.reshape(tf.matmul(dgates, kernel, transpose_b=True), x.shape) if input_gradient else None
             read = tf.concat([x, _before(h0, h), tf.ones([*h.shape[:2], 1])], axis=-1)
@@ -190,10 +190,10 @@ def _keep_all(summed, h0, c0, n_timesteps):
 
 @tf.function(jit_compile=True, autograph=False)
 def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, total):
-    """Gradients with respect to the sums that the gates of each step read, to h0 and c0; and the total of the first.
+    """Gradients with respect to the sums that the gates of each step read, to h0 and c0; with `total`, also the total
+    of the first over all steps.
 
-    What remains, products over all steps at once, is as fast without the compiler. `total`: over all steps, if it is
-    wanted, and zeros otherwise.
+    What remains, products over all steps at once, is as fast without the compiler.
     """
     n_timesteps, batch, units = cs.shape
     before = _before(c0, cs)
@@ -202,7 +202,7 @@ def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, total):
 
     # The gates of the next step are handed on as a whole: read where they are used they would be fetched from memory
     # in many small parts, which takes longer than all that is computed from them.
-    def step(k, dh, dc, gate, summed, dgates):
+    def step(k, dh, dc, gate, dgates):
         t = n_timesteps - 1 - k
         i, f, g, o = tf.split(gate, 4, axis=-1)
         i, f, o = 0.5 * (i + 1.0), 0.5 * (f + 1.0), 0.5 * (o + 1.0)
@@ -213,12 +213,12 @@ def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, total):
             dc * g * i * (1.0 - i), dc * before[t] * f * (1.0 - f), dc * i * (1.0 - tf.square(g)),
             dh * tanh_c * o * (1.0 - o),
         ], axis=-1)  # fmt: skip
-        summed = summed + dgate if total else summed
-        return k + 1, tf.matmul(dgate, transposed), dc * f, gates[tf.maximum(t - 1, 0)], summed, dgates.write(t, dgate)
+        return k + 1, tf.matmul(dgate, transposed), dc * f, gates[tf.maximum(t - 1, 0)], dgates.write(t, dgate)
 
-    start = (0, tf.zeros_like(c0), dc, gates[n_timesteps - 1], tf.zeros([batch, 4 * units]), array)
-    _, dh0, dc0, _, summed, array = tf.while_loop(lambda k, *_: k < n_timesteps, step, start)
-    return array.stack(), dh0, dc0, summed
+    start = (0, tf.zeros_like(c0), dc, gates[n_timesteps - 1], array)
+    _, dh0, dc0, _, array = tf.while_loop(lambda k, *_: k < n_timesteps, step, start)
+    dgates = array.stack()
+    return dgates, dh0, dc0, *([tf.reduce_sum(dgates, axis=0)] if total else [])
 
 
 def _before(first, sequence):
