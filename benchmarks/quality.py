@@ -184,6 +184,7 @@ ABLATIONS: dict[str, dict] = {
     "bottleneck: reconstruction": {"decoder": "reconstruction"},
     "bottleneck: composite": {"decoder": "composite"},
     "imputation and reconstruction": {"decoder": ("imputation", "reconstruction")},
+    "read-out of its own step alone": {"offsets": ()},
     "spans up to 30": {"mask_span": 30},
     "no dilation": {"dilations": 1},
     "one layer": {"units": 64},

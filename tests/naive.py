@@ -131,6 +131,17 @@ def fill_gaps(channel):
     return list(np.interp(range(len(channel)), seen, [channel[step] for step in seen]))
 
 
+def told_by_states(row, offsets):
+    """What the state of each step of `row` (a value or None a step) is to tell: itself, then its surroundings.
+
+    A list of values for each step, None where there is nothing to tell.
+    """
+    shifts = [0]
+    for offset in offsets:
+        shifts += [-offset, offset]
+    return [[row[t + s] if 0 <= t + s < len(row) else None for s in shifts] for t in range(len(row))]
+
+
 def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 

@@ -121,6 +121,20 @@ def test_imputation_rebuilds_what_it_does_not_see(X):
         assert np.abs(model.reconstruct(changed)[:, beside] - said[:, beside]).max() > 1e-2
 
 
+def test_offsets_are_shares_of_the_window_unless_given():
+    def offsets(width, **settings):
+        model = small(epochs=1, **settings).fit(np.random.default_rng(0).normal(size=(8, width, 1)))
+        assert model.reconstruct(np.zeros((2, width, 1))).shape == (2, width, 1)
+        return model._network.get_config()["offsets"]
+
+    assert offsets(64) == [2, 8]
+    assert offsets(16) == [2]
+    assert offsets(300) == [8, 32]  # of the stretches of 256 steps that it trains on
+    assert offsets(64, offsets=()) == []
+    assert offsets(64, offsets=np.int64(3)) == [3]
+    assert offsets(7) == []
+
+
 def test_decode_gives_the_reconstruction_back(fitted, X):
     model = fitted["reconstruction"]
     np.testing.assert_allclose(model.decode(model.transform(X)), model.reconstruct(X), atol=1e-4)
@@ -360,6 +374,9 @@ BAD_ARGUMENTS = [
     ({"mask_rate": 1.0}, "mask_rate"),
     ({"mask_rate": 0}, "mask_rate=0"),
     ({"mask_span": 0}, "mask_span"),
+    ({"offsets": 0}, "offsets=0"),
+    ({"offsets": (1, -1)}, "offsets=-1"),
+    ({"offsets": "far"}, "offsets='far'"),
     ({"batch_size": 0}, "batch_size=0"),
     ({"epochs": 0}, "epochs=0"),
     ({"epochs": 1.5}, "epochs=1.5"),

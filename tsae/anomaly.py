@@ -514,6 +514,7 @@ def default_autoencoder(n_windows: int) -> Any:
         scale="both",
         mask_rate=0.3,
         mask_span=10,
+        offsets=(),
         batch_size=batch_size,
         learning_rate=2e-3,
         epochs=epochs,

@@ -106,6 +106,10 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     mask_span : int or None, default=None
         Longest hidden span, in steps. None: an eighth of the window (of the longest, where lengths differ), at most
         10, so that enough is left to rebuild it from.
+    offsets : sequence of int or "auto", default="auto"
+        For "imputation": steps before and after its own whose values the read-out of a state gives, too, so that the
+        state must know of more than its step; () for its own alone. "auto": a 32nd and an eighth of the window (of
+        the longest, of a stretch where windows are cropped).
     truncate : int or None, default=None
         Work through windows in pieces of this many steps, the encoder's state carried over from piece to piece, with
         an update after each (truncated back-propagation through time): memory grows with the piece, not with the
@@ -214,6 +218,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         noise: float = 0.0,
         mask_rate: float | None = None,
         mask_span: int | None = None,
+        offsets: Sequence[int] | str = "auto",
         truncate: int | None = None,
         crop: int | str | None = "auto",
         batch_size: int | str = "auto",
@@ -259,6 +264,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         self.noise = noise
         self.mask_rate = mask_rate
         self.mask_span = mask_span
+        self.offsets = offsets
         self.truncate = truncate
         self.crop = crop
         self.batch_size = batch_size
@@ -341,6 +347,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         check_number("noise", self.noise, 0)
         check_number("mask_rate", self.mask_rate, 0, 1, none=True, open_high=True)
         check_number("mask_span", self.mask_span, 1, integer=True, none=True)
+        self._offsets(1)
         if "imputation" in decoders and self.mask_rate == 0:
             raise ValueError("mask_rate=0 is not allowed with decoder='imputation': nothing would be hidden")
         check_or_auto("crop", self.crop, 2, none=True)
@@ -413,6 +420,15 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             return self.crop
         return 256 if self._decoders() == ["imputation"] and self.truncate is None else None
 
+    def _offsets(self, n_timesteps: int) -> list[int]:
+        if isinstance(self.offsets, str) and self.offsets == "auto":
+            width = min(n_timesteps, self._crop() or n_timesteps, self.truncate or n_timesteps)
+            return sorted({width // 32, width // 8} - {0})
+        offsets: list[Any] = list(self.offsets) if isinstance(self.offsets, (list, tuple)) else [self.offsets]
+        for offset in offsets:
+            check_number("offsets", offset, 1, integer=True, or_else="a sequence of such, or 'auto'")
+        return [int(offset) for offset in offsets]
+
     def _network_config(self, seed: int, windows: Windows) -> dict:
         decoders, n = self._decoders(), len(windows)
         updates = -(-n // self._batch_size(n)) * (-(-windows.width // self.truncate) if self.truncate else 1)
@@ -424,6 +440,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             "loss": self.loss, "noise": self.noise,
             "mask_rate": self.mask_rate if self.mask_rate is not None else 0.3 if "imputation" in decoders else 0.0,
             "mask_span": self.mask_span or int(np.clip(windows.width // 8, 1, 10)),
+            "offsets": self._offsets(windows.width),
             "crop": self._crop(), "dropout": self.dropout, "seed": seed + 1, "name": "autoencoder",
         }  # fmt: skip
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import naive
 from tsae.errors import TrainingDivergedError
 from tsae.networks.draws import Draws
 from tsae.networks.network import Autoencoder
@@ -225,6 +226,30 @@ def test_crops_are_stretches_of_the_window_at_its_own_scale(scale):
         assert (weight[1, 3:] == 0).all()
         assert weight.sum() == pytest.approx(1)
     assert {(0, 0), (0, 15), (1, 0), (2, 5)} <= seen
+
+
+@pytest.mark.parametrize("lengths", [None, (9, 5, 1)])
+@pytest.mark.parametrize("offsets", [(), (1,), (2, 30)])
+def test_states_are_asked_for_what_lies_around_them_in_the_window(lengths, offsets):
+    net = Autoencoder({"n_channels": 1, "units": [3]}, ["imputation"], offsets=offsets, mask_rate=0.5)
+    x = np.random.default_rng(0).normal(size=(3, 9, 1)).astype(np.float32)
+    if lengths is not None:
+        x[0, 4] = np.nan  # a gap is no target
+        for row, length in enumerate(lengths):
+            x[row, length:] = np.nan
+    row_weights = np.array([1.0, 2.0, 3.0], np.float32)
+    batch = net.prepare(tf.constant(x), tf.constant(row_weights), lengths is not None, Draws(tf.constant([0, 1])))
+    target, weight = batch["targets"]["imputation"], batch["weights"]["imputation"]
+    weight = np.broadcast_to(weight, target.shape)
+    expected = np.zeros(target.shape)
+    for row, length in enumerate(lengths or (9, 9, 9)):
+        told = naive.told_by_states([None if np.isnan(v) else v for v in x[row, :length, 0]], offsets)
+        for step, values in enumerate(told):
+            for place, value in enumerate(values):
+                if value is not None:
+                    assert target[row, step, place] == value
+                    expected[row, step, place] = row_weights[row]
+    np.testing.assert_allclose(weight, expected / expected.sum(), rtol=1e-5)
 
 
 def test_progress_is_told_in_order():

@@ -79,22 +79,36 @@ class Imputation(keras.layers.Layer):
     """Rebuild a window of which spans were hidden, by a linear read-out of each step's hidden state.
 
     There is no bottleneck: every state learns to stand for what surrounds it (the denoising objective of Zerveas
-    et al. 2021, section 3.3, on recurrent layers).
+    et al. 2021, section 3.3, on recurrent layers). The read-out also tells the values `offsets` steps before and
+    after, so that a state must know of more than its own step. Values of the step itself come first.
     """
 
-    def __init__(self, width, n_channels, seeds):
+    def __init__(self, width, n_channels, offsets, seeds):
         super().__init__(name="imputation")
-        self.output_layer = output_layer(width, n_channels, "imputation_output", seeds)
+        self.shifts = [0, *(shift for offset in offsets for shift in (-offset, offset))]
+        self.output_layer = output_layer(width, n_channels * len(self.shifts), "imputation_output", seeds)
         self.built = True
 
     def target(self, full, lengths, ahead):
-        return full[:, : full.shape[1] - ahead] if lengths is None or not ahead else full
+        """What each state is to tell, side by side; 0 outside the window."""
+        read = full[:, : full.shape[1] - ahead] if lengths is None or not ahead else full
+        return tf.concat([_shifted(read, shift) for shift in self.shifts], axis=-1)
 
     def say(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED) -> Decoded:
         return Decoded(self.output_layer(encoded.memory))
 
     def align(self, output, lengths, n_timesteps, ahead):
         return pad_steps(output, 0, n_timesteps)
+
+
+def _shifted(x, shift: int):
+    """At step t the values of step t + shift; 0 where there is no such step."""
+    if shift == 0:
+        return x
+    before, after = max(0, -shift), max(0, shift)
+    n_timesteps = x.shape[1]
+    inner = x[:, min(after, n_timesteps) : max(0, n_timesteps - before)]
+    return tf.pad(inner, [[0, 0], [min(before, n_timesteps), min(after, n_timesteps)], [0, 0]])
 
 
 def pad_steps(x, before: int, n_timesteps: int):

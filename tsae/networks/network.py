@@ -48,6 +48,8 @@ class Autoencoder(keras.Model):
     mask_rate : float
         Share of the steps hidden from the encoder in training, in spans of 1 to `mask_span` steps.
     mask_span : int
+    offsets : sequence of int
+        "imputation" is asked of each state for the values so many steps before and after, too.
     crop : int or None
         In training, of longer windows a stretch of this many steps is read, drawn anew each time; it keeps the scale
         of its whole window.
@@ -65,14 +67,14 @@ class Autoencoder(keras.Model):
     def __init__(
         self, encoder, decoders=("reconstruction",), decoder_units=(64,), decoder=None, conditioning=None,
         sampling=None, truncate=None, horizon=None, reverse_target=True, loss="mse", noise=0.0, mask_rate=0.0,
-        mask_span=10, crop=None, dropout=0.0, seed=0, name="autoencoder", **kwargs,
+        mask_span=10, offsets=(), crop=None, dropout=0.0, seed=0, name="autoencoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
             "encoder": encoder, "decoders": list(decoders), "decoder_units": list(decoder_units), "decoder": decoder,
             "conditioning": conditioning, "sampling": sampling, "truncate": truncate, "horizon": horizon,
             "reverse_target": reverse_target, "loss": loss, "noise": noise, "mask_rate": mask_rate,
-            "mask_span": mask_span, "crop": crop, "dropout": dropout, "seed": seed,
+            "mask_span": mask_span, "offsets": list(offsets), "crop": crop, "dropout": dropout, "seed": seed,
         })  # fmt: skip
         self.encoder = Encoder(**encoder)
         self.horizon = horizon
@@ -95,7 +97,7 @@ class Autoencoder(keras.Model):
         make = {
             "reconstruction": lambda: Reconstruction(recurrent("reconstruction"), reverse_target),
             "prediction": lambda: Prediction(recurrent("prediction"), horizon),
-            "imputation": lambda: Imputation(self.encoder.widths[-1], n_inputs, seeds),
+            "imputation": lambda: Imputation(self.encoder.widths[-1], n_inputs, offsets, seeds),
         }
         self.heads: list[Any] = [make[kind]() for kind in decoders]
         self.unfolds = set(decoders) != {"imputation"}
@@ -120,10 +122,15 @@ class Autoencoder(keras.Model):
             target = head.target(full.values, full.lengths, self.ahead)
             weight = weights[:, None, None]
             if masked:
-                seen = tf.cast(full.observed, target.dtype) * step_mask(
+                inside = step_mask(
                     full.lengths - (0 if head.name == "prediction" else self.ahead), full.values.shape[1]
                 )
+                seen = tf.cast(full.observed, target.dtype) * inside
                 weight *= head.target(seen, full.lengths, self.ahead)
+                if head.name == "imputation":
+                    weight *= inside[:, : target.shape[1]]  # a state in the padding tells nothing
+            elif head.name == "imputation":
+                weight *= head.target(tf.ones([1, *full.values.shape[1:]]), None, self.ahead)
             targets[head.name] = target
             repeats = target.shape[1] * target.shape[2] / (weight.shape[1] * weight.shape[2])
             target_weights[head.name] = tf.math.divide_no_nan(weight, repeats * tf.reduce_sum(weight))
@@ -253,7 +260,8 @@ class Autoencoder(keras.Model):
         for number in range(n_passes):
             hidden = (turn == number)[None, :, None]
             encoded = self._encode(tf.where(hidden, 0.0, values), lengths, state=state)
-            rebuilt = tf.where(hidden, self.head("imputation").say(encoded, n_timesteps).values, rebuilt)
+            said = self.head("imputation").say(encoded, n_timesteps).values[..., : values.shape[2]]
+            rebuilt = tf.where(hidden, said, rebuilt)
         return rebuilt
 
     def attention_weights(self, x, masked: bool, name: str):
