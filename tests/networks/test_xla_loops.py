@@ -77,7 +77,8 @@ def test_networks_of_one_shape_share_what_is_compiled(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("batch", "n_timesteps", "units", "n_inputs"), [(128, 64, 64, 8), (9, 24, 32, 1), (3, 1, 5, 2)]
+    ("batch", "n_timesteps", "units", "n_inputs"),
+    [(128, 64, 64, 8), (9, 128, 64, 8), (9, 64, 128, 1), (9, 24, 32, 8), (3, 1, 5, 2)],
 )
 @pytest.mark.parametrize("input_gradient", [True, False])
 def test_a_trained_layer_has_the_outputs_and_gradients_of_keras(batch, n_timesteps, units, n_inputs, input_gradient):
