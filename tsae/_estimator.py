@@ -210,7 +210,7 @@ class SequenceEstimator(Saveable, BaseEstimator):
             lengths=windows.lengths,
             weights=weights,
             width=windows.width,
-            masked=windows.is_ragged or bool(np.isnan(np.sum(scaled))),
+            masked=windows.is_ragged or has_missing(scaled),
             targets=aims,
         )
 

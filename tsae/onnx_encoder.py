@@ -18,6 +18,7 @@ from tsae.errors import ModelFileError
 from tsae.onnx_graph import encoder_model
 from tsae.persistence import Archive, read_archive, replacing
 from tsae.scaling import ChannelScaler
+from tsae.series import has_missing
 
 EXPORTED = "LSTMAutoencoder"
 SHARD_ROWS, MIN_SHARD_ROWS = 256, 16
@@ -124,8 +125,8 @@ class OnnxEncoder(TransformerMixin, SequenceEstimator):
         """A session for complete windows, and one that understands NaN, each made at its first use."""
         sessions = self.__dict__.setdefault("_compiled", {})
 
-        def run(values: np.ndarray, many: bool = False) -> np.ndarray:
-            missing = bool(np.isnan(np.sum(values)))
+        def run(values: np.ndarray) -> np.ndarray:
+            missing = has_missing(values)
             if missing not in sessions:
                 unscaled = np.zeros(self.n_channels_), np.ones(self.n_channels_)  # values come scaled
                 sessions[missing] = _session(encoder_model(self._settings, self._weights, *unscaled, missing=missing))

@@ -1,5 +1,7 @@
 """The training loop: splitting a batch changes nothing, the best weights stay, trouble is told."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from tests import naive
 from tsae.errors import TrainingDivergedError
 from tsae.networks.draws import Draws
 from tsae.networks.network import Autoencoder
-from tsae.networks.training import Trainer, TrainingData
+from tsae.networks.training import Trainer, TrainingData, gather_windows
 
 
 def data(n=50, n_timesteps=12, n_channels=2, seed=0, ragged=False, missing=0.0):
@@ -250,6 +252,19 @@ def test_states_are_asked_for_what_lies_around_them_in_the_window(lengths, offse
                     assert target[row, step, place] == value
                     expected[row, step, place] = row_weights[row]
     np.testing.assert_allclose(weight, expected / expected.sum(), rtol=1e-5)
+
+
+def test_windows_that_lie_one_after_the_other_are_gathered_as_any_others():
+    given = data()
+    assert given.stacked
+    assert not data(ragged=True).stacked
+    assert not dataclasses.replace(given, starts=given.starts + 1).stacked
+    assert not dataclasses.replace(given, values=given.values[:-1]).stacked
+    first, lengths = tf.constant(given.starts[[7, 0, 49, 7]]), tf.fill([4], 12)
+    one_by_one = np.stack([given.values[begin : begin + 12] for begin in first.numpy()])
+    for stacked in (False, True):
+        gathered = gather_windows(tf.constant(given.values), first, lengths, 12, 2, False, stacked)
+        np.testing.assert_array_equal(gathered, one_by_one)
 
 
 def test_progress_is_told_in_order():
