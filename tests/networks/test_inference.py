@@ -9,7 +9,7 @@ from tsae.networks.inference import SHARD_ROWS, BatchFunction
 
 @pytest.fixture(scope="module")
 def encode():
-    encoder = Encoder(2, [5, 7], [1, 2], bidirectional=True, pooling=["last", "max"], pooled_layers="all")
+    encoder = Encoder(2, [5, 7], [1, 2], bidirectional=True, pooling=["last", "max"], pooled_layers="all", seed=0)
 
     def features(x, masked):
         reading = encoder.read(x, masked)

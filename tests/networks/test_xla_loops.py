@@ -7,44 +7,30 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.networks.test_recurrent import assert_close, exact, normal, pair, value_and_gradients
 from tests.networks.test_training import data, network
 from tsae import LSTMSeq2Seq
 from tsae.networks import recurrent, training
-from tsae.networks.recurrent import LSTM
 from tsae.networks.training import Trainer
 from tsae.networks.xla_loops import compiled_training, unfold_lstm
 
 
 @pytest.mark.parametrize(("batch", "n_timesteps", "units"), [(128, 64, 64), (9, 128, 64), (9, 24, 32), (3, 1, 5)])
 def test_outputs_and_gradients_are_those_of_keras_on_the_repeated_input(batch, n_timesteps, units):
-    draw = np.random.default_rng(0)
-    x, h0, c0 = (tf.constant(draw.normal(size=(batch, n)), tf.float32) for n in (7, units, units))
-    aim = tf.constant(draw.normal(size=(batch, n_timesteps, units)), tf.float32)
-    ours, theirs = LSTM(units, return_sequences=True, seed=0), keras.layers.LSTM(units, return_sequences=True, seed=0)
-    for layer in (ours, theirs):
-        layer.build((None, None, 7))
-    theirs.set_weights([w + 0.05 * draw.normal(size=w.shape) for w in theirs.get_weights()])
-    ours.set_weights(theirs.get_weights())
+    ours, theirs = pair(7, units)
+    inputs = [normal(batch, 7, seed=1), normal(batch, units, seed=2), normal(batch, units, seed=3)]
 
-    @tf.function(autograph=False)
-    def compiled():
-        with tf.GradientTape() as tape, compiled_training(True):
-            variables = [x, h0, c0, *(v.value for v in ours.trainable_variables)]
-            tape.watch(variables)
-            said = ours.unfold(x, n_timesteps, [h0, c0])
-            loss = tf.reduce_sum(aim * said)
-        return said, tape.gradient(loss, variables)
+    def unfold(x, h, c):
+        with compiled_training(True):
+            return [ours.unfold(x, n_timesteps, [h, c])]
 
-    with tf.GradientTape() as tape:
-        variables = [x, h0, c0, *(v.value for v in theirs.trainable_variables)]
-        tape.watch(variables)
-        said = theirs(tf.repeat(x[:, None], n_timesteps, axis=1), initial_state=[h0, c0])
-        loss = tf.reduce_sum(aim * said)
-    expected = tape.gradient(loss, variables)
-    outputs, gradients = compiled()
-    np.testing.assert_allclose(outputs, said, atol=1e-6)
-    for gradient, other in zip(gradients, expected, strict=True):
-        assert np.abs(gradient - other).max() <= 1e-6 * max(1.0, np.abs(other).max())
+    def repeat(x, h, c):
+        return [theirs(tf.repeat(x[:, None], n_timesteps, axis=1), initial_state=[h, c])[0]]
+
+    got = tf.function(lambda: value_and_gradients(unfold, ours, inputs), autograph=False)()
+    wanted = value_and_gradients(repeat, theirs, [exact(x) for x in inputs])
+    assert_close(got[0], wanted[0])
+    assert_close(got[1], wanted[1])
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.2])
@@ -82,43 +68,25 @@ def test_networks_of_one_shape_share_what_is_compiled(monkeypatch):
 )
 @pytest.mark.parametrize("input_gradient", [True, False])
 def test_a_trained_layer_has_the_outputs_and_gradients_of_keras(batch, n_timesteps, units, n_inputs, input_gradient):
-    draw = np.random.default_rng(1)
-    x = tf.constant(draw.normal(size=(batch, n_timesteps, n_inputs)), tf.float32)
-    h0, c0, of_c = (tf.constant(draw.normal(size=(batch, units)), tf.float32) for _ in range(3))
-    aim = tf.constant(draw.normal(size=(batch, n_timesteps, units)), tf.float32)
-    arguments = {"return_sequences": True, "return_state": True, "seed": 0}
-    ours, theirs = LSTM(units, **arguments), keras.layers.LSTM(units, **arguments)
-    for layer in (ours, theirs):
-        layer.build((None, None, n_inputs))
-    theirs.set_weights([w + 0.05 * draw.normal(size=w.shape) for w in theirs.get_weights()])
-    ours.set_weights(theirs.get_weights())
+    ours, theirs = pair(n_inputs, units)
     ours.input_gradient = input_gradient
+    inputs = [normal(batch, n_timesteps, n_inputs, seed=1), *(normal(batch, units, seed=k) for k in (2, 3))]
 
-    def run(layer, of):
-        with tf.GradientTape() as tape:
-            variables = [x, h0, c0, *(v.value for v in layer.trainable_variables)]
-            tape.watch(variables)
-            said, last_h, last_c = of()
-            loss = tf.reduce_sum(aim * said) + tf.reduce_sum(of_c * (last_h + last_c))
-        return (said, last_h, last_c), tape.gradient(loss, variables)
+    def run(x, h, c):
+        with compiled_training(True):
+            sequence, state = ours.run(x, None, [h, c])
+        return [sequence, *state]
 
     @tf.function(autograph=False)
     def compiled():
-        def of():
-            sequence, state = ours.run(x, None, [h0, c0])
-            return sequence, *state
+        outputs, (of_x, *gradients) = value_and_gradients(run, ours, inputs)
+        return outputs, [of_x, *gradients] if input_gradient else gradients
 
-        with compiled_training(True):
-            outputs, gradients = run(ours, of)
-        return outputs, gradients[0] if input_gradient else tf.zeros_like(x), gradients[1:]
-
-    outputs, of_x, gradients = compiled()
-    expected_outputs, expected = run(theirs, lambda: theirs(x, initial_state=[h0, c0]))
-    for output, other in zip(outputs, expected_outputs, strict=True):
-        np.testing.assert_allclose(output, other, atol=1e-6)
-    checked = [*([(of_x, expected[0])] if input_gradient else []), *zip(gradients, expected[1:], strict=True)]
-    for gradient, other in checked:
-        assert np.abs(gradient - other).max() <= 1e-6 * max(1.0, np.abs(other).max())
+    exactly = [exact(x) for x in inputs]
+    outputs, gradients = compiled()
+    expected_outputs, expected = value_and_gradients(lambda x, h, c: theirs(x, initial_state=[h, c]), theirs, exactly)
+    assert_close(outputs, expected_outputs)
+    assert_close(gradients, expected if input_gradient else expected[1:])
 
 
 def test_a_compiled_sequence_model_trains_the_vectors_of_its_symbols(monkeypatch):

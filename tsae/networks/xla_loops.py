@@ -114,10 +114,9 @@ def trained_lstm(x, h0, c0, kernel, recurrent_kernel, bias, input_gradient):
 
         def gradient(dh, dc):
             dgates, dh0, dc0 = _backward(c0, recurrent_kernel, c, gates, dh, dc, total=False)
-            dgates = _over_steps(dgates)
-            dx = tf.reshape(tf.matmul(dgates, kernel, transpose_b=True), x.shape) if input_gradient else None
+            dx = tf.einsum("tbg,ng->tbn", dgates, kernel) if input_gradient else None
             read = tf.concat([x, _before(h0, h), tf.ones([*h.shape[:2], 1])], axis=-1)
-            dweights = tf.matmul(_over_steps(read), dgates, transpose_a=True)
+            dweights = _total_product(read, dgates)
             dkernel, drecurrent, dbias = tf.split(dweights, [x.shape[-1], h.shape[-1], 1])
             return dx, dh0, dc0, dkernel, drecurrent, dbias[0]
 
@@ -152,7 +151,7 @@ def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
         def gradient(dh):
             no_dc = tf.zeros_like(c0)
             dgates, dh0, dc0, total = _backward(c0, recurrent_kernel, c, gates, dh, no_dc, total=True)
-            return total, dh0, dc0, tf.matmul(_over_steps(_before(h0, h)), _over_steps(dgates), transpose_a=True)
+            return total, dh0, dc0, _total_product(_before(h0, h), dgates)
 
         return h, gradient
 
@@ -226,6 +225,9 @@ def _before(first, sequence):
     return tf.concat([first[None], sequence[:-1]], axis=0)
 
 
-def _over_steps(x):
-    """(n_timesteps, batch, k) -> (n_timesteps * batch, k)"""
-    return tf.reshape(x, [-1, x.shape[-1]])
+def _total_product(read, dgates):
+    """The gradient of the weights by which the gates read what they read.
+
+    Step by step and then added up: one product over the rows of all steps has two to three times the rounding error.
+    """
+    return tf.reduce_sum(tf.matmul(read, dgates, transpose_a=True), axis=0)
