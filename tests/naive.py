@@ -131,6 +131,18 @@ def fill_gaps(channel):
     return list(np.interp(range(len(channel)), seen, [channel[step] for step in seen]))
 
 
+def differences(channel):
+    """One channel with NaN: its changes from step to step, 0 at the first, over their root mean square where both of
+    their steps are there."""
+    line = fill_gaps(channel)
+    changes = [0.0] + [after - before for before, after in zip(line, line[1:], strict=False)]
+    seen = [changes[t] for t in range(1, len(channel)) if not math.isnan(channel[t - 1]) and not math.isnan(channel[t])]
+    size = math.sqrt(sum(change**2 for change in seen) / len(seen)) if any(seen) else None
+    # without a size of their own they are in units of the channel's standard deviation
+    size = size or statistics.pstdev(value for value in channel if not math.isnan(value)) or 1.0
+    return [change / size for change in changes]
+
+
 def told_by_states(row, offsets):
     """What the state of each step of `row` (a value or None a step) is to tell: itself, then its surroundings.
 

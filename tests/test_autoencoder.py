@@ -386,7 +386,9 @@ BAD_ARGUMENTS = [
     ({"bidirectional": "yes"}, "bidirectional='yes'"),
     ({"dilations": (1, 2)}, "dilations=(1, 2)"),
     ({"crop": 1}, "crop=1"),
-    ({"crop": 5, "decoder": "prediction", "horizon": 2}, "crop=5 is not allowed with horizon=2 and scale='both'"),
+    ({"crop": 5, "decoder": "prediction", "horizon": 2}, "crop=5 is not allowed with horizon=2, scale='both'"),
+    ({"crop": 5, "decoder": "prediction", "horizon": 2, "scale": None, "differences": True}, "and differences=True"),
+    ({"differences": "yes"}, "differences='yes'"),
     ({"schedule": "step"}, "schedule"),
     ({"random_state": "x"}, "random_state='x'"),
 ]

@@ -152,6 +152,7 @@ def test_vectors_alone_cannot_be_decoded_where_the_decoder_reads_more(options):
     [
         ({"truncate": 1}, "truncate=1"),
         ({"truncate": 3, "scale": "both"}, "truncate=3 is not allowed with scale='both'"),
+        ({"truncate": 3, "differences": True}, "truncate=3 is not allowed with differences=True"),
         ({"truncate": 3, "dilations": 2}, "truncate=3 is not allowed with dilations=2"),
         ({"truncate": 3, "crop": 5}, "truncate=3 is not allowed with crop=5"),
     ],

@@ -73,6 +73,7 @@ def run(data: bytes, X: np.ndarray) -> np.ndarray:
         {"pooling": ("cell", "last"), "dilations": (5, 2)},
         {"pooling": "cell", "scale": "window", "pooled_layers": "last"},
         {"units": 5, "scale": "both", "decoder": "reconstruction"},
+        {"scale": "channel", "differences": True},
     ],
 )
 def test_features_are_those_of_transform(X, gaps, parameters):

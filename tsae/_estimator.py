@@ -264,11 +264,14 @@ class SequenceEstimator(Saveable, BaseEstimator):
             "n_channels": n_channels, "units": as_layers("units", self.units), "dilations": self._dilations(),
             "cell": self.cell, "bidirectional": self.bidirectional,
             "pooling": as_choices("pooling", self.pooling, POOLINGS), "pooled_layers": self.pooled_layers,
-            "window_scale": {"window": "only", "both": "beside"}.get(self.scale, "none"), "dropout": self.dropout,
-            "unroll": self.unroll,
+            "window_scale": {"window": "only", "both": "beside"}.get(self.scale, "none"),
+            "differences": self._reads_differences(), "dropout": self.dropout, "unroll": self.unroll,
             "kernel_l1": self.kernel_l1, "kernel_l2": self.kernel_l2, "recurrent_l1": self.recurrent_l1,
             "recurrent_l2": self.recurrent_l2, "seed": seed,
         }  # fmt: skip
+
+    def _reads_differences(self) -> bool:
+        return False
 
     def _training_options(self, n_windows: int) -> dict:
         return {

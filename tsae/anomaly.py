@@ -512,6 +512,7 @@ def default_autoencoder(n_windows: int) -> Any:
         decoder="imputation",
         bidirectional=True,
         scale="both",
+        differences=False,
         mask_rate=0.3,
         mask_span=10,
         offsets=(),

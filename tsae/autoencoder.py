@@ -80,6 +80,10 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     scale : {"channel", "window", "both", None}, default="both"
         Bring each channel to mean 0 and standard deviation 1: over all training windows, within each window, both
         (the network reads the one beside the other, as twice the channels), or not at all.
+    differences : bool or "auto", default="auto"
+        Let the network also read, as further channels, the change of each channel from the step before, at root mean
+        square 1 in each window: ripples and steps that a slow swing outweighs. "auto": with window scaling, where
+        "imputation" is the only decoder.
     loss : {"mse", "mae", "huber"}, default="mse"
         Error between what a decoder says and its target, both scaled.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
@@ -204,6 +208,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         attention: str | None = None,
         input_feeding: bool = False,
         scale: str | None = "both",
+        differences: bool | str = "auto",
         loss: str = "mse",
         optimizer: Any = "adam",
         learning_rate: float = 1e-2,
@@ -250,6 +255,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         self.attention = attention
         self.input_feeding = input_feeding
         self.scale = scale
+        self.differences = differences
         self.loss = loss
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -351,11 +357,13 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         if "imputation" in decoders and self.mask_rate == 0:
             raise ValueError("mask_rate=0 is not allowed with decoder='imputation': nothing would be hidden")
         check_or_auto("crop", self.crop, 2, none=True)
-        if self.horizon is not None and "prediction" in decoders and self._crop() and self.scale in ("window", "both"):
+        check_choice("differences", self.differences, [True, False, "auto"])
+        by_window = self.scale in ("window", "both") or self._reads_differences()
+        if self.horizon is not None and "prediction" in decoders and self._crop() and by_window:
             raise ValueError(
-                f"crop={self.crop!r} is not allowed with horizon={self.horizon} and scale={self.scale!r}: a stretch "
-                "keeps the scale of its whole window, which would tell of what is to be predicted; set crop=None or "
-                "scale='channel'"
+                f"crop={self.crop!r} is not allowed with horizon={self.horizon}, scale={self.scale!r} and "
+                f"differences={self.differences!r}: a stretch keeps the scale of its whole window, which would tell of "
+                "what is to be predicted; set crop=None, or scale='channel' and differences=False"
             )
         self._check_decoder_parameters(decoders)
         self._check_truncate(decoders)
@@ -382,6 +390,7 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
             ("dilations", self._dilations() != [1] * len(self._dilations()),
              "a state that skips back further than one step is not carried over; set dilations=1"),
             ("scale", self.scale in ("window", "both"), "a window's scale needs the whole window; set scale='channel'"),
+            ("differences", self._reads_differences(), "their scale is the whole window's; set differences=False"),
             ("horizon", self.horizon is not None and "prediction" in decoders,
              "the decoders keep within a piece; set horizon=None"),
             ("crop", self.crop not in ("auto", None), "windows are either cropped or worked through; set crop=None"),
@@ -419,6 +428,11 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         if not isinstance(self.crop, str):
             return self.crop
         return 256 if self._decoders() == ["imputation"] and self.truncate is None else None
+
+    def _reads_differences(self) -> bool:
+        if self.differences == "auto":
+            return self._decoders() == ["imputation"] and self.scale in ("window", "both")
+        return bool(self.differences)
 
     def _offsets(self, n_timesteps: int) -> list[int]:
         if isinstance(self.offsets, str) and self.offsets == "auto":

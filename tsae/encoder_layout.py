@@ -11,11 +11,25 @@ GATES = {"lstm": 4, "gru": 3}
 # A channel of a window is taken to stand still when its variance is at most STILL_VARIANCE times its squared mean (8
 # times the rounding of a float32) plus LEAST_VARIANCE. A small ripple is a shape of its own, and no rounding.
 STILL_VARIANCE, LEAST_VARIANCE = 1e-12, 1e-20
+# Its differences are taken for rounding when their mean square, in units of its variance, is at most this times 1 plus
+# its squared mean in the same units: the values, about as large as their mean, are rounded to 2^-24 of that.
+ROUNDING_VARIANCE = 1e-14
 
 
 def layer_widths(settings: Mapping[str, Any]) -> list[int]:
     """Width of each layer's hidden state, bottom first."""
     return [units * (2 if settings["bidirectional"] else 1) for units in settings["units"]]
+
+
+def n_inputs(settings: Mapping[str, Any]) -> int:
+    """Width of what the bottom layer reads at each step."""
+    beside = settings["window_scale"] == "beside"
+    return settings["n_channels"] * (1 + beside + reads_differences(settings))
+
+
+def reads_differences(settings: Mapping[str, Any]) -> bool:
+    """Files of early versions do not say it; there were none."""
+    return settings.get("differences", False)
 
 
 def feature_names(settings: Mapping[str, Any]) -> list[str]:
@@ -34,14 +48,13 @@ def feature_names(settings: Mapping[str, Any]) -> list[str]:
 def weight_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Shape of each weight array of the recurrent layers, by name: "lstm_0/kernel", "lstm_0_backward/bias", ..."""
     cell, gates = settings["cell"], GATES[settings["cell"]]
-    n_channels = settings["n_channels"]
-    inputs = [n_channels * (2 if settings["window_scale"] == "beside" else 1), *layer_widths(settings)[:-1]]
+    inputs = [n_inputs(settings), *layer_widths(settings)[:-1]]
     directions = ("", "_backward") if settings["bidirectional"] else ("",)
     shapes: dict[str, tuple[int, ...]] = {}
-    for depth, (units, n_inputs) in enumerate(zip(settings["units"], inputs, strict=True)):
+    for depth, (units, width) in enumerate(zip(settings["units"], inputs, strict=True)):
         for direction in directions:
             name = f"{cell}_{depth}{direction}"
-            shapes[f"{name}/kernel"] = (n_inputs, gates * units)
+            shapes[f"{name}/kernel"] = (width, gates * units)
             shapes[f"{name}/recurrent_kernel"] = (units, gates * units)
             shapes[f"{name}/bias"] = (gates * units,) if cell == "lstm" else (2, gates * units)
     return shapes
@@ -78,6 +91,7 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
         and 0 < len(pooling) == len(set(pooling)),
         "pooled_layers": settings.get("pooled_layers") in ("all", "last"),
         "window_scale": settings.get("window_scale") in ("none", "only", "beside"),
+        "differences": type(reads_differences(settings)) is bool,
         "dilations": dilations is None
         or (isinstance(dilations, list) and len(dilations) == len(units or ()) and all(map(is_count, dilations))),
     }  # fmt: skip

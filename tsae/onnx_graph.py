@@ -15,12 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from tsae.encoder_layout import LEAST_VARIANCE, STILL_VARIANCE, check_weights, feature_names
+from tsae.encoder_layout import (
+    LEAST_VARIANCE,
+    ROUNDING_VARIANCE,
+    STILL_VARIANCE,
+    check_weights,
+    feature_names,
+    reads_differences,
+)
 
 OPSET, IR_VERSION = 17, 8
 SETTINGS = {
     "n_channels", "units", "dilations", "cell", "bidirectional", "pooling", "pooled_layers", "window_scale",
-    "dropout", "unroll", "kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2", "seed", "name",
+    "differences", "dropout", "unroll", "kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2", "seed", "name",
 }  # fmt: skip
 # Position of each gate of Keras's weights in the order of ONNX: input, output, forget, cell; update, reset, hidden.
 GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (0, 1, 2)}
@@ -81,9 +88,11 @@ def encoder_model(
         observed = graph("Not", lost)
         lengths = _lengths(graph, observed)
         values = _without_gaps(graph, values, observed)
-    if settings["window_scale"] != "none":
-        own = _scaled_by_window(graph, values, observed, lengths)
-        values = own if settings["window_scale"] == "only" else graph("Concat", values, own, axis=-1)
+    if settings["window_scale"] != "none" or reads_differences(settings):
+        own, changes = _scaled_by_window(graph, values, observed)
+        read = {"none": [values], "only": [own], "beside": [values, own]}[settings["window_scale"]]
+        read += [changes] if reads_differences(settings) else []
+        values = graph("Concat", *read, axis=-1)
     layers = _recurrent_layers(graph, settings, weights, values, lengths)
     pooled = layers if settings["pooled_layers"] == "all" else layers[-1:]
     parts = [POOLING[kind](graph, layer) for layer in pooled for kind in settings["pooling"]]
@@ -230,7 +239,8 @@ def _without_gaps(graph: _Graph, values: str, observed: str) -> str:
     return graph("Where", graph("And", has_before, has_after), line, one_sided)
 
 
-def _scaled_by_window(graph: _Graph, values: str, observed: str | None, lengths: str | None) -> str:
+def _scaled_by_window(graph: _Graph, values: str, observed: str | None) -> tuple[str, str]:
+    """Values at mean 0 and standard deviation 1, and their differences at root mean square 1."""
     number = lambda value: graph.constant(value, np.float32)  # noqa: E731
     if observed is None:
         center = graph("ReduceMean", values, axes=[1], keepdims=1)
@@ -246,9 +256,21 @@ def _scaled_by_window(graph: _Graph, values: str, observed: str | None, lengths:
     still = graph("LessOrEqual", variance, limit)
     spread = graph("Sqrt", graph("Where", still, number(1), variance))
     scaled = graph("Div", graph("Sub", values, center), spread)
-    if observed is None:
-        return scaled
-    return graph("Where", graph("Greater", n_seen, number(0)), scaled, number(0))
+    if observed is not None:
+        scaled = graph("Where", graph("Greater", n_seen, number(0)), scaled, number(0))
+
+    seen = graph("Add", graph("Mul", values, number(0)), number(1)) if observed is None else seen
+    first = graph("Mul", graph.cut(scaled, 1, 0, 1), number(0))
+    end = graph.axis(scaled, 1)
+    changes = graph("Sub", graph.cut(scaled, 1, 1, end), graph.cut(scaled, 1, 0, -1))
+    seen = graph("Mul", graph.cut(seen, 1, 1, end), graph.cut(seen, 1, 0, -1))
+    count = graph("Max", graph.total(seen, 1), number(1))
+    square = graph("Div", graph.total(graph("Mul", seen, _square(graph, changes)), 1), count)
+    level = _square(graph, graph("Div", center, spread))
+    rounding = graph("Mul", number(ROUNDING_VARIANCE), graph("Add", number(1), level))
+    rough = graph("Or", still, graph("LessOrEqual", square, rounding))
+    changes = graph("Div", changes, graph("Sqrt", graph("Where", rough, number(1), square)))
+    return scaled, graph("Concat", first, changes, axis=1)
 
 
 def _square(graph: _Graph, x: str) -> str:

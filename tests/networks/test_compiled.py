@@ -16,7 +16,7 @@ SHAPES = [
     {"units": [5]},
     {"units": [5], "pooling": ["cell", "last"], "bidirectional": True},
     {"units": [4, 6], "dilations": [1, 3], "bidirectional": True, "pooling": ALL, "pooled_layers": "all"},
-    {"units": [6], "pooling": ["mean"], "window_scale": "beside"},
+    {"units": [6], "pooling": ["mean"], "window_scale": "beside", "differences": True},
 ]
 
 

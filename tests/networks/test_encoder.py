@@ -100,6 +100,60 @@ def test_both_scalings_stand_side_by_side():
     np.testing.assert_allclose(values[..., 2:].std(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", ["none", "only", "beside"])
+def test_differences_stand_beside_what_is_read(scale):
+    encoder = Encoder(2, [5], window_scale=scale, differences=True)
+    x = 30 * normal(4, 9, 2) + 5
+    complete = encoder.read(tf.constant(x), masked=False)
+    assert complete.values.shape[-1] == encoder.n_inputs == {"none": 4, "only": 4, "beside": 6}[scale]
+    without = Encoder(2, [5], window_scale=scale).read(tf.constant(x), masked=False)
+    np.testing.assert_array_equal(complete.values[..., :-2], without.values)
+    assert (complete.center is None) == (without.center is None)
+    x[0, 6:] = np.nan  # ends early
+    x[1, 2:4, 0] = x[1, 0, 1] = np.nan
+    x[2, ::2, 0] = np.nan  # no two neighbours
+    x[3, :, 0] = 7
+    reading = encoder.read(tf.constant(x))
+    for row, length in enumerate((6, 9, 9, 9)):
+        for channel in range(2):
+            expected = naive.differences(x[row, :length, channel].astype(float).tolist())
+            np.testing.assert_allclose(reading.values[row, :length, channel - 2], expected, atol=1e-5)
+            np.testing.assert_allclose(
+                complete.values[row, :, channel - 2],
+                naive.differences((30 * normal(4, 9, 2) + 5)[row, :, channel].astype(float).tolist()), atol=1e-5,
+            )  # fmt: skip
+    known = np.isfinite(x)
+    before = np.pad(known[:, :-1], [(0, 0), (1, 0), (0, 0)])
+    np.testing.assert_array_equal(reading.observed[..., -2:], known & before)
+
+
+def test_differences_of_rounding_are_not_blown_up():
+    encoder = Encoder(1, [5], differences=True)
+    swing = np.sin(np.arange(5000) / 800)[None, :, None]
+    near, far = (np.float32(level + 1e-3 * swing) for level in (0, 1000))  # the second moves in steps of 6e-5
+    near, far = (encoder.read(tf.constant(x), masked=False).values[..., 1].numpy() for x in (near, far))
+    assert np.sqrt(np.mean(near**2)) == pytest.approx(1, abs=1e-3)
+    assert np.abs(far).max() < 0.1
+
+
+def test_a_hidden_step_shows_in_no_difference():
+    encoder = Encoder(2, [5], window_scale="beside", differences=True)
+    x, other = normal(1, 9, 2), normal(1, 9, 2)
+    hidden = np.zeros((1, 9, 1), bool)
+    hidden[0, [3, 4, 8]] = True
+    other = np.where(hidden, other, x)
+
+    def shown(x):  # at the scale of one and the same window
+        values = encoder.read(tf.constant(x), masked=False).values.numpy()
+        values[..., 2:] = np.concatenate([x, x - np.pad(x[:, :-1], [(0, 0), (1, 0), (0, 0)])], axis=-1)
+        return encoder.hide(tf.constant(values), tf.constant(hidden)).numpy()
+
+    np.testing.assert_array_equal(shown(x), shown(other))
+    assert (shown(x)[0, [3, 4, 8]] == 0).all()
+    assert (shown(x)[0, 5, -2:] == 0).all()
+    assert (shown(x)[0, [0, 1, 2, 6, 7]] != 0).all()
+
+
 def test_complete_windows_take_the_cheaper_way_to_the_same_features():
     encoder = Encoder(2, [4, 4], [1, 2], bidirectional=True, pooling=ALL, window_scale="beside")
     x = tf.constant(normal(3, 9, 2))

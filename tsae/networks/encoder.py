@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tsae.encoder_layout import LEAST_VARIANCE, STILL_VARIANCE, feature_names
+from tsae.encoder_layout import LEAST_VARIANCE, ROUNDING_VARIANCE, STILL_VARIANCE, feature_names, n_inputs
 from tsae.networks.masking import fill_gaps, reverse_rows, row_lengths, step_mask
 from tsae.networks.recurrent import CELLS, run_dilated
 
@@ -30,6 +30,20 @@ class Reading(NamedTuple):
     lengths: Any  # (batch,) steps before the padding; None: all of them
     center: Any  # (batch, 1, n_channels): window scaling, None without
     spread: Any
+
+
+def _step_before(x):
+    """At each step what x is at the step before; at the first 0 or False."""
+    return tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0]])
+
+
+def _differences(scaled, seen, rounding):
+    """Changes from the step before, at root mean square 1 over those seen; left as small as they are where their mean
+    square is at most `rounding`. 0 at the first step."""
+    changes = tf.pad(scaled[:, 1:] - scaled[:, :-1], [[0, 0], [1, 0], [0, 0]])
+    count = tf.maximum(tf.reduce_sum(seen, axis=1, keepdims=True), 1.0)
+    square = tf.reduce_sum(seen * tf.square(changes), axis=1, keepdims=True) / count
+    return changes / tf.sqrt(tf.where(square <= rounding, tf.ones_like(square), square))
 
 
 def recurrent_layer(cell: str, units: int, name: str, seeds, unroll=False, **l1_l2):
@@ -79,6 +93,8 @@ class Encoder(keras.Model):
     window_scale : "none", "only" or "beside"
         Bring each window to mean 0 and standard deviation 1, channel by channel, before it is read: in place of
         the values as they come, or as further channels beside them.
+    differences : bool
+        As further channels, read the change of each from the step before, at root mean square 1 in the window.
     dropout : float
         Between layers, in training.
     unroll : bool
@@ -95,23 +111,24 @@ class Encoder(keras.Model):
 
     def __init__(
         self, n_channels, units, dilations=None, cell="lstm", bidirectional=False, pooling=("last",),
-        pooled_layers="last", window_scale="none", dropout=0.0, unroll=False, kernel_l1=0.0, kernel_l2=0.0,
-        recurrent_l1=0.0, recurrent_l2=0.0, seed=0, name="encoder", **kwargs,
+        pooled_layers="last", window_scale="none", differences=False, dropout=0.0, unroll=False, kernel_l1=0.0,
+        kernel_l2=0.0, recurrent_l1=0.0, recurrent_l2=0.0, seed=0, name="encoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
             "n_channels": n_channels, "units": list(units), "dilations": dilations, "cell": cell,
-            "bidirectional": bidirectional,
-            "pooling": list(pooling), "pooled_layers": pooled_layers, "window_scale": window_scale, "dropout": dropout,
-            "unroll": unroll, "kernel_l1": kernel_l1, "kernel_l2": kernel_l2, "recurrent_l1": recurrent_l1,
+            "bidirectional": bidirectional, "pooling": list(pooling), "pooled_layers": pooled_layers,
+            "window_scale": window_scale, "differences": differences, "dropout": dropout, "unroll": unroll,
+            "kernel_l1": kernel_l1, "kernel_l2": kernel_l2, "recurrent_l1": recurrent_l1,
             "recurrent_l2": recurrent_l2, "seed": seed,
         })  # fmt: skip
         self.n_channels = n_channels
-        self.n_inputs = n_channels * (2 if window_scale == "beside" else 1)
+        self.n_inputs = n_inputs(json.loads(self._settings))
         self.dilations = list(dilations or [1] * len(units))
         self.pooling = list(pooling)
         self.pooled_layers = pooled_layers
         self.window_scale = window_scale
+        self.differences = differences
         self.dropout = dropout
         self.widths = [n * (2 if bidirectional else 1) for n in units]
         seeds = weight_seeds(seed)
@@ -120,15 +137,15 @@ class Encoder(keras.Model):
             "recurrent_l1": recurrent_l1, "recurrent_l2": recurrent_l2,
         }  # fmt: skip
 
-        def layer(n_units, n_inputs, label):
+        def layer(n_units, width, label):
             made = recurrent_layer(cell, n_units, label, seeds, unroll, **l1_l2)
-            made.build((None, None, n_inputs))
+            made.build((None, None, width))
             return made
 
-        n_inputs = [self.n_inputs, *self.widths[:-1]]
-        self.forward_layers = [layer(u, n, f"{cell}_{i}") for i, (u, n) in enumerate(zip(units, n_inputs, strict=True))]
+        read = [self.n_inputs, *self.widths[:-1]]
+        self.forward_layers = [layer(u, n, f"{cell}_{i}") for i, (u, n) in enumerate(zip(units, read, strict=True))]
         self.backward_layers = [
-            layer(u, n, f"{cell}_{i}_backward") for i, (u, n) in enumerate(zip(units, n_inputs, strict=True))
+            layer(u, n, f"{cell}_{i}_backward") for i, (u, n) in enumerate(zip(units, read, strict=True))
         ] if bidirectional else []  # fmt: skip
         self.built = True
 
@@ -158,7 +175,7 @@ class Encoder(keras.Model):
         return self._scale(fill_gaps(x, observed), observed, lengths, ahead)
 
     def _scale(self, values, observed, lengths, ahead) -> Reading:
-        if self.window_scale == "none":
+        if self.window_scale == "none" and not self.differences:
             return Reading(values, observed, lengths, None, None)
         if lengths is None:
             seen = (
@@ -177,10 +194,26 @@ class Encoder(keras.Model):
         scaled = (values - center) / spread
         if observed is not None:  # a channel without any value is 0, as its mean is
             scaled = tf.where(tf.reduce_any(observed, axis=1, keepdims=True), scaled, 0.0)
-        if self.window_scale == "only":
-            return Reading(scaled, observed, lengths, center, spread)
-        both = None if observed is None else tf.concat([observed, observed], axis=-1)
-        return Reading(tf.concat([values, scaled], axis=-1), both, lengths, None, None)
+        read = {"none": [values], "only": [scaled], "beside": [values, scaled]}[self.window_scale]
+        known = [observed] * len(read)
+        if self.differences:
+            rounding = tf.where(still, np.inf, ROUNDING_VARIANCE * (1.0 + tf.square(center / spread)))
+            read = [*read, _differences(scaled, seen * _step_before(seen), rounding)]
+            known = [*known, None if observed is None else observed & _step_before(observed)]
+        joined = None if observed is None else tf.concat(known, axis=-1)
+        center, spread = (center, spread) if self.window_scale == "only" else (None, None)
+        return Reading(tf.concat(read, axis=-1), joined, lengths, center, spread)
+
+    def hide(self, values, hidden):
+        """Put 0 for the steps that are hidden, (batch or 1, n_timesteps, 1) bool, of what a reading holds.
+
+        A difference is hidden with either of its two steps: it would give one away by the other.
+        """
+        if not self.differences:
+            return tf.where(hidden, 0.0, values)
+        shown, changes = values[..., : -self.n_channels], values[..., -self.n_channels :]
+        changes = tf.where(hidden | _step_before(hidden), 0.0, changes)
+        return tf.concat([tf.where(hidden, 0.0, shown), changes], axis=-1)
 
     def run(self, reading: Reading, draws=None, initial_state=None) -> list[LayerStates]:
         """Run all layers.

@@ -192,7 +192,7 @@ class Autoencoder(keras.Model):
             values += self.noise * draws.normal(tf.shape(values))
         if self.mask_rate:
             hidden = draws.spans(tf.shape(values)[0], values.shape[1], self.mask_rate, self.mask_span)
-            values = tf.where(hidden, 0.0, values)
+            values = self.encoder.hide(values, hidden)
         return values
 
     def _encode(self, values, lengths, draws=None, state=None) -> Encoded:
@@ -259,7 +259,7 @@ class Autoencoder(keras.Model):
         rebuilt = tf.zeros_like(values)
         for number in range(n_passes):
             hidden = (turn == number)[None, :, None]
-            encoded = self._encode(tf.where(hidden, 0.0, values), lengths, state=state)
+            encoded = self._encode(self.encoder.hide(values, hidden), lengths, state=state)
             said = self.head("imputation").say(encoded, n_timesteps).values[..., : values.shape[2]]
             rebuilt = tf.where(hidden, said, rebuilt)
         return rebuilt
