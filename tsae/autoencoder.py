@@ -82,8 +82,8 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
         (the network reads the one beside the other, as twice the channels), or not at all.
     differences : bool or "auto", default="auto"
         Let the network also read, as further channels, the change of each channel from the step before, at root mean
-        square 1 in each window: ripples and steps that a slow swing outweighs. "auto": with window scaling, where
-        "imputation" is the only decoder.
+        square 1 in each window, so that ripples count that a slow swing outweighs [8]_ (which convolves series and
+        differences alike). "auto": with window scaling, where "imputation" is the only decoder.
     loss : {"mse", "mae", "huber"}, default="mse"
         Error between what a decoder says and its target, both scaled.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
@@ -176,6 +176,8 @@ class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
        arXiv:1508.04025
     .. [7] Bahdanau, Cho, Bengio (2015). Neural Machine Translation by Jointly Learning to Align and Translate. ICLR
        2015, arXiv:1409.0473
+    .. [8] Tan, Dempster, Bergmeir, Webb (2022). MultiRocket: multiple pooling operators and transformations for fast
+       and effective time series classification. DMKD 36, arXiv:2102.00457
 
     Examples
     --------
