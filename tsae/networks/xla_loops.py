@@ -113,10 +113,9 @@ def trained_lstm(x, h0, c0, kernel, recurrent_kernel, bias, input_gradient):
         h, c, gates = _forward(x, h0, c0, kernel, recurrent_kernel, bias)
 
         def gradient(dh, dc):
-            dgates, dh0, dc0 = _backward(c0, recurrent_kernel, c, gates, dh, dc, total=False)
-            dx = tf.einsum("tbg,ng->tbn", dgates, kernel) if input_gradient else None
             read = tf.concat([x, _before(h0, h), tf.ones([*h.shape[:2], 1])], axis=-1)
-            dweights = _total_product(read, dgates)
+            dh0, dc0, dweights, _, dgates = _backward(c0, recurrent_kernel, c, gates, dh, dc, read, keep=input_gradient)
+            dx = tf.einsum("tbg,ng->tbn", dgates, kernel) if input_gradient else None
             dkernel, drecurrent, dbias = tf.split(dweights, [x.shape[-1], h.shape[-1], 1])
             return dx, dh0, dc0, dkernel, drecurrent, dbias[0]
 
@@ -150,8 +149,9 @@ def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
 
         def gradient(dh):
             no_dc = tf.zeros_like(c0)
-            dgates, dh0, dc0, total = _backward(c0, recurrent_kernel, c, gates, dh, no_dc, total=True)
-            return total, dh0, dc0, _total_product(_before(h0, h), dgates)
+            read = _before(h0, h)
+            dh0, dc0, dkernel, total, _ = _backward(c0, recurrent_kernel, c, gates, dh, no_dc, read, keep=False)
+            return total, dh0, dc0, dkernel
 
         return h, gradient
 
@@ -188,20 +188,37 @@ def _keep_all(summed, h0, c0, n_timesteps):
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, total):
-    """Gradients with respect to the sums that the gates of each step read, to h0 and c0; with `total`, also the total
-    of the first over all steps.
+def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, read, keep):
+    """The way back through all steps.
 
-    What remains, products over all steps at once, is as fast without the compiler.
+    The gradient of the weights is summed up on the way: one product over the rows of all steps would have to store what
+    the steps say, and has two to three times the rounding error.
+
+    Parameters
+    ----------
+    read : tensor of shape (n_timesteps, batch, n)
+        What the gates read by those weights at each step.
+    keep : bool
+        Whether what each step says is wanted.
+
+    Returns
+    -------
+    dh0, dc0 : tensors of shape (batch, units)
+    dweights : tensor of shape (n, 4 * units)
+    total : tensor of shape (batch, 4 * units)
+        Gradient with respect to the sums that the gates read, over all steps.
+    dgates : tensor of shape (n_timesteps, batch, 4 * units)
+        The same step by step; without `keep` nothing.
     """
     n_timesteps, batch, units = cs.shape
     before = _before(c0, cs)
     transposed = tf.transpose(recurrent_kernel)
-    array = tf.TensorArray(tf.float32, n_timesteps, element_shape=[batch, 4 * units])
+    array = tf.TensorArray(tf.float32, n_timesteps if keep else 0, element_shape=[batch, 4 * units])
+    dweights, total = tf.zeros([read.shape[-1], 4 * units]), tf.zeros([batch, 4 * units])
 
     # The gates of the next step are handed on as a whole: read where they are used they would be fetched from memory
     # in many small parts, which takes longer than all that is computed from them.
-    def step(k, dh, dc, gate, dgates):
+    def step(k, dh, dc, gate, dweights, total, dgates):
         t = n_timesteps - 1 - k
         i, f, g, o = tf.split(gate, 4, axis=-1)
         i, f, o = 0.5 * (i + 1.0), 0.5 * (f + 1.0), 0.5 * (o + 1.0)
@@ -212,22 +229,15 @@ def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, total):
             dc * g * i * (1.0 - i), dc * before[t] * f * (1.0 - f), dc * i * (1.0 - tf.square(g)),
             dh * tanh_c * o * (1.0 - o),
         ], axis=-1)  # fmt: skip
-        return k + 1, tf.matmul(dgate, transposed), dc * f, gates[tf.maximum(t - 1, 0)], dgates.write(t, dgate)
+        dweights += tf.matmul(read[t], dgate, transpose_a=True)
+        dgates = dgates.write(t, dgate) if keep else dgates
+        return k + 1, tf.matmul(dgate, transposed), dc * f, gates[tf.maximum(t - 1, 0)], dweights, total + dgate, dgates
 
-    start = (0, tf.zeros_like(c0), dc, gates[n_timesteps - 1], array)
-    _, dh0, dc0, _, array = tf.while_loop(lambda k, *_: k < n_timesteps, step, start)
-    dgates = array.stack()
-    return dgates, dh0, dc0, *([tf.reduce_sum(dgates, axis=0)] if total else [])
+    start = (0, tf.zeros_like(c0), dc, gates[n_timesteps - 1], dweights, total, array)
+    _, dh0, dc0, _, dweights, total, array = tf.while_loop(lambda k, *_: k < n_timesteps, step, start)
+    return dh0, dc0, dweights, total, array.stack()
 
 
 def _before(first, sequence):
     """The state before each step."""
     return tf.concat([first[None], sequence[:-1]], axis=0)
-
-
-def _total_product(read, dgates):
-    """The gradient of the weights by which the gates read what they read.
-
-    Step by step and then added up: one product over the rows of all steps has two to three times the rounding error.
-    """
-    return tf.reduce_sum(tf.matmul(read, dgates, transpose_a=True), axis=0)
