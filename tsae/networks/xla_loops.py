@@ -113,11 +113,12 @@ def trained_lstm(x, h0, c0, kernel, recurrent_kernel, bias, input_gradient):
         h, c, gates = _forward(x, h0, c0, kernel, recurrent_kernel, bias)
 
         def gradient(dh, dc):
-            read = tf.concat([x, _before(h0, h), tf.ones([*h.shape[:2], 1])], axis=-1)
-            dh0, dc0, dweights, _, dgates = _backward(c0, recurrent_kernel, c, gates, dh, dc, read, keep=input_gradient)
+            dh0, dc0, dweights, total, dgates = _backward(
+                x, h0, c0, recurrent_kernel, h, c, gates, dh, dc, keep=input_gradient
+            )
             dx = tf.einsum("tbg,ng->tbn", dgates, kernel) if input_gradient else None
-            dkernel, drecurrent, dbias = tf.split(dweights, [x.shape[-1], h.shape[-1], 1])
-            return dx, dh0, dc0, dkernel, drecurrent, dbias[0]
+            dkernel, drecurrent = tf.split(dweights, [x.shape[-1], h.shape[-1]])
+            return dx, dh0, dc0, dkernel, drecurrent, tf.reduce_sum(total, axis=0)
 
         return (h, c[-1]), gradient
 
@@ -149,9 +150,11 @@ def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
 
         def gradient(dh):
             no_dc = tf.zeros_like(c0)
-            read = _before(h0, h)
-            dh0, dc0, dkernel, total, _ = _backward(c0, recurrent_kernel, c, gates, dh, no_dc, read, keep=False)
-            return total, dh0, dc0, dkernel
+            nothing = tf.zeros([n_timesteps, h0.shape[0], 0])
+            dh0, dc0, dweights, total, _ = _backward(
+                nothing, h0, c0, recurrent_kernel, h, c, gates, dh, no_dc, keep=False
+            )
+            return total, dh0, dc0, dweights
 
         return h, gradient
 
@@ -188,7 +191,7 @@ def _keep_all(summed, h0, c0, n_timesteps):
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, read, keep):
+def _backward(x, h0, c0, recurrent_kernel, hs, cs, gates, dhs, dc, keep):
     """The way back through all steps.
 
     The gradient of the weights is summed up on the way: one product over the rows of all steps would have to store what
@@ -196,48 +199,44 @@ def _backward(c0, recurrent_kernel, cs, gates, dhs, dc, read, keep):
 
     Parameters
     ----------
-    read : tensor of shape (n_timesteps, batch, n)
-        What the gates read by those weights at each step.
+    x : tensor of shape (n_timesteps, batch, n_inputs)
+        What was read at each step; of no width where that was the same at every step.
     keep : bool
         Whether what each step says is wanted.
 
     Returns
     -------
     dh0, dc0 : tensors of shape (batch, units)
-    dweights : tensor of shape (n, 4 * units)
+    dweights : tensor of shape (n_inputs + units, 4 * units)
+        With respect to the kernel and the recurrent kernel below it.
     total : tensor of shape (batch, 4 * units)
         Gradient with respect to the sums that the gates read, over all steps.
     dgates : tensor of shape (n_timesteps, batch, 4 * units)
         The same step by step; without `keep` nothing.
     """
     n_timesteps, batch, units = cs.shape
-    before = _before(c0, cs)
     transposed = tf.transpose(recurrent_kernel)
     array = tf.TensorArray(tf.float32, n_timesteps if keep else 0, element_shape=[batch, 4 * units])
-    dweights, total = tf.zeros([read.shape[-1], 4 * units]), tf.zeros([batch, 4 * units])
+    dweights, total = tf.zeros([x.shape[-1] + units, 4 * units]), tf.zeros([batch, 4 * units])
 
     # The gates of the next step are handed on as a whole: read where they are used they would be fetched from memory
     # in many small parts, which takes longer than all that is computed from them.
     def step(k, dh, dc, gate, dweights, total, dgates):
         t = n_timesteps - 1 - k
+        h_before, c_before = (tf.where(t > 0, seq[tf.maximum(t - 1, 0)], first) for seq, first in ((hs, h0), (cs, c0)))
         i, f, g, o = tf.split(gate, 4, axis=-1)
         i, f, o = 0.5 * (i + 1.0), 0.5 * (f + 1.0), 0.5 * (o + 1.0)
         tanh_c = tf.tanh(cs[t])
         dh += dhs[t]
         dc += dh * o * (1.0 - tf.square(tanh_c))
         dgate = tf.concat([
-            dc * g * i * (1.0 - i), dc * before[t] * f * (1.0 - f), dc * i * (1.0 - tf.square(g)),
+            dc * g * i * (1.0 - i), dc * c_before * f * (1.0 - f), dc * i * (1.0 - tf.square(g)),
             dh * tanh_c * o * (1.0 - o),
         ], axis=-1)  # fmt: skip
-        dweights += tf.matmul(read[t], dgate, transpose_a=True)
+        dweights += tf.matmul(tf.concat([x[t], h_before], axis=-1), dgate, transpose_a=True)
         dgates = dgates.write(t, dgate) if keep else dgates
         return k + 1, tf.matmul(dgate, transposed), dc * f, gates[tf.maximum(t - 1, 0)], dweights, total + dgate, dgates
 
     start = (0, tf.zeros_like(c0), dc, gates[n_timesteps - 1], dweights, total, array)
     _, dh0, dc0, _, dweights, total, array = tf.while_loop(lambda k, *_: k < n_timesteps, step, start)
     return dh0, dc0, dweights, total, array.stack()
-
-
-def _before(first, sequence):
-    """The state before each step."""
-    return tf.concat([first[None], sequence[:-1]], axis=0)
