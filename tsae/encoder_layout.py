@@ -28,7 +28,7 @@ def n_inputs(settings: Mapping[str, Any]) -> int:
 
 
 def reads_differences(settings: Mapping[str, Any]) -> bool:
-    """Files of early versions do not say it; there were none."""
+    """Whether differences are read; files of early versions do not say so, and their encoders read none."""
     return settings.get("differences", False)
 
 

@@ -89,9 +89,10 @@ def encoder_model(
         lengths = _lengths(graph, observed)
         values = _without_gaps(graph, values, observed)
     if settings["window_scale"] != "none" or reads_differences(settings):
-        own, changes = _scaled_by_window(graph, values, observed)
+        own, center, spread, still = _scaled_by_window(graph, values, observed)
         read = {"none": [values], "only": [own], "beside": [values, own]}[settings["window_scale"]]
-        read += [changes] if reads_differences(settings) else []
+        if reads_differences(settings):
+            read.append(_differences(graph, own, center, spread, still, observed))
         values = graph("Concat", *read, axis=-1)
     layers = _recurrent_layers(graph, settings, weights, values, lengths)
     pooled = layers if settings["pooled_layers"] == "all" else layers[-1:]
@@ -239,8 +240,8 @@ def _without_gaps(graph: _Graph, values: str, observed: str) -> str:
     return graph("Where", graph("And", has_before, has_after), line, one_sided)
 
 
-def _scaled_by_window(graph: _Graph, values: str, observed: str | None) -> tuple[str, str]:
-    """Values at mean 0 and standard deviation 1, and their differences at root mean square 1."""
+def _scaled_by_window(graph: _Graph, values: str, observed: str | None) -> tuple[str, str, str, str]:
+    """Values at mean 0 and standard deviation 1; that mean, that deviation, and where there is none."""
     number = lambda value: graph.constant(value, np.float32)  # noqa: E731
     if observed is None:
         center = graph("ReduceMean", values, axes=[1], keepdims=1)
@@ -258,19 +259,28 @@ def _scaled_by_window(graph: _Graph, values: str, observed: str | None) -> tuple
     scaled = graph("Div", graph("Sub", values, center), spread)
     if observed is not None:
         scaled = graph("Where", graph("Greater", n_seen, number(0)), scaled, number(0))
+    return scaled, center, spread, still
 
-    seen = graph("Add", graph("Mul", values, number(0)), number(1)) if observed is None else seen
-    first = graph("Mul", graph.cut(scaled, 1, 0, 1), number(0))
+
+def _differences(graph: _Graph, scaled: str, center: str, spread: str, still: str, observed: str | None) -> str:
+    """Changes from step to step at root mean square 1, as `tsae.networks.encoder` reads them."""
+    number = lambda value: graph.constant(value, np.float32)  # noqa: E731
     end = graph.axis(scaled, 1)
     changes = graph("Sub", graph.cut(scaled, 1, 1, end), graph.cut(scaled, 1, 0, -1))
-    seen = graph("Mul", graph.cut(seen, 1, 1, end), graph.cut(seen, 1, 0, -1))
-    count = graph("Max", graph.total(seen, 1), number(1))
-    square = graph("Div", graph.total(graph("Mul", seen, _square(graph, changes)), 1), count)
+    squares = _square(graph, changes)
+    if observed is None:
+        count = graph.as_float(graph("Max", graph("Sub", end, graph.constant(1)), graph.constant(1)))
+    else:
+        seen = graph.as_float(graph("And", graph.cut(observed, 1, 1, end), graph.cut(observed, 1, 0, -1)))
+        count = graph("Max", graph.total(seen, 1), number(1))
+        squares = graph("Mul", seen, squares)
+    square = graph("Div", graph.total(squares, 1), count)
     level = _square(graph, graph("Div", center, spread))
     rounding = graph("Mul", number(ROUNDING_VARIANCE), graph("Add", number(1), level))
     rough = graph("Or", still, graph("LessOrEqual", square, rounding))
     changes = graph("Div", changes, graph("Sqrt", graph("Where", rough, number(1), square)))
-    return scaled, graph("Concat", first, changes, axis=1)
+    first = graph("Mul", graph.cut(scaled, 1, 0, 1), number(0))
+    return graph("Concat", first, changes, axis=1)
 
 
 def _square(graph: _Graph, x: str) -> str:

@@ -103,12 +103,13 @@ def test_both_scalings_stand_side_by_side():
 @pytest.mark.parametrize("scale", ["none", "only", "beside"])
 def test_differences_stand_beside_what_is_read(scale):
     encoder = Encoder(2, [5], window_scale=scale, differences=True)
-    x = 30 * normal(4, 9, 2) + 5
-    complete = encoder.read(tf.constant(x), masked=False)
+    whole = 30 * normal(4, 9, 2) + 5
+    complete = encoder.read(tf.constant(whole), masked=False)
     assert complete.values.shape[-1] == encoder.n_inputs == {"none": 4, "only": 4, "beside": 6}[scale]
-    without = Encoder(2, [5], window_scale=scale).read(tf.constant(x), masked=False)
+    without = Encoder(2, [5], window_scale=scale).read(tf.constant(whole), masked=False)
     np.testing.assert_array_equal(complete.values[..., :-2], without.values)
     assert (complete.center is None) == (without.center is None)
+    x = whole.copy()
     x[0, 6:] = np.nan  # ends early
     x[1, 2:4, 0] = x[1, 0, 1] = np.nan
     x[2, ::2, 0] = np.nan  # no two neighbours
@@ -118,10 +119,8 @@ def test_differences_stand_beside_what_is_read(scale):
         for channel in range(2):
             expected = naive.differences(x[row, :length, channel].astype(float).tolist())
             np.testing.assert_allclose(reading.values[row, :length, channel - 2], expected, atol=1e-5)
-            np.testing.assert_allclose(
-                complete.values[row, :, channel - 2],
-                naive.differences((30 * normal(4, 9, 2) + 5)[row, :, channel].astype(float).tolist()), atol=1e-5,
-            )  # fmt: skip
+            expected = naive.differences(whole[row, :, channel].astype(float).tolist())
+            np.testing.assert_allclose(complete.values[row, :, channel - 2], expected, atol=1e-5)
     known = np.isfinite(x)
     before = np.pad(known[:, :-1], [(0, 0), (1, 0), (0, 0)])
     np.testing.assert_array_equal(reading.observed[..., -2:], known & before)

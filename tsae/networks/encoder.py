@@ -115,15 +115,16 @@ class Encoder(keras.Model):
         kernel_l2=0.0, recurrent_l1=0.0, recurrent_l2=0.0, seed=0, name="encoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
-        self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
+        settings = {
             "n_channels": n_channels, "units": list(units), "dilations": dilations, "cell": cell,
             "bidirectional": bidirectional, "pooling": list(pooling), "pooled_layers": pooled_layers,
             "window_scale": window_scale, "differences": differences, "dropout": dropout, "unroll": unroll,
             "kernel_l1": kernel_l1, "kernel_l2": kernel_l2, "recurrent_l1": recurrent_l1,
             "recurrent_l2": recurrent_l2, "seed": seed,
-        })  # fmt: skip
+        }  # fmt: skip
+        self._settings = json.dumps(settings)  # as text, since Keras would wrap lists and dicts
         self.n_channels = n_channels
-        self.n_inputs = n_inputs(json.loads(self._settings))
+        self.n_inputs = n_inputs(settings)
         self.dilations = list(dilations or [1] * len(units))
         self.pooling = list(pooling)
         self.pooled_layers = pooled_layers
