@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OLDEST := .venv-oldest/bin
-CONTRACT_TESTS := $(wildcard tests/test_autoencoder.py tests/test_anomaly.py tests/test_sklearn*.py tests/networks/test_compiled.py)
+CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_sklearn_contract.py tests/anomaly tests/networks/test_compiled.py
 
 .PHONY: demo test lint oldest bench bench-quality clean
 
@@ -10,7 +10,7 @@ demo: .venv/demo.stamp
 	$(BIN)/tsae demo --output demo_output
 
 test: lint .venv/test.stamp
-	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --doctest-glob="*.md" tsae pipelines docs README.md tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --doctest-glob="*.md" tsae docs README.md tests
 	$(MAKE) oldest
 
 lint: .venv/test.stamp

@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.report import range_measures
-from tsae.windows import Windows, make_windows
+from tsae.data.windows import Windows, make_windows
+from tsae.jobs.report import range_measures
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100  # of the univariate sets

@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.report import read_parts
+from tsae.jobs.report import read_parts
 
 WIDTH, CHANNELS = 64, 4
 ALLOWED_MIB, ALLOWED_RATE = 1536, 0.8
 COLUMNS = [f"c{number}" for number in range(CHANNELS)]
-COMMAND = [sys.executable, "-m", "pipelines.cli"]
+COMMAND = [sys.executable, "-m", "tsae.jobs.cli"]
 
 
 def main() -> None:
@@ -138,7 +138,7 @@ def transform_rate(model: Path, n_windows: int = 200_000) -> float:
         import time
         from pathlib import Path
         import numpy as np
-        from pipelines.models import load_estimator
+        from tsae.jobs.models import load_estimator
         from tsae import make_windows
         model = load_estimator(Path({str(model)!r}))
         rows = np.sin(np.arange({n_windows} + {WIDTH} - 1)[:, None] / np.geomspace(3, 300, {CHANNELS}))
@@ -159,7 +159,7 @@ def timed_with_peak(*arguments) -> tuple[float, float]:
     program = """if True:
         import sys
         from benchmarks.peak import peak_mib
-        from pipelines.cli import main
+        from tsae.jobs.cli import main
         try:
             main(sys.argv[1:])
         finally:

@@ -26,11 +26,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
-
-from tests import mutations
 from tests.test_persistence import Watch
+
+from tests.io import mutations
 from tsae import LSTMAutoencoder, ModelFileError, load
-from tsae.persistence import read_archive
+from tsae.io.archive import read_archive
 
 MIB = 1 << 20
 ALLOWED_MIB = 64  # by any one file

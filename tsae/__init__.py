@@ -9,35 +9,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsae.anomaly import AnomalyDetector
-    from tsae.autoencoder import LSTMAutoencoder
-    from tsae.classifier import LSTMClassifier
+    from tsae.anomaly.detector import AnomalyDetector
+    from tsae.data.windows import Windows, from_channels_first, make_windows
     from tsae.errors import ModelFileError, TrainingDivergedError
+    from tsae.estimators.autoencoder import LSTMAutoencoder
+    from tsae.estimators.classifier import LSTMClassifier
+    from tsae.estimators.seq2seq import LSTMSeq2Seq
     from tsae.loading import load
-    from tsae.onnx_encoder import OnnxEncoder, export_onnx
+    from tsae.onnx.encoder import OnnxEncoder, export_onnx
     from tsae.plotting import EmbeddingDisplay, HistoryDisplay, ReconstructionDisplay, TimelineDisplay
-    from tsae.seq2seq import LSTMSeq2Seq
-    from tsae.windows import Windows, from_channels_first, make_windows
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AnomalyDetector": "anomaly",
+    "AnomalyDetector": "anomaly.detector",
     "EmbeddingDisplay": "plotting",
     "HistoryDisplay": "plotting",
-    "LSTMAutoencoder": "autoencoder",
-    "LSTMClassifier": "classifier",
-    "LSTMSeq2Seq": "seq2seq",
+    "LSTMAutoencoder": "estimators.autoencoder",
+    "LSTMClassifier": "estimators.classifier",
+    "LSTMSeq2Seq": "estimators.seq2seq",
     "ModelFileError": "errors",
-    "OnnxEncoder": "onnx_encoder",
+    "OnnxEncoder": "onnx.encoder",
     "ReconstructionDisplay": "plotting",
     "TimelineDisplay": "plotting",
     "TrainingDivergedError": "errors",
-    "Windows": "windows",
-    "export_onnx": "onnx_encoder",
-    "from_channels_first": "windows",
+    "Windows": "data.windows",
+    "export_onnx": "onnx.encoder",
+    "from_channels_first": "data.windows",
     "load": "loading",
-    "make_windows": "windows",
+    "make_windows": "data.windows",
 }
 
 __all__ = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any, BinaryIO
 
-from tsae._checks import check_choice
-from tsae._state import from_tree
 from tsae.errors import ModelFileError
-from tsae.persistence import read_archive
+from tsae.estimators.validation import check_choice
+from tsae.io.archive import read_archive
+from tsae.io.state import from_tree
 
 
 def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
@@ -58,7 +58,7 @@ def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
         if archive.state.get("$object") != archive.manifest["kind"]:
             raise ModelFileError("the manifest names another class than state.json")
         if engine == "onnx":
-            from tsae.onnx_encoder import OnnxEncoder
+            from tsae.onnx.encoder import OnnxEncoder
 
             return OnnxEncoder.from_archive(archive)
         return from_tree(archive.state, archive.arrays)

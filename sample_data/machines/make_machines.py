@@ -3,7 +3,7 @@
     python sample_data/machines/make_machines.py [FOLDER]
 
 writes both files to FOLDER (default: beside this script). Everything is drawn from one seed, so the files that
-are kept here can be made again; `tests/pipelines/test_sample_data.py` does so.
+are kept here can be made again; `tests/jobs/test_sample_data.py` does so.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tsae import AnomalyDetector, LSTMAutoencoder, LSTMClassifier, LSTMSeq2Seq
-from tsae.persistence import FORMAT_VERSION
+from tsae.io.archive import FORMAT_VERSION
 
 FOLDER = Path(__file__).parent / f"model_files_{FORMAT_VERSION}"
 

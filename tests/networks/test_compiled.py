@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-import tsae._estimator
+import tsae.estimators.base
 from tsae import LSTMAutoencoder
+from tsae.data.scaling import ChannelScaler
 from tsae.networks.compiled import SHARD_ROWS, _compiled, can_compile, compiled_features
 from tsae.networks.encoder import Encoder
 from tsae.networks.inference import BatchFunction
 from tsae.networks.use import functions
-from tsae.scaling import ChannelScaler
 
 ALL = ["last", "cell", "mean", "max", "min", "std", "change"]
 SHAPES = [
@@ -62,7 +62,7 @@ def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
     small = autoencoder.transform(X)
     calls = []
     monkeypatch.setattr("tsae.networks.compiled.compiled_features", lambda *a: calls.append(1) or compiled_features(*a))
-    monkeypatch.setattr(tsae._estimator, "MANY_STEPS", 700 * 11)
+    monkeypatch.setattr(tsae.estimators.base, "MANY_STEPS", 700 * 11)
     autoencoder._compiled = {}
     np.testing.assert_allclose(autoencoder.transform(X), small, atol=1e-6)
     assert calls == [1]

@@ -14,12 +14,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tsae.data.scaling import ChannelScaler
 from tsae.networks.encoder import Encoder
 from tsae.networks.inference import fill_up
 from tsae.networks.recurrent import LSTM
 from tsae.networks.training import map_shards, shards_for
 from tsae.networks.xla_loops import for_compiler
-from tsae.scaling import ChannelScaler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.
 SHARD_ROWS = 64

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tsae.encoder_layout import LEAST_VARIANCE, ROUNDING_VARIANCE, STILL_VARIANCE, feature_names, n_inputs
+from tsae.networks.layout import LEAST_VARIANCE, ROUNDING_VARIANCE, STILL_VARIANCE, feature_names, n_inputs
 from tsae.networks.masking import fill_gaps, reverse_rows, row_lengths, step_mask
 from tsae.networks.recurrent import CELLS, run_dilated
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tsae.encoder_layout import check_weights, feature_names, layer_widths
 from tsae.networks.building import NETWORKS, build_network
+from tsae.networks.layout import check_weights, feature_names, layer_widths
 
 _CELL = re.compile(r"/(lstm|gru)_cell(_\d+)?/")
 

@@ -1,0 +1,195 @@
+"""as_windows: every layout that estimators accept, and what they refuse."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tsae.data.containers import as_windows
+from tsae.data.windows import make_windows
+
+RNG = np.random.default_rng(0)
+
+
+# ------------------------------------------------------------------------------------------ layouts
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arrays_are_held_without_a_copy(dtype):
+    X = RNG.normal(size=(7, 12, 3)).astype(dtype)
+    windows = as_windows(X)
+    assert np.shares_memory(windows.values, X)
+    assert windows.shape == X.shape
+    assert windows.dtype == dtype
+    np.testing.assert_array_equal(windows.gather(), X)
+    np.testing.assert_array_equal(windows.gather([3, 1]), X[[3, 1]])
+
+
+def test_two_dimensional_arrays_are_univariate_windows():
+    X = RNG.normal(size=(7, 12))
+    windows = as_windows(X)
+    assert windows.shape == (7, 12, 1)
+    assert np.shares_memory(windows.values, X)
+    np.testing.assert_array_equal(windows.gather()[..., 0], X)
+
+
+def test_arrays_of_any_memory_layout_and_numbers_are_read_alike():
+    X = RNG.integers(-9, 9, size=(6, 8, 2))
+    for same in (X, X.astype(np.int8), np.asfortranarray(X), X.astype(object), np.repeat(X, 2, axis=1)[:, ::2]):
+        np.testing.assert_array_equal(as_windows(same).gather(), X)
+
+
+def test_each_window_of_an_array_is_a_series_of_its_own():
+    windows = as_windows(np.zeros((3, 4)))
+    assert windows.index.to_numpy().tolist() == [[0, 0, 3], [1, 0, 3], [2, 0, 3]]
+    assert windows.series.tolist() == [0, 1, 2]
+    assert not windows.overlapping()
+
+
+def test_tables_have_a_row_a_window():
+    X = RNG.normal(size=(4, 5))
+    np.testing.assert_array_equal(as_windows(pd.DataFrame(X, index=list("abcd"))).gather()[..., 0], X)
+    frame = pytest.importorskip("polars").DataFrame(X)
+    np.testing.assert_array_equal(as_windows(frame).gather()[..., 0], X)
+
+
+def test_lists_are_ragged_and_padded_with_nan_on_the_right():
+    X = [RNG.normal(size=(length, 2)) for length in (3, 5, 1)]
+    windows = as_windows(X)
+    assert windows.is_ragged
+    assert windows.shape == (3, 5, 2)
+    assert windows.lengths.tolist() == [3, 5, 1]
+    for gathered, part in zip(windows.gather(), X, strict=True):
+        np.testing.assert_array_equal(gathered[: len(part)], part)
+        assert np.isnan(gathered[len(part) :]).all()
+    assert windows[[0, 2]].is_ragged
+    assert windows[[2, 0]].lengths.tolist() == [1, 3]
+    assert windows.index["end"].tolist() == [2, 4, 0]
+    assert not windows.overlapping()
+
+
+def test_lists_of_equal_lengths_are_not_ragged():
+    assert not as_windows([np.zeros(4), np.ones(4)]).is_ragged
+    assert as_windows([[1.0, 2.0], [3.0, 4.0]]).gather()[..., 0].tolist() == [[1, 2], [3, 4]]
+
+
+def test_windows_are_taken_as_they_are():
+    windows = make_windows(np.arange(9.0), 3)
+    assert as_windows(windows) is windows
+
+
+def test_missing_values_are_allowed():
+    X = RNG.normal(size=(4, 5, 2))
+    X[1, 2], X[3, :, 0], X[0, 1:] = np.nan, np.nan, np.nan
+    np.testing.assert_array_equal(as_windows(X).gather(), X)
+
+
+# ------------------------------------------------------------------------------------------ what is refused
+
+
+def with_entry(value, dtype=float):
+    X = np.zeros((3, 4, 2), dtype=dtype)
+    X[1, 2, 1] = value
+    return X
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros(5), r"Expected 2D or 3D array, got 1D array instead.*\(5,\).*Reshape your data"),
+        (np.zeros((2, 2, 2, 2)), "got 4D array instead"),
+        (np.zeros((0, 5)), r"Found X with 0 sample\(s\)"),
+        (np.zeros((0, 5, 2)), r"Found X with 0 sample\(s\)"),
+        (np.zeros((5, 0)), r"0 feature\(s\) \(shape=\(5, 0\)\) while a minimum of 1 is required"),
+        (np.zeros((5, 0, 2)), r"0 feature\(s\) \(shape=\(5, 0, 2\)\) while a minimum of 1 is required"),
+        (np.zeros((5, 3, 0)), r"0 channel\(s\) \(shape=\(5, 3, 0\)\) while a minimum of 1 is required"),
+        (with_entry(np.inf), "X holds inf in window 1, step 2, channel 1"),
+        (with_entry(-np.inf, np.float32), "X holds -inf in window 1, step 2, channel 1"),
+        (with_entry(1j, complex), "Complex data not supported"),
+        (with_entry("?", object), r"X holds '\?' at \(1, 2, 1\), not a number"),
+        (with_entry({}, object), r"X holds \{\} at \(1, 2, 1\), not a number: .* must be a string or a .*number"),
+        (np.array([["a", "b"]]), "X has dtype <U1"),
+        (np.array([["2024-01-01"]], dtype="M8[D]"), "X has dtype datetime64"),
+        (pd.DataFrame({"a": [1.0], "b": ["x"]}), "column 'b' .*holds 'x' in row 0"),
+        (pd.Series([1.0, 2.0]), "Expected 2D or 3D array, got 1D"),
+        (None, "Expected 2D or 3D array, got 0D"),
+        ([], r"Found X with 0 sample\(s\)"),
+        ([1.0, 2.0], "X is a list of single values.*Reshape your data"),
+        ([np.zeros(3), np.zeros(0)], r"X\[1\] has no steps"),
+        ([np.zeros(3), np.array([0, np.inf])], "X holds inf in window 1, step 1, channel 0"),
+        ([np.zeros((3, 2)), np.zeros((4, 3))], r"X\[0\] has 2 channels, but X\[1\] has 3$"),
+        ([np.zeros((2, 5)), np.zeros((2, 7))], r"X\[0\] has 5 channels, but X\[1\] has 7; .*from_channels_first"),
+        ([np.zeros((2, 3, 4))], r"X\[0\] has shape \(2, 3, 4\)"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_by_place(X, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        as_windows(X)
+
+
+def test_sparse_matrices_are_refused():
+    from scipy.sparse import csr_array
+
+    with pytest.raises(TypeError, match="X is a sparse matrix"):
+        as_windows(csr_array(np.eye(3)))
+
+
+def test_infinities_are_found_far_down():
+    X = np.zeros((3000, 100, 8), dtype=np.float32)
+    X[2900, 99, 7] = np.inf
+    with pytest.raises(ValueError, match="window 2900, step 99, channel 7"):
+        as_windows(X)
+
+
+def test_windows_without_any_value_are_refused_by_place():
+    X = np.zeros((4, 3, 2))
+    X[2] = np.nan
+    with pytest.raises(ValueError, match=r"1 window\(s\) without any value, the first of them window 2, .*series 2"):
+        as_windows(X)
+    with pytest.raises(ValueError, match="the first of them window 1"):
+        as_windows([np.zeros(3), np.full(2, np.nan)])
+
+    frame = pd.DataFrame({"id": list("aaabbbb"), "time": range(7), "x": [1, 2, 3, 4, np.nan, np.nan, 7]})
+    windows = make_windows(frame, 2, id_column="id", time_column="time")
+    with pytest.raises(ValueError, match="window 3, which starts at series 'b', time 4"):
+        as_windows(windows)
+    kept = as_windows(windows[windows.observed])
+    assert kept.index["start"].tolist() == [0, 1, 3, 5]
+
+
+def test_what_a_fitted_estimator_expects_is_checked():
+    X = np.zeros((3, 4, 2))
+    assert as_windows(X, n_timesteps=4, n_channels=2).shape == X.shape
+    with pytest.raises(ValueError, match="Y has 2 channels, but 3 are expected"):
+        as_windows(X, name="Y", n_channels=3)
+    with pytest.raises(ValueError, match="X has 4 steps, but 5 are expected"):
+        as_windows(X, n_timesteps=5)
+    with pytest.raises(ValueError, match="X has windows of up to 5 steps, but 5 are expected"):
+        as_windows([np.zeros(3), np.zeros(5)], n_timesteps=5)
+
+
+# ------------------------------------------------------------------------------------------ channels first
+
+
+@pytest.mark.parametrize("shape", [(8, 6, 100), (8, 1, 150), (8, 9, 90)])
+def test_few_steps_of_very_many_channels_are_refused(shape):
+    X = RNG.normal(size=shape)
+    with pytest.raises(ValueError, match=rf"{shape[1]} steps of {shape[2]} channels.*from_channels_first\(X\)"):
+        as_windows(X)
+    meant = as_windows(make_windows(list(X), width=shape[1]))  # the way out that the message names
+    np.testing.assert_array_equal(meant.gather(), X)
+
+
+def test_more_channels_than_steps_are_worth_a_warning():
+    with pytest.warns(UserWarning, match=r"24 steps of 100 channels.*from_channels_first\(X\)"):
+        assert as_windows(np.zeros((5, 24, 100))).shape == (5, 24, 100)
+
+
+@pytest.mark.parametrize("shape", [(5, 24, 20), (5, 7, 12), (5, 1, 3), (5, 100, 60)])
+def test_usual_shapes_pass_in_silence(shape):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_windows(np.zeros(shape))

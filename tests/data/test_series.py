@@ -1,0 +1,61 @@
+"""Arrays, and lists and dicts of them: how they are laid end to end, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.examples import bad
+from tsae.data.series import first_infinite
+from tsae.data.windows import make_windows
+
+
+def test_an_array_is_held_without_a_copy():
+    for array in (np.zeros((50, 3), np.float32), np.zeros(50), np.asfortranarray(np.zeros((50, 3)))):
+        windows = make_windows(array, 10)
+        assert np.shares_memory(windows.values, array)
+        assert windows.dtype == array.dtype
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("bool", "f4"), ("i1", "f4"), ("u2", "f4"), ("f2", "f4"), ("i4", "f8"), ("i8", "f8"), (">f4", "f4")],
+)
+def test_numbers_become_floats_that_can_hold_them(dtype, expected):
+    array = np.array([[0], [1], [1]]).astype(dtype)
+    for data in (array, [array, array], pd.DataFrame(array)):
+        windows = make_windows(data, 3)
+        assert windows.dtype == np.dtype(expected)
+        assert windows[:1].gather().ravel().tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "data is a builtins.NoneType; allowed are"),
+        ([], "data is an empty list"),
+        ({}, "data is an empty dict"),
+        (np.zeros((0, 2)), "no window"),
+        (np.zeros((5, 0)), "no channels"),
+        (np.zeros((4, 5, 6)), "an estimator takes windows that are cut already"),
+        ([np.zeros((5, 2)), np.zeros((5, 3))], r"data\[0\] has 2 channels, but data\[1\] has 3; .*from_channels_first"),
+        ({"a": np.zeros(5), "b": np.zeros((1, 2, 3))}, r"data\['b'\] has shape \(1, 2, 3\)"),
+        ({"a": bad()}, r"data\['a'\] is a table; join the tables"),
+        (np.array([0.0, 1.0, -np.inf]), "holds -inf in series 0, step 2, column 'channel_0'"),
+        ([np.zeros(3), np.array([0, np.inf])], "holds inf in series 1, step 1"),
+        (np.array(["a", "b"]), "data has dtype <U1"),
+        (np.array([1, "?"], dtype=object), r"data holds '\?' at \(1, 0\), not a number"),
+        (np.array([1j, 2]), "Complex data not supported"),
+    ],
+)  # fmt: skip
+def test_bad_arrays_are_refused(data, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make_windows(data, 2)
+
+
+def test_a_sum_that_overflows_is_no_infinity():
+    values = np.full((4, 2), 3e38, np.float32)
+    assert first_infinite(values) is None
+    values[2, 1] = np.inf
+    assert first_infinite(values) == (2, 1)

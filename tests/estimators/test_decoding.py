@@ -1,0 +1,216 @@
+"""Every pair of encoder, decoder, attention and conditioning: it works, or it is refused before anything is built."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+
+from tsae import LSTMAutoencoder
+from tsae.estimators.decoding import ATTENTIONS, CONDITIONINGS, HANDOVERS, SAMPLINGS
+
+CHOICES = {
+    "cell": ["lstm", "gru"],
+    "bidirectional": [False, True],
+    "units": [3, (4, 3)],
+    "decoder_units": [None, (3, 5)],
+    "decoder": ["reconstruction", "prediction", "composite", "imputation"],
+    "horizon": [None, 2],
+    "truncate": [None, 3],
+    "conditioning": list(CONDITIONINGS),
+    "attention": list(ATTENTIONS),
+    "input_feeding": [False, True],
+    "handover": list(HANDOVERS),
+}
+NAMES = list(CHOICES)
+X = np.sin(np.arange(6)[:, None, None] + np.arange(7)[None, :, None] / 2 + np.arange(2))
+
+
+def refused(options):
+    """Why a combination cannot work, as the rules say; None where it can."""
+    width = np.ravel(options["units"])[-1] * (2 if options["bidirectional"] else 1)
+    own = np.ravel(options["units"])[0] if options["decoder_units"] is None else options["decoder_units"][-1]
+    if options["attention"] == "dot" and own != width:
+        return "attention"
+    if options["input_feeding"] and options["attention"] in (None, "additive"):
+        return "input_feeding"
+    if options["decoder"] == "imputation":
+        for name, unused in (("conditioning", None), ("attention", None), ("handover", "context")):
+            if options[name] != unused:
+                return name
+    if options["truncate"]:
+        if options["bidirectional"]:
+            return "truncate"
+        if options["horizon"] and options["decoder"] in ("prediction", "composite"):
+            return "truncate"
+    return None
+
+
+def make(options):
+    return LSTMAutoencoder(
+        dilations=1, scale="channel", pooling="last", epochs=1, batch_size=8, random_state=0, **options
+    )
+
+
+def all_combinations():
+    for values in itertools.product(*CHOICES.values()):
+        yield dict(zip(NAMES, values, strict=True))
+
+
+def pairwise():
+    """Few allowed combinations in which every allowed pair of choices occurs."""
+
+    def pairs(options):
+        return {((a, str(options[a])), (b, str(options[b]))) for a, b in itertools.combinations(NAMES, 2)}
+
+    drawn = np.random.default_rng(0).permutation(list(all_combinations()))[:6000]
+    held = [(options, pairs(options)) for options in drawn if refused(options) is None]
+    left = set().union(*(inside for _, inside in held))
+    chosen = []
+    while left:
+        options, inside = max(held, key=lambda candidate: len(candidate[1] & left))
+        chosen.append(options)
+        left -= inside
+    return chosen
+
+
+def test_what_cannot_work_is_refused_before_building_and_nothing_else():
+    for options in all_combinations():
+        reason = refused(options)
+        if reason is None:
+            make(options)._check_parameters()
+            continue
+        with pytest.raises(ValueError, match=f"^{reason}=.*is not allowed with"):
+            make(options)._check_parameters()
+
+
+@pytest.mark.parametrize(
+    "options", pairwise(), ids=lambda options: "-".join(str(value).replace(" ", "") for value in options.values())
+)
+def test_what_is_allowed_fits_transforms_and_travels(options):
+    model = make(options).fit(X)
+    features = model.transform(X)
+    assert np.isfinite(features).all()
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.transform(X), features)
+    for decoder in model.decoders_:
+        said = model.reconstruct(X, decoder)
+        assert said.shape == X.shape
+        assert np.isfinite(said).any()
+        np.testing.assert_array_equal(copy.reconstruct(X, decoder), said)
+    if options["attention"]:
+        weights = model.attention_weights(X)
+        assert weights.shape == (6, 7, 7)
+        looks = np.isfinite(weights).any(axis=2)
+        np.testing.assert_array_equal(looks, np.isfinite(model.reconstruct(X)).any(axis=2))
+        np.testing.assert_allclose(np.nansum(weights, axis=2)[looks], 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_scheduled_sampling_ends_in_free_running(sampling):
+    """Once the probability of the truth has fallen to its floor of 1, training is teacher forcing; at 0 it is not."""
+    options = {"decoder": "reconstruction", "units": 3, "bidirectional": False}
+    ends = {}
+    for name, more in {
+        "teacher": {"conditioning": "teacher"},
+        "floor of 1": {"conditioning": "scheduled", "sampling_floor": 1.0, "sampling": sampling},
+        "never the truth": {"conditioning": "scheduled", "sampling_epochs": 0, "sampling": sampling},
+    }.items():
+        ends[name] = make({**options, **more}).fit(X).history_["loss"].iloc[0]
+    assert ends["floor of 1"] == pytest.approx(ends["teacher"], rel=1e-4)
+    assert abs(ends["never the truth"] - ends["teacher"]) > 1e-6
+
+
+def test_ragged_windows_are_attended_to_within_their_lengths():
+    ragged = [row[: 4 + i % 4] for i, row in enumerate(X)]
+    model = make({"attention": "general", "decoder": "reconstruction", "conditioning": "teacher"}).fit(ragged)
+    weights = model.attention_weights(ragged)
+    for row, window in enumerate(ragged):
+        n_steps = len(window)
+        assert np.isfinite(weights[row, :n_steps, :n_steps]).all()
+        assert np.isnan(weights[row, n_steps:]).all()
+        assert np.isnan(weights[row, :, n_steps:]).all()
+    alone = model.attention_weights([ragged[0]])
+    np.testing.assert_allclose(alone[0], weights[0, :4, :4], atol=1e-6)
+
+
+def test_location_attention_refuses_longer_windows():
+    model = make({"attention": "location", "decoder": "reconstruction"}).fit([X[0], X[1][:5], X[2]])
+    with pytest.raises(ValueError, match="up to 9 steps, but attention='location'"):
+        model.transform([X[0][:5], np.concatenate([X[1], X[1][:2]])])
+
+
+@pytest.mark.parametrize("options", [{"attention": "general"}, {"handover": "state"}, {"handover": "both"}])
+def test_vectors_alone_cannot_be_decoded_where_the_decoder_reads_more(options):
+    model = make({"decoder": "reconstruction", **options}).fit(X)
+    with pytest.raises(ValueError, match="decode needs attention=None and handover='context'"):
+        model.decode(model.transform(X))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"truncate": 1}, "truncate=1"),
+        ({"truncate": 3, "scale": "both"}, "truncate=3 is not allowed with scale='both'"),
+        ({"truncate": 3, "differences": True}, "truncate=3 is not allowed with differences=True"),
+        ({"truncate": 3, "dilations": 2}, "truncate=3 is not allowed with dilations=2"),
+        ({"truncate": 3, "crop": 5}, "truncate=3 is not allowed with crop=5"),
+    ],
+)
+def test_truncation_needs_a_state_that_can_be_carried(options, named):
+    model = make({"bidirectional": False, "decoder": "reconstruction"}).set_params(**options)
+    with pytest.raises(ValueError, match=named):
+        model.fit(X)
+
+
+# -- truncated back-propagation ------------------------------------------------------------------------------------
+
+
+def test_pieces_are_windows_that_go_on_where_the_last_one_ended():
+    """What a decoder says in pieces is what it says of each piece, begun with the state after the one before."""
+    import tensorflow as tf
+
+    model = make({"bidirectional": False, "decoder": "composite", "truncate": 3, "units": (4, 3)}).fit(X)
+    network, scaled = model.model_, model.scaler_.transform(X)
+    state, expected = None, []
+    for first in (0, 3):
+        piece = tf.constant(scaled[:, first : first + 3])
+        said, state = network._say(piece, True, state or network.initial_state(6), False)
+        expected.append(said["reconstruction"]["values"])
+    said = model.scaler_.transform(model.reconstruct(X, "reconstruction"))
+    np.testing.assert_allclose(said[:, :6], np.concatenate(expected, axis=1), atol=1e-5)
+    whole = network.encoder.run(network.encoder.read(tf.constant(scaled[:, :6]), True))
+    np.testing.assert_allclose(state[-1][0], whole[-1].last, atol=1e-6)
+
+
+def test_training_in_pieces_updates_after_each_and_carries_the_state():
+    """Against the same by hand: plain gradient descent, one batch, two pieces, the second begun with the state."""
+    import tensorflow as tf
+
+    from tsae.networks.draws import Draws
+
+    options = {"bidirectional": False, "decoder": "reconstruction", "truncate": 3, "units": 3}
+    plain = {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "constant", "clipnorm": None}
+    windows = X[:, :6]
+    trained = make(options).set_params(**plain).fit(windows)
+    start = make(options).set_params(**{**plain, "learning_rate": 1e-30}).fit(windows)
+    network, scaled = start.model_, tf.constant(start.scaler_.transform(windows))
+    state = network.initial_state(6)
+    for first in (0, 3):
+        batch = network.prepare(scaled[:, first : first + 3], tf.ones(6), False, Draws(tf.constant([0, 1])))
+        with tf.GradientTape() as tape:
+            loss, state = network.loss_of({**batch, "state": state}, None)
+        variables = [variable.value for variable in network.trainable_variables]
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            variable.assign_sub(0.1 * gradient)
+    for ours, by_hand in zip(trained.model_.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, by_hand, atol=1e-5)
+
+
+def test_series_of_different_lengths_end_in_different_pieces():
+    ragged = [row[: 2 + i] for i, row in enumerate(X)]
+    model = make({"bidirectional": False, "decoder": ("reconstruction", "imputation"), "truncate": 3}).fit(ragged)
+    assert np.isfinite(model.history_["loss"]).all()
+    said = model.reconstruct(ragged)
+    assert [int(np.isfinite(row).all(axis=1).sum()) for row in said] == [2, 3, 4, 5, 6, 7]
+    np.testing.assert_allclose(model.reconstruct([ragged[3]])[0], said[3, :5], atol=1e-6)

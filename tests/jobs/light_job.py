@@ -1,0 +1,63 @@
+"""A job whose work is light: window means instead of a network. Run as a program, it is there to be killed.
+
+python -m tests.jobs.light_job SOURCE OUTPUT KIND SECONDS_A_PART
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tsae.jobs import export as export_module
+from tsae.jobs.export import Job, export
+from tsae.jobs.models import ModelFile, Reading
+from tsae.jobs.tables import Columns
+
+READING = Reading(Columns("machine", "time", ("load", "heat")), width=12, stride=5, max_gap="15min")
+seconds_a_part = 0.0
+
+
+def write_means(estimator, piece, reading, append):
+    """Like features: a row a new window."""
+    windows = piece.windows[piece.fresh]
+    means = np.nanmean(windows.gather(), axis=1) if len(windows) else np.zeros((0, 2))
+    table = pd.concat([windows.index, pd.DataFrame(means, columns=["load", "heat"])], axis=1)
+    half = len(table) // 2
+    append(table[:half])
+    time.sleep(seconds_a_part)
+    append(table[half:])
+    return len(table)
+
+
+def write_rows(estimator, piece, reading, append):
+    """Like a timeline: a row a timestamp that is final, with the number of windows that cover it."""
+    rows = np.flatnonzero(piece.final)
+    windows, grouped = piece.windows[piece.covering], piece.windows.grouped
+    starts = windows.starts[:, np.newaxis]
+    n_covering = ((starts <= rows) & (rows < starts + windows.width)).sum(axis=0)
+    append(pd.DataFrame({"series": grouped.names_at(rows), "time": grouped.times_at(rows), "score": n_covering}))
+    return len(rows)
+
+
+def light_job(source, output, kind="features", **options) -> Job:
+    reading = options.pop("reading", READING)
+    return Job(kind, ModelFile(Path("none"), "none", options.pop("model_id", "m1"), reading), str(source), Path(output),
+               reading, **options)  # fmt: skip
+
+
+def run_light(source, output, kind="features", **options):
+    """Run the light job; its estimator is never asked for."""
+    loaded, export_module.estimator_of = export_module.estimator_of, lambda path, model_id: None
+    try:
+        return export(light_job(source, output, kind, **options), write_means if kind == "features" else write_rows)
+    finally:
+        export_module.estimator_of = loaded
+
+
+if __name__ == "__main__":
+    seconds_a_part = float(sys.argv[4])
+    run_light(sys.argv[1], sys.argv[2], sys.argv[3])

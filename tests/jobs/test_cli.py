@@ -1,0 +1,235 @@
+import json
+import logging
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.jobs.conftest import names_of, write_parts
+from tsae.jobs import cli
+from tsae.jobs.models import autoencoder_of, load_estimator
+from tsae.jobs.report import read_parts
+
+
+@pytest.fixture
+def tsae(capsys):
+    """Run the command line in this process: exit code, standard output and error."""
+    logger = logging.getLogger("tsae")
+    kept = logger.handlers[:], logger.level, logger.propagate
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    yield run
+    logger.handlers[:], logger.level, logger.propagate = kept
+
+
+TRAIN = ["--id-column", "machine", "--time-column", "time", "--width", 12, "--stride", 5, "--units", 4, "--epochs", 1]
+SMALL = ["--set", "bidirectional=false"]
+
+
+# -- help ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["export-onnx"], ["demo"]]
+)
+def test_help(tsae, command):
+    code, out, _ = tsae(*command, "--help")
+    assert code == 0
+    assert "Usage: tsae" in out
+    if command in (["train"], ["features"], ["anomalies"], ["inspect"]):
+        assert f"\n    tsae {command[0]} " in out.split("Example")[1]  # line by line, as it is to be typed
+    if not command:
+        assert "3    done, but parts were skipped" in out
+
+
+def test_help_loads_nothing_heavy():
+    program = """if True:
+        import sys
+        from tsae.jobs.cli import main
+        try:
+            main(["features", "--help"])
+        finally:
+            print(sorted({"tensorflow", "keras", "sklearn", "pandas", "numpy"} & set(sys.modules)))"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.endswith("[]\n")
+
+
+def test_version(tsae):
+    code, out, _ = tsae("--version")
+    assert code == 0
+    assert out.startswith("tsae, version ")
+
+
+# -- a whole round -------------------------------------------------------------------------------------------------
+
+
+def test_train_features_and_inspect(tsae, table, tmp_path):
+    source = write_parts(table, tmp_path / "in", 3)
+    code, out, err = tsae("train", source, tmp_path / "m.tsae", *TRAIN, *SMALL, "--value-columns", "load, heat")
+    assert (code, out) == (0, "")
+    assert "training on" in err
+    assert "inferred: 1.5 x the median step" in err
+
+    code, out, err = tsae("features", tmp_path / "m.tsae", source, tmp_path / "out")
+    assert code == 0
+    assert "features: 3 of 3 parts done" in err
+    features = read_parts(tmp_path / "out")
+    assert set(features["series"]) == {"m0", "m1", "m2"}
+    assert len(pd.read_parquet(tmp_path / "out" / "features")) == len(features)
+
+    code, out, _ = tsae("inspect", tmp_path / "m.tsae", "--json")
+    assert json.loads(out)["reading"]["stride"] == 5
+    code, out, _ = tsae("inspect", tmp_path / "m.tsae")
+    assert "kind: LSTMAutoencoder" in out
+
+
+def test_anomalies_with_labels(tsae, table, detector_file, tmp_path):
+    labelled = table.assign(fault=[1 if 100 <= row < 110 else 0 for row in range(len(table))])
+    source = write_parts(labelled, tmp_path / "in", 2)
+    code, out, err = tsae(
+        "anomalies", detector_file.path, source, tmp_path / "out", "--label-column", "fault", "--gap", 2
+    )
+    assert code == 0
+    assert "auc_pr: " in out
+    assert names_of(tmp_path / "out" / "timeline") == ["part_1.parquet", "part_2.parquet"]
+    assert list(pd.read_csv(tmp_path / "out" / "events.csv").columns)[:3] == ["series", "start", "end"]
+
+
+def test_parts_that_are_skipped_have_an_exit_code_of_their_own(tsae, table, autoencoder_file, tmp_path):
+    source = write_parts(table, tmp_path / "in", 3)
+    (source / "part_2.csv").write_text("machine,time,load,heat\n")
+    arguments = ["features", autoencoder_file.path, source, tmp_path / "out"]
+    code, _, err = tsae(*arguments)
+    assert code == 1
+    assert "tsae: error: part_2.csv has no rows (1 of 3 parts done" in err
+    code, _, err = tsae(*arguments, "--on-error", "skip", "--quiet")
+    assert code == 3
+    assert err == "skipped: part_2.csv has no rows\n"
+
+
+def test_quiet_says_nothing(tsae, table_file, autoencoder_file, tmp_path):
+    assert tsae("features", autoencoder_file.path, table_file, tmp_path / "out", "--quiet") == (0, "", "")
+
+
+def test_json_lines(tsae, table_file, autoencoder_file, tmp_path):
+    code, out, err = tsae("features", autoencoder_file.path, table_file, tmp_path / "out", "--log-json")
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert lines[-1]["event"] == "end"
+    assert lines[-1]["done"] == 1
+    assert lines[-1]["level"] == "info"
+    code, out, err = tsae("features", autoencoder_file.path, "nowhere", tmp_path / "out", "--log-json")
+    assert json.loads(err)["message"] == "there is no file or directory nowhere"
+    assert json.loads(err)["exit_code"] == code == 1
+
+
+def test_a_configuration_file_gives_options_and_arguments(tsae, table_file, autoencoder_file, tmp_path):
+    config = tmp_path / "job.toml"
+    config.write_text(
+        f'[features]\nmodel = "{autoencoder_file.path}"\ninput = "{table_file}"\noutput = "{tmp_path}/out"\n'
+        'stride = 20\nformat = "csv"\nquiet = true\n'
+    )
+    assert tsae("features", "--config", config) == (0, "", "")
+    job = json.loads((tmp_path / "out" / "manifest.json").read_text())["job"]
+    assert (job["reading"]["stride"], job["format"]) == (20, "csv")
+    code, _, _ = tsae("features", "--config", config, "--stride", 30, "--on-change", "redo")
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["job"]["reading"]["stride"] == 30
+
+
+def test_parameters_may_be_a_table_of_the_configuration(tsae, table_file, tmp_path):
+    config = tmp_path / "job.toml"
+    config.write_text(
+        '[train]\nwidth = 12\nid-column = "machine"\ntime-column = "time"\nunits = [3, 2]\nvalue-columns = ["load"]\n'
+        "epochs = 1\nquiet = true\n[train.set]\nbidirectional = false\ncell = 'gru'\n"
+    )
+    assert tsae("train", table_file, tmp_path / "m.tsae", "--config", config) == (0, "", "")
+    autoencoder = load_estimator(tmp_path / "m.tsae")
+    assert (autoencoder.units, autoencoder.cell, autoencoder.bidirectional) == ((3, 2), "gru", False)
+
+
+def test_export_onnx(tsae, autoencoder_file, detector_file, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    windows = np.random.default_rng(0).normal(size=(3, 12, 2)).astype(np.float32)
+    for file in (autoencoder_file, detector_file):
+        target = tmp_path / "new" / "encoder.onnx"
+        assert tsae("export-onnx", file.path, target)[0] == 0
+        [features] = runtime.InferenceSession(target).run(["features"], {"windows": windows})
+        expected = autoencoder_of(load_estimator(file.path)).transform(windows)
+        np.testing.assert_allclose(features, expected, atol=1e-5)
+
+
+# -- errors --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train"], 2, "Missing argument"),
+        (["train", "in", "out"], 2, "Missing option '--width'"),
+        (["train", "nowhere", "m.tsae", "--width", "4"], 1, "there is no file or directory nowhere"),
+        (["train", "in", "out", "--width", "0"], 2, "0 is not in the range"),
+        (["train", "in", "out", "--width", "4", "--units", "a"], 2, "'a' is not an integer"),
+        (["train", "in", "out", "--width", "4", "--set", "a"], 2, "not of the form name=value"),
+        (["train", "in", "out", "--width", "4", "--id-column", "a", "--id-from-file"], 2, "exclude each other"),
+        (["train", "in", "out", "--config", "none.toml"], 2, "cannot be read"),
+        (["features", "none.tsae", "in", "out"], 1, "there is no model file none.tsae"),
+        (["features", "none.tsae", "in", "out", "--n-jobs", "0"], 2, "leaves nobody to work"),
+        (["export-onnx", "none.tsae", "e.onnx"], 1, "there is no model file none.tsae"),
+        (["inspect", "none.tsae"], 1, "there is no model file none.tsae"),
+        (["demo", "--data", "nowhere"], 1, "no machines/machines.csv in nowhere"),
+        (["nonsense"], 2, "No such command"),
+    ],
+)
+def test_errors_are_said_without_a_traceback(tsae, arguments, code, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found, out, err = tsae(*arguments)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; the same command continues"),
+        (OSError(28, "No space left on device"), 1, "No space left on device; what was finished stays"),
+        (MemoryError("9 GiB"), 1, "split the input into smaller parts"),
+    ],
+)
+def test_what_ends_a_job(tsae, monkeypatch, error, code, message):
+    def fails(path):
+        raise error
+
+    monkeypatch.setattr("tsae.jobs.report.describe_model", fails)
+    found, out, err = tsae("inspect", "m.tsae")
+    assert (found, out) == (code, "")
+    assert message in err
+
+
+def test_a_terminated_job_ends_with_its_exit_code():
+    program = """if True:
+        import os, signal, time
+        from tsae.jobs import cli, report
+        def work(path):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        report.describe_model = work
+        cli.main(["inspect", "m.tsae"])"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 143
+    assert done.stderr == "tsae: error: terminated; the same command continues\n"
+
+
+def test_signal_handlers_are_put_back(tsae):
+    before = signal.getsignal(signal.SIGTERM)
+    tsae("--version")
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,72 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tsae.jobs.errors import JobError
+from tsae.jobs.models import Reading, autoencoder_of, estimator_of, load_estimator, open_model, save_model
+from tsae.jobs.tables import Columns
+
+
+@pytest.mark.parametrize("max_gap", [None, 2.5, "0 days 00:15:00"])
+def test_readings_survive_plain_values(max_gap):
+    reading = Reading(Columns("a", "b", ("c", "d"), time_kind="utc"), 12, 3, max_gap)
+    assert Reading.from_dict(reading.as_dict()) == reading
+    assert reading.grid.max_gap == {None: np.inf, 2.5: 2.5}.get(max_gap, pd.Timedelta("15min"))
+
+
+def test_a_model_file_holds_how_tables_are_read(autoencoder_file):
+    assert autoencoder_file.kind == "LSTMAutoencoder"
+    assert autoencoder_file.reading.width == 12
+    assert autoencoder_file.reading.columns.time_kind == "datetime"
+    assert load_estimator(autoencoder_file.path).n_timesteps_ == 12
+
+
+def test_planning_a_job_does_not_load_tensorflow(autoencoder_file):
+    program = (
+        "import sys; from pathlib import Path; from tsae.jobs.models import open_model\n"
+        f"open_model(Path({str(autoencoder_file.path)!r})); print('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_loading_writes_nothing_to_standard_error(autoencoder_file):
+    program = (
+        "from pathlib import Path; from tsae.jobs.models import load_estimator\n"
+        f"load_estimator(Path({str(autoencoder_file.path)!r}))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr == ""
+
+
+def test_files_that_are_no_models_of_jobs_are_refused(autoencoder_file, tmp_path):
+    with pytest.raises(JobError, match="there is no model file"):
+        open_model(tmp_path / "none.tsae")
+    (tmp_path / "text.tsae").write_text("text")
+    with pytest.raises(JobError, match="not a tsae model file"):
+        open_model(tmp_path / "text.tsae")
+    estimator = load_estimator(autoencoder_file.path)
+    del estimator.table_
+    estimator.save(tmp_path / "plain.tsae")
+    with pytest.raises(JobError, match="not how to read tables for it"):
+        open_model(tmp_path / "plain.tsae")
+
+
+def test_a_model_that_is_replaced_while_a_job_runs_is_refused(autoencoder_file, tmp_path):
+    path = tmp_path / "model.tsae"
+    estimator = load_estimator(autoencoder_file.path)
+    save_model(estimator, autoencoder_file.reading, path)
+    first = open_model(path)
+    assert estimator_of(path, first.model_id) is estimator_of(path, first.model_id)
+    estimator_of.cache_clear()
+    save_model(estimator, autoencoder_file.reading.with_stride(1), path)
+    with pytest.raises(JobError, match="was replaced while the job was running"):
+        estimator_of(path, first.model_id)
+
+
+def test_the_autoencoder_of_a_detector_is_its_own(detector_file, autoencoder_file):
+    detector = load_estimator(detector_file.path)
+    assert autoencoder_of(detector) is detector.autoencoder_
+    with pytest.raises(JobError, match="makes no features"):
+        autoencoder_of(object())

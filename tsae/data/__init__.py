@@ -1,0 +1,1 @@
+"""Series and windows: what goes into estimators."""

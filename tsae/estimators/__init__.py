@@ -1,0 +1,1 @@
+"""What users construct, fit and apply."""

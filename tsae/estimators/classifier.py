@@ -1,0 +1,324 @@
+"""`LSTMClassifier`: a classifier whose encoder may start from an autoencoder's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
+
+from tsae.data.containers import as_windows
+from tsae.data.scaling import ChannelScaler
+from tsae.data.windows import Windows
+from tsae.estimators.autoencoder import LSTMAutoencoder
+from tsae.estimators.base import SequenceEstimator
+from tsae.estimators.validation import check_choice, check_number
+
+
+class LSTMClassifier(ClassifierMixin, SequenceEstimator):
+    """LSTM classifier of windows: the encoder of `LSTMAutoencoder`, and a softmax over its features.
+
+    The encoder starts from random weights or, better where labels are few, from those of an autoencoder trained on
+    windows without labels, and is then fine-tuned [1]_ (section 3.4).
+
+    Parameters
+    ----------
+    autoencoder : LSTMAutoencoder, FrozenEstimator or None, default=None
+        Whose encoder (its layers, pooling, scaling and weights) to start from. A fitted one is used as it is; one
+        that is not fitted is first fitted, as a copy, on the X of `fit`. scikit-learn's `clone` forgets fits: in
+        cross-validation and searches wrap a fitted one in `sklearn.frozen.FrozenEstimator`. None: a new encoder as
+        the parameters from `units` to `scale` say, which count for nothing otherwise.
+    freeze : bool, default=False
+        Leave the encoder as it is and train the softmax alone.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, as everywhere in scikit-learn.
+    units, dilations, cell, bidirectional, pooling, pooled_layers, scale
+        As in `LSTMAutoencoder`.
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A name of Keras's, or an optimizer, which is copied and keeps its own learning rate.
+    learning_rate : float, default=1e-3
+    schedule : {"constant", "cosine"}, default="cosine"
+        As in `LSTMAutoencoder`.
+    clipnorm : float or None, default=1.0
+        Limit on the norm of each weight array's gradient.
+    clipvalue : float or None, default=None
+        Limit on each value of the gradients.
+    kernel_l1, kernel_l2, recurrent_l1, recurrent_l2 : float, default=0.0
+        Penalties on the weights of the recurrent layers.
+    dropout : float, default=0.0
+        Share of the values dropped between recurrent layers and on the features, in training.
+    noise : float, default=0.0
+        Standard deviation of the Gaussian noise on the (scaled) input, in training.
+    batch_size : int or "auto", default="auto"
+        "auto": a 32nd of the windows, at least 8 and at most 128.
+    epochs : int or "auto", default="auto"
+        "auto": as many as make 600 steps, at least one.
+    validation_fraction, patience, warm_start, callbacks, gradient_norm, unroll, random_state, verbose
+        As in `LSTMAutoencoder`. With `warm_start` the classes must stay the same.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    encoder_ : keras.Model
+        Scaled windows -> features.
+    model_ : keras.Model
+        Scaled windows -> probabilities of the classes.
+    scaler_ : ChannelScaler
+    history_ : pandas.DataFrame
+        One row an epoch: `epoch`, `loss` (cross-entropy), and `val_loss`, `gradient_norm` where asked for.
+    n_features_in_, n_timesteps_, n_channels_ : int
+        As in `LSTMAutoencoder`.
+
+    References
+    ----------
+    .. [1] Srivastava, Mansimov, Salakhutdinov (2015). Unsupervised Learning of Video Representations using LSTMs.
+       arXiv:1502.04681
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tsae import LSTMAutoencoder, LSTMClassifier
+    >>> y = np.arange(40) % 2
+    >>> X = np.sin(np.arange(25) * (1 + y[:, None]) / 4 + np.arange(40)[:, None])
+    >>> autoencoder = LSTMAutoencoder(units=8, epochs=2, random_state=0).fit(X)
+    >>> classifier = LSTMClassifier(autoencoder, epochs=2, random_state=0).fit(X, y)
+    >>> classifier.predict_proba(X).shape
+    (40, 2)
+    """
+
+    def __init__(
+        self,
+        autoencoder: Any = None,
+        freeze: bool = False,
+        *,
+        class_weight: dict | str | None = None,
+        units: int | Sequence[int] = (64, 64, 64),
+        dilations: int | Sequence[int] | None = None,
+        cell: str = "lstm",
+        bidirectional: bool = True,
+        pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std", "change"),
+        pooled_layers: str = "all",
+        scale: str | None = "both",
+        optimizer: Any = "adam",
+        learning_rate: float = 1e-3,
+        schedule: str = "cosine",
+        clipnorm: float | None = 1.0,
+        clipvalue: float | None = None,
+        kernel_l1: float = 0.0,
+        kernel_l2: float = 0.0,
+        recurrent_l1: float = 0.0,
+        recurrent_l2: float = 0.0,
+        dropout: float = 0.0,
+        noise: float = 0.0,
+        batch_size: int | str = "auto",
+        epochs: int | str = "auto",
+        validation_fraction: float = 0.0,
+        patience: int | None = None,
+        warm_start: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        gradient_norm: bool = False,
+        unroll: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.autoencoder = autoencoder
+        self.freeze = freeze
+        self.class_weight = class_weight
+        self.units = units
+        self.dilations = dilations
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.pooled_layers = pooled_layers
+        self.scale = scale
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.clipnorm = clipnorm
+        self.clipvalue = clipvalue
+        self.kernel_l1 = kernel_l1
+        self.kernel_l2 = kernel_l2
+        self.recurrent_l1 = recurrent_l1
+        self.recurrent_l2 = recurrent_l2
+        self.dropout = dropout
+        self.noise = noise
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.gradient_norm = gradient_norm
+        self.unroll = unroll
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- fit ---------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any) -> LSTMClassifier:
+        """Train on windows and their labels.
+
+        Parameters
+        ----------
+        X : Windows, ndarray of shape (n_windows, n_timesteps, n_channels) or (n_windows, n_timesteps), DataFrame,
+            or list of arrays of shape (n_timesteps_i, n_channels)
+            NaN is a missing value.
+        y : array-like of shape (n_windows,)
+            Labels of any kind that can be sorted.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For arguments, windows or labels that are not allowed, before training starts.
+        TrainingDivergedError
+            When the loss turns NaN or infinite. The estimator keeps its best weights from before and can be used.
+        """
+        self._check_parameters()
+        if y is None:
+            raise ValueError("LSTMClassifier requires y to be passed, but the target y is None")
+        going_on = self.warm_start and self.__sklearn_is_fitted__()
+        windows = self._read(X, reset=not going_on)
+        codes = self._read_labels(y, windows, reset=not going_on)
+        if going_on:
+            self._resume(windows)
+        else:
+            self._source = self._pretrained(windows)
+            try:
+                self._start(windows)
+                if self._source is not None:
+                    self._network.encoder.set_weights(self._source.encoder_.get_weights())
+            finally:
+                del self._source
+        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
+        targets = as_windows(codes.astype(np.float32)[:, np.newaxis], name="y")
+        self._train(windows, self._epochs(len(windows)), weights=weights[codes].astype(np.float32), targets=targets)
+        return self
+
+    def _check_parameters(self) -> None:
+        source = self._unwrapped()
+        if source is not None and not isinstance(source, LSTMAutoencoder):
+            raise ValueError(
+                f"autoencoder={self.autoencoder!r} is not allowed; it must be an LSTMAutoencoder, one wrapped in "
+                "FrozenEstimator, or None"
+            )
+        check_choice("freeze", self.freeze, [True, False])
+        if self.freeze and source is None:
+            raise ValueError("freeze=True is not allowed with autoencoder=None: random weights would be frozen")
+        check_choice("warm_start", self.warm_start, [True, False])
+        check_number("noise", self.noise, 0)
+        self._check_encoder_parameters()
+        self._check_training_parameters()
+
+    def _unwrapped(self) -> Any:
+        return self.autoencoder.estimator if isinstance(self.autoencoder, FrozenEstimator) else self.autoencoder
+
+    def _pretrained(self, windows: Windows) -> LSTMAutoencoder | None:
+        """The fitted autoencoder to start from."""
+        source = self._unwrapped()
+        if source is None:
+            return None
+        if not source.__sklearn_is_fitted__():
+            return clone(source).fit(windows)
+        if source.n_channels_ != windows.n_channels:
+            raise ValueError(
+                f"X has {windows.n_channels} channels, but the autoencoder was fitted with {source.n_channels_}"
+            )
+        return source
+
+    def _read_labels(self, y: Any, windows: Windows, reset: bool) -> np.ndarray:
+        """Check y and give each label's position in `classes_`."""
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        check_consistent_length(windows, y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if reset:
+            self.classes_ = classes
+            return codes
+        unknown = ~np.isin(classes, self.classes_)
+        if unknown.any():
+            raise ValueError(
+                f"y holds the label {classes[unknown].tolist()[0]!r}, which was not there when warm_start began with "
+                f"{self.classes_.tolist()}"
+            )
+        return np.searchsorted(self.classes_, classes)[codes]
+
+    def _fitted_scaler(self, windows: Windows) -> ChannelScaler:
+        return super()._fitted_scaler(windows) if self._source is None else deepcopy(self._source.scaler_)
+
+    def _network_config(self, seed: int, windows: Windows) -> dict:
+        encoder = self._encoder_config(seed, self.n_channels_)
+        if self._source is not None:  # its layers, under this estimator's own rules of training
+            for_training = ("dropout", "unroll", "kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2")
+            own = {key: encoder[key] for key in for_training}
+            encoder = {**self._source.encoder_.get_config(), **own}
+        return {
+            "encoder": encoder, "n_classes": len(self.classes_), "freeze": self.freeze, "noise": float(self.noise),
+            "dropout": self.dropout, "seed": seed + 1, "name": "classifier",
+        }  # fmt: skip
+
+    # -- use ---------------------------------------------------------------------------------------------------
+
+    def _functions(self) -> dict:
+        return {"probabilities": lambda x, masked: self._network(x, masked=masked)}
+
+    @property
+    def encoder_(self) -> Any:
+        check_is_fitted(self)
+        return self._network.encoder
+
+    @property
+    def model_(self) -> Any:
+        check_is_fitted(self)
+        return self._network
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_classes), float32
+            Columns in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return self._apply("probabilities", self._read(X, reset=False))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each window.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        ndarray of shape (n_windows,)
+            Of the type of `classes_`.
+        """
+        likeliest = np.argmax(self.predict_proba(X), axis=1)
+        return self.classes_[likeliest]
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        if self.__sklearn_is_fitted__() and len(self.classes_) != self._network.get_config()["n_classes"]:
+            raise ValueError(f"classes_ has {len(self.classes_)} classes; the network tells others apart")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags

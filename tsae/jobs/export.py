@@ -1,0 +1,424 @@
+"""The common run of the jobs on data sets: part by part, resumable, each part of the output whole or not there.
+
+A part is up to date when its input, what was carried into it, the model and the settings are those on record, and its
+output is there. Everything else is done again, so the same command continues an interrupted job, and parts that came
+since are added to what is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tsae.jobs.continuation import Carry, Piece, advance
+from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.execution import Execution
+from tsae.jobs.manifest import DONE, PENDING, SKIPPED, Manifest, Record, locked
+from tsae.jobs.models import ModelFile, Reading, estimator_of
+from tsae.jobs.parts import Part, checksum, list_parts
+from tsae.jobs.progress import job_progress, say
+from tsae.jobs.tables import Append, read_rows, writing
+
+Write = Callable[[Any, Piece, Reading, Append], int]
+
+CARRY_FOLDER = "carry"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job on a data set.
+
+    Attributes
+    ----------
+    kind : {"features", "timeline"}
+        Also the folder, within `output`, of the parts that are written.
+    model : ModelFile
+    source : str
+        What `tsae.jobs.parts.list_parts` takes.
+    output : Path
+        A directory, made if need be.
+    reading : Reading
+    format : {"parquet", "csv"}
+        Of the parts that are written.
+    whole_series : bool
+        Every series lies within one part: nothing is carried, and workers read the parts themselves.
+    on_error : {"fail", "skip"}
+        What to do at a part that cannot be used.
+    on_change : {"refuse", "redo"}
+        What to do where input, model or settings are not those of the output that is there.
+    execution : Execution
+    """
+
+    kind: str
+    model: ModelFile
+    source: str
+    output: Path
+    reading: Reading
+    format: str = "parquet"
+    whole_series: bool = False
+    on_error: str = "fail"
+    on_change: str = "refuse"
+    execution: Execution = field(default_factory=Execution)
+
+    def identity(self) -> dict:
+        """What the output depends on besides the input."""
+        return {
+            "kind": self.kind,
+            "model_id": self.model.model_id,
+            "reading": self.reading.as_dict(),
+            "format": self.format,
+            "whole_series": self.whole_series,
+        }
+
+
+def export(job: Job, write: Write) -> Manifest:
+    """Run a job to its end, or continue it.
+
+    Parameters
+    ----------
+    job : Job
+    write : callable(estimator, piece, reading, append) -> int
+        A function of a module: computes one part, hands tables to `append`, returns the number of rows.
+
+    Returns
+    -------
+    Manifest
+        Of the finished job; parts may have been skipped where ``job.on_error == "skip"``.
+
+    Raises
+    ------
+    JobError
+        When the job cannot go on; the parts that were finished stay, and the same command continues.
+    """
+    parts = list_parts(job.source)
+    _refuse_unfit(job, parts)
+    with locked(job.output):
+        return _Run(job, write, parts).run()
+
+
+def _refuse_unfit(job: Job, parts: list[Part]) -> None:
+    output = job.output.resolve()
+    if job.output.exists() and not job.output.is_dir():
+        raise JobError(f"the output {job.output} is a file; name a directory")
+    inside = next((part for part in parts if output in part.path.resolve().parents), None)
+    if inside is not None or (Path(job.source).is_dir() and Path(job.source).resolve() in [output, *output.parents]):
+        raise JobError(f"the output {job.output} and the input {job.source} lie within each other")
+    if job.on_error == "skip" and job.reading.columns.time is None and not job.whole_series:
+        raise JobError("--on-error skip needs a time column: without one, rows after a skipped part have no number")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One part to be computed; without `piece`, the worker reads it."""
+
+    write: Write
+    model_path: Path
+    model_id: str
+    reading: Reading
+    part: Part
+    target: Path
+    piece: Piece | None
+    n_rows: int | None
+
+
+@dataclass(frozen=True)
+class _Result:
+    name: str
+    rows: int | None = None
+    written: int | None = None
+    seconds: float | None = None
+    series: tuple[str, ...] = ()
+    error: str | None = None
+    hopeless: bool = False  # another part would fail the same way
+
+
+def _work(task: _Task) -> _Result:
+    """Compute and write one part; errors are returned, so that the job can decide."""
+    began = time.monotonic()
+    name, series = task.part.name, ()
+    try:
+        piece, n_rows = task.piece, task.n_rows
+        if piece is None:
+            rows = read_rows(task.part.path, task.reading.columns, name=name).series
+            piece, _ = advance(Carry.empty(), rows, task.reading.grid, last=True)
+            n_rows, series = len(rows.values), tuple(rows.names)
+        estimator = estimator_of(task.model_path, task.model_id)
+        with writing(task.target) as append:
+            written = task.write(estimator, piece, task.reading, append)
+    except (InputError, ValueError) as error:
+        return _Result(name, error=str(error))
+    except (JobError, OSError) as error:
+        return _Result(name, error=str(error), hopeless=True)
+    return _Result(name, n_rows, written, time.monotonic() - began, series)
+
+
+class _Run:
+    """One run of a job, while its output is locked."""
+
+    def __init__(self, job: Job, write: Write, parts: list[Part]):
+        self.job, self.write, self.parts = job, write, parts
+        self.manifest = Manifest(job.output, job.identity())
+        self.carry_folder = job.output / CARRY_FOLDER
+        self._sums: dict[str, dict] = {}
+        self._planned: dict[str, Record] = {}
+        self._homes: dict[str, str] = {}  # of whole series, the part that each was found in
+
+    def run(self) -> Manifest:
+        self._take_up()
+        self.manifest.save()
+        sizes = [part.path.stat().st_size for part in self.parts]
+        try:
+            with job_progress(self.job.kind, len(self.parts), sum(sizes)) as self._advance_bar:
+                for result in self.job.execution.map(_work, self._tasks()):
+                    self._take_in(result)
+        except JobError as error:
+            raise JobError(f"{error} ({self._standing()}; the same command continues)") from error
+        finally:
+            self.manifest.save()
+        self._drop_carries()
+        say(f"{self.job.kind}: {self._standing()}", event="end", **self._counts())
+        return self.manifest
+
+    # -- what is there already -----------------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Find what an earlier run left, and what has changed since."""
+        for leftover in self.job.output.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        stored = self.manifest.read_stored()
+        old = self.manifest.records
+        changes = self._changes(stored, old)
+        if changes and self.job.on_change == "refuse":
+            raise JobError(
+                f"{self.job.output} was made from something else: {'; '.join(changes)}. Choose another output, or say "
+                "--on-change redo to make anew what is affected"
+            )
+        for change in changes:
+            say(f"made anew because of a change: {change}", event="change", change=change)
+        if stored is not None and stored != self.manifest.job:
+            for record in old.values():
+                self._forget(record)
+            old = {}
+        current = {part.name: part for part in self.parts}
+        for name, record in old.items():
+            if name not in current or (record.status == DONE and self._sum(current[name])["sha256"] != record.sha256):
+                self._forget(record)
+        self.manifest.records = {
+            part.name: old.get(part.name) or Record(part.name, f"{self.job.kind}/{part.stem}.{self.job.format}")
+            for part in self.parts
+        }
+
+    def _changes(self, stored: dict | None, old: dict[str, Record]) -> list[str]:
+        """What is not as it was when the output was made, in words."""
+        if stored is None:
+            return []
+        changes = [
+            f"another {'model' if key == 'model_id' else key} ({stored.get(key)}, now {value})"
+            for key, value in self.manifest.job.items()
+            if stored.get(key) != value
+        ]
+        if changes:
+            return changes
+        names = [part.name for part in self.parts]
+        done = {name for name, record in old.items() if record.status == DONE}
+        last_done = max((i for i, name in enumerate(names) if name in done), default=-1)
+        found = {
+            "changed": [p.name for p in self.parts if p.name in done and self._sum(p)["sha256"] != old[p.name].sha256],
+            "gone": [name for name in old if name not in set(names)],
+            "new, before others": []
+            if self.job.whole_series
+            else [name for name in names[:last_done] if name not in old],
+        }
+        return [f"parts {what}: {_some(which)}" for what, which in found.items() if which]
+
+    def _forget(self, record: Record) -> None:
+        (self.job.output / record.output).unlink(missing_ok=True)
+        record.status = PENDING
+
+    def _sum(self, part: Part) -> dict:
+        if part.name not in self._sums:
+            self._sums[part.name] = checksum(part.path)
+        return self._sums[part.name]
+
+    def _is_up_to_date(self, record: Record, sums: dict, carry_in: str | None, last: bool) -> bool:
+        output = self.job.output / record.output
+        return (
+            record.status == DONE
+            and (record.sha256, record.carry_in, record.last) == (sums["sha256"], carry_in, last)
+            and output.exists()
+            and output.stat().st_size == record.output_bytes
+        )
+
+    # -- what is to be done --------------------------------------------------------------------------------------
+
+    def _tasks(self) -> Iterator[_Task]:
+        return self._independent_tasks() if self.job.whole_series else self._chained_tasks()
+
+    def _independent_tasks(self) -> Iterator[_Task]:
+        for part in self.parts:
+            record, sums = self.manifest.records[part.name], self._checked_sum(part)
+            if sums is None:
+                continue
+            if self._is_up_to_date(record, sums, None, False):
+                self._advance_bar(sums["bytes"], 0)
+                continue
+            self._planned[part.name] = replace(record, **sums, carry_in=None, carry_out=None, last=False)
+            yield self._task(part, None, None)
+
+    def _chained_tasks(self) -> Iterator[_Task]:
+        """Read the parts in order, as far as they are not up to date, and hand each its share of the ones before."""
+        carry: Carry | None = Carry.empty()
+        carry_in = Carry.empty().digest
+        for position, part in enumerate(self.parts):
+            record, sums = self.manifest.records[part.name], self._checked_sum(part)
+            if sums is None:
+                carry = Carry.empty()
+                carry_in = carry.digest
+                continue
+            last = position == len(self.parts) - 1
+            ends = last and self.job.kind == "timeline"
+            if self._is_up_to_date(record, sums, carry_in, ends):
+                self._advance_bar(sums["bytes"], 0)
+                carry, carry_in = None, str(record.carry_out)
+                continue
+            try:
+                piece, n_rows, after = self._read(part, carry or self._carry_into(position), last=ends)
+            except InputError as error:
+                self._leave_out(part, str(error), sums)
+                carry = Carry.empty()
+                carry_in = carry.digest
+                continue
+            after.save(self._carry_file(after.digest))
+            self._forget_follower(position, after.digest)
+            self._planned[part.name] = replace(record, **sums, carry_in=carry_in, carry_out=after.digest, last=ends)
+            carry, carry_in = after, after.digest
+            yield self._task(part, piece, n_rows)
+            del piece
+
+    def _forget_follower(self, position: int, digest: str) -> None:
+        """Mark the next part as not done where it was made with something else carried into it."""
+        if position + 1 < len(self.parts):
+            following = self.manifest.records[self.parts[position + 1].name]
+            if following.status == DONE and following.carry_in != digest:
+                self._forget(following)
+
+    def _task(self, part: Part, piece: Piece | None, n_rows: int | None) -> _Task:
+        model, target = self.job.model, self.job.output / self.manifest.records[part.name].output
+        return _Task(self.write, model.path, model.model_id, self.job.reading, part, target, piece, n_rows)
+
+    def _read(self, part: Part, carry: Carry, *, last: bool) -> tuple[Piece, int, Carry]:
+        rows = read_rows(part.path, self.job.reading.columns, name=part.name).series
+        try:
+            piece, after = advance(carry, rows, self.job.reading.grid, last=last)
+        except ValueError as error:
+            raise InputError(
+                f"{part.name}, read after the parts before it in natural order of their names: {error}"
+            ) from error
+        return piece, len(rows.values), after
+
+    def _checked_sum(self, part: Part) -> dict | None:
+        """Size and checksum of a part; None where it cannot be read and may be left out."""
+        try:
+            return self._sum(part)
+        except OSError as error:
+            self._leave_out(part, f"{part.name} cannot be read: {error}", {})
+            return None
+
+    # -- what is carried from part to part -----------------------------------------------------------------------
+
+    def _carry_file(self, digest: str) -> Path:
+        return self.carry_folder / f"{digest}.npz"
+
+    def _carry_into(self, position: int) -> Carry:
+        """What is carried into a part, from its file or else by reading the parts before it again."""
+        first = position
+        while first > 0 and not self._stored_carry(first):
+            first -= 1
+        carry = self._stored_carry(first) or Carry.empty()
+        for part in self.parts[first:position]:
+            try:
+                _, _, carry = self._read(part, carry, last=False)
+            except InputError:  # left out, as it was the first time
+                carry = Carry.empty()
+        return carry
+
+    def _stored_carry(self, position: int) -> Carry | None:
+        digest = self.manifest.records[self.parts[position - 1].name].carry_out if position > 0 else None
+        if digest is None or not self._carry_file(digest).exists():
+            return None
+        try:
+            carry = Carry.load(self._carry_file(digest))
+        except (OSError, ValueError, KeyError):
+            return None  # damaged: made again from the parts
+        return carry if carry.digest == digest else None
+
+    def _drop_carries(self) -> None:
+        """Remove what no part waits for any more; the last part's is for parts that come later."""
+        records = list(self.manifest.records.values())
+        needed: set[str | None] = set()
+        over: set[str | None] = set()
+        for record, following in zip(records, [*records[1:], None], strict=True):
+            waiting = following is None or following.status != DONE
+            (needed if waiting else over).add(record.carry_out)
+        for digest in over - needed:
+            if digest is not None:
+                self._carry_file(digest).unlink(missing_ok=True)
+
+    # -- what has been done --------------------------------------------------------------------------------------
+
+    def _take_in(self, result: _Result) -> None:
+        planned = self._planned.pop(result.name)
+        if result.error is not None:
+            if result.hopeless:
+                raise JobError(f"{result.name}: {result.error}")
+            self._leave_out_planned(planned, result.error)
+            return
+        self._refuse_divided(result)
+        self.manifest.records[result.name] = replace(
+            planned, status=DONE, reason=None, rows=result.rows, windows=result.written,
+            output_bytes=(self.job.output / planned.output).stat().st_size, seconds=round(result.seconds or 0.0, 3),
+        )  # fmt: skip
+        self._advance_bar(planned.bytes or 0, result.written or 0)
+        if self.manifest.save(now=False):
+            self._drop_carries()
+
+    def _refuse_divided(self, result: _Result) -> None:
+        for series in result.series:
+            home = self._homes.setdefault(series, result.name)
+            if home != result.name:
+                raise JobError(
+                    f"series {series!r} lies in {home} and in {result.name}: without --whole-series, series may run "
+                    "across parts"
+                )
+
+    def _leave_out(self, part: Part, reason: str, sums: dict) -> None:
+        planned = replace(self.manifest.records[part.name], **sums, carry_in=None, carry_out=None)
+        self._leave_out_planned(planned, reason)
+
+    def _leave_out_planned(self, planned: Record, reason: str) -> None:
+        if self.job.on_error == "fail":
+            raise InputError(reason if planned.input in reason else f"{planned.input}: {reason}")
+        self._forget(planned)
+        self.manifest.records[planned.input] = replace(
+            planned, status=SKIPPED, reason=reason, rows=None, windows=None, output_bytes=None, seconds=None
+        )
+        self._advance_bar(planned.bytes or 0, 0)
+        say(f"skipped: {reason}", level=logging.WARNING, event="skip", part=planned.input, reason=reason)
+
+    def _counts(self) -> dict:
+        records = self.manifest.records.values()
+        counts = {status: sum(record.status == status for record in records) for status in (DONE, SKIPPED, PENDING)}
+        return {**counts, "rows_written": sum(record.windows or 0 for record in records)}
+
+    def _standing(self) -> str:
+        counts = self._counts()
+        skipped = f", {counts[SKIPPED]} skipped" if counts[SKIPPED] else ""
+        return f"{counts[DONE]} of {len(self.parts)} parts done{skipped}, {counts['rows_written']:,} rows written"
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,129 @@
+"""The manifest of a job's output: which part of the input became which part of the output, and what is left to do."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tsae.io.archive import replacing
+from tsae.jobs.errors import JobError
+
+NAME = "manifest.json"
+FORMAT = 1
+SECONDS_BETWEEN_SAVES = 2.0  # what was finished since the last one is done again after a kill
+
+PENDING, DONE, SKIPPED = "pending", "done", "skipped"
+
+
+@dataclass
+class Record:
+    """One part.
+
+    Attributes
+    ----------
+    input, bytes, sha256
+        The part of the input, by its name in the data set.
+    output, output_bytes
+        The part of the output, by its path in the output.
+    status : {"pending", "done", "skipped"}
+    reason : str or None
+        Why a part was skipped.
+    rows, windows : int or None
+        Rows read, and windows (or, of a timeline, rows) written.
+    carry_in, carry_out : str or None
+        Digests of what was carried into and out of the part.
+    last : bool
+        Whether it was the last part, with which all series end.
+    seconds : float or None
+        Time that the work took.
+    """
+
+    input: str
+    output: str
+    status: str = PENDING
+    reason: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    rows: int | None = None
+    windows: int | None = None
+    output_bytes: int | None = None
+    carry_in: str | None = None
+    carry_out: str | None = None
+    last: bool = False
+    seconds: float | None = None
+
+
+class Manifest:
+    """The records of all parts, in the order of the parts, in a JSON file that is replaced as a whole.
+
+    Parameters
+    ----------
+    folder : Path
+        The job's output.
+    job : dict
+        What the output depends on besides the input; of plain values.
+    """
+
+    def __init__(self, folder: Path, job: dict):
+        self.path = folder / NAME
+        self.job = job
+        self.records: dict[str, Record] = {}
+        self._saved_at = 0.0
+
+    def read_stored(self) -> dict | None:
+        """Take over the records of an earlier run; return its `job`, or None where there was none."""
+        try:
+            stored = json.loads(self.path.read_text(encoding="utf-8"))
+            if stored["format"] > FORMAT:
+                raise JobError(f"{self.path} was written by a newer tsae; update tsae, or choose another output")
+            names = {field.name for field in fields(Record)}
+            records = [Record(**{k: v for k, v in entry.items() if k in names}) for entry in stored["parts"]]
+            job = stored["job"]
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise JobError(f"{self.path} is damaged ({error}); remove it to begin anew") from error
+        self.records = {record.input: record for record in records}
+        return job
+
+    def save(self, *, now: bool = True) -> bool:
+        """Write the file; unless `now`, only when the last time is a while ago."""
+        if not now and time.monotonic() - self._saved_at < SECONDS_BETWEEN_SAVES:
+            return False
+        parts = list(self.records.values())
+        counts = {status: sum(part.status == status for part in parts) for status in (DONE, SKIPPED, PENDING)}
+        content: dict[str, Any] = {
+            "format": FORMAT,
+            "job": self.job,
+            "parts_by_status": counts,
+            "rows": sum(part.rows or 0 for part in parts),
+            "windows": sum(part.windows or 0 for part in parts),
+            "parts": [asdict(part) for part in parts],
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.path) as file:
+            file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
+        self._saved_at = time.monotonic()
+        return True
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Refuse a second job on the same output. The lock goes with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        try:
+            import fcntl
+        except ImportError:  # Windows has no advisory locks of this kind; there, two jobs at once are the user's care
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise JobError(f"another job is writing to {folder}") from error
+        yield

@@ -1,0 +1,209 @@
+"""What jobs tell people at the end: model files in words, and how scores compare with labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tsae.errors import ModelFileError
+from tsae.io.archive import read_manifest
+from tsae.jobs.anomalies import EVENTS, EventRule
+from tsae.jobs.continuation import cut
+from tsae.jobs.dataset import Dataset, read_dataset
+from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.export import Job
+from tsae.jobs.manifest import DONE, Manifest
+from tsae.jobs.models import load_estimator, open_model
+from tsae.jobs.progress import say
+from tsae.jobs.tables import read_table
+
+
+def describe_model(path: Path) -> dict[str, Any]:
+    """What a model file says of itself, and how it reads tables."""
+    try:
+        manifest = read_manifest(path)
+    except FileNotFoundError as error:
+        raise JobError(f"there is no model file {path}") from error
+    except (ModelFileError, OSError) as error:
+        raise JobError(str(error)) from error
+    facts = {key: manifest[key] for key in ("kind", "model_id", "created", "versions", "summary")}
+    try:
+        facts["reading"] = open_model(path).reading.as_dict()
+    except JobError as error:
+        facts["reading"] = str(error)
+    return {"file": str(path), "bytes": path.stat().st_size, **facts}
+
+
+def lines_of(facts: dict[str, Any], indent: str = "") -> str:
+    """Facts as lines ``name: value``, nested ones indented.
+
+    Examples
+    --------
+    >>> print(lines_of({"kind": "LSTMAutoencoder", "summary": {"last_loss": 0.25, "n_epochs": 3}}))
+    kind: LSTMAutoencoder
+    summary:
+      last_loss: 0.25
+      n_epochs: 3
+    """
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", lines_of(value, indent + "  ")]
+        elif value is not None:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            lines.append(f"{indent}{name}: {shown:.4g}" if isinstance(value, float) else f"{indent}{name}: {shown}")
+    return "\n".join(lines)
+
+
+def read_parts(output: Path) -> pd.DataFrame:
+    """All that a finished job wrote, in the order of the parts."""
+    manifest = Manifest(output, {})
+    if manifest.read_stored() is None:
+        raise JobError(f"{output} holds no output of a job")
+    tables = [read_table(output / record.output) for record in manifest.records.values() if record.status == DONE]
+    if not tables:
+        raise JobError(f"no part of {output} is done")
+    return pd.concat(tables, ignore_index=True)
+
+
+# -- labels ------------------------------------------------------------------------------------------------------
+
+
+def compare_with_labels(job: Job, label_column: str) -> dict[str, Any]:
+    """How the scores and events of a finished job compare with the labels in its input.
+
+    Returns
+    -------
+    dict
+        `auc_pr`: area under the precision-recall curve of the scores (average precision); a score without any sense
+        reaches `labelled_share`. `vus_pr` where aeon is installed: volume under the range-wise precision-recall
+        surface, mean over series (Paparrizos et al. 2022, VLDB 15(11), section 4). `n_labelled_events` is the number
+        of stretches of labels, `n_found` how many of them an event overlaps, `n_events` how many events there are,
+        `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, where aeon is
+        installed: as `compare_ranges` says.
+    """
+    data = _scored(job, label_column)
+    table = _timeline_like(data, job).assign(label=data.marks(label_column))
+    if not table["label"].any():
+        raise InputError(f"column {label_column!r} marks nothing")
+    events = _events(job)
+    return {**compare_scores(table), **compare_events(table, events), **compare_ranges(table, events)}
+
+
+def write_page(job: Job, rule: EventRule, path: Path, label_column: str | None = None) -> None:
+    """Write a page on a finished job of anomalies: see `tsae.jobs.html_report`. The input is read as a whole."""
+    from tsae.jobs.html_report import write_report
+
+    data = _scored(job, label_column)
+    detector = load_estimator(job.model.path)
+    windows, _, _ = cut(data.series, job.reading.grid)
+    events = _events(job)
+    events["channels"] = [tuple(channels.split()) for channels in events["channels"].fillna("")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_report(
+        path, detector, windows, timeline=_timeline_like(data, job), events=events, alpha=rule.alpha,
+        labels=None if label_column is None else data.marks(label_column), title=f"Anomalies in {job.source}",
+    )  # fmt: skip
+    say(f"wrote {path}", event="report", path=str(path))
+
+
+def _scored(job: Job, label_column: str | None) -> Dataset:
+    """The input of a job as a whole."""
+    if job.reading.columns.time is None:
+        raise JobError("reports and comparisons with labels need a time column, to lay the input beside the scores")
+    return read_dataset(job.source, job.reading.columns, [] if label_column is None else [label_column])
+
+
+def _timeline_like(data: Dataset, job: Job) -> pd.DataFrame:
+    """What a job wrote of each row of its input, in the order of the rows; NaN for parts that were skipped."""
+    timeline = _without_zone(read_parts(job.output))
+    return data.index().merge(timeline, on=["series", "time"], how="left")
+
+
+def _events(job: Job) -> pd.DataFrame:
+    return _without_zone(read_table(job.output / EVENTS))
+
+
+def _without_zone(table: pd.DataFrame) -> pd.DataFrame:
+    zoned = [name for name in table if isinstance(table[name].dtype, pd.DatetimeTZDtype)]
+    return table.assign(**{name: table[name].dt.tz_convert(None) for name in zoned})
+
+
+def compare_scores(table: pd.DataFrame) -> dict[str, float]:
+    """Measures of scores against labels, from `series`, `time`, `score` and `label` in their order; see above."""
+    from sklearn.metrics import average_precision_score
+
+    known = table[table["score"].notna()]
+    measures = {
+        "labelled_share": float(known["label"].mean()),
+        "auc_pr": float(average_precision_score(known["label"], known["score"])),
+    }
+    try:
+        from aeon.benchmarking.metrics.anomaly_detection import range_pr_vus_score
+    except ImportError:
+        return measures
+    volumes = [
+        range_pr_vus_score(rows["label"].to_numpy(np.int64), rows["score"].to_numpy(), max_buffer_size=50)
+        for _, rows in known.groupby("series")
+        if rows["label"].any() and not rows["label"].all()
+    ]
+    return {**measures, "vus_pr": float(np.mean(volumes))} if volumes else measures
+
+
+def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
+    """How many stretches of labels are found, and how many events are false, from the same table and events."""
+    truth = labelled_stretches(table)
+    hits = truth.reset_index(names="truth").merge(
+        events.reset_index(names="event"), on="series", suffixes=("", "_event")
+    )
+    hits = hits[(hits["start_event"] <= hits["end"]) & (hits["end_event"] >= hits["start"])]
+    return {
+        "n_labelled_events": len(truth),
+        "n_found": int(hits["truth"].nunique()),
+        "n_events": len(events),
+        "n_false_events": len(events) - int(hits["event"].nunique()),
+    }
+
+
+def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float]:
+    """How much of the labels and of the events coincides (Tatbul et al., NeurIPS 2018), by aeon; empty without it.
+
+    `event_recall` is the share of labelled stretches that an event touches; `range_precision` the share of each event
+    that is labelled, averaged over the events, and NaN without any.
+    """
+    labels, flags = [], []
+    for name, rows in table.groupby("series", sort=False):
+        flagged = np.zeros(len(rows), dtype=bool)
+        for event in events[events["series"] == name].itertuples():
+            flagged |= rows["time"].between(event.start, event.end).to_numpy()
+        flags.append(flagged)
+        labels.append(rows["label"].to_numpy())
+    return range_measures(labels, flags)
+
+
+def range_measures(labels: list[np.ndarray], flags: list[np.ndarray]) -> dict[str, float]:
+    """`compare_ranges` of labels and flags as they stand, one array of both a series."""
+    try:
+        from aeon.benchmarking.metrics.anomaly_detection import range_precision, range_recall
+    except ImportError:
+        return {}
+    if not any(part.any() for part in flags):
+        return {"event_recall": 0.0, "range_precision": float("nan")}
+    # A row between the series keeps their ranges apart.
+    truth, found = (np.concatenate([np.append(part, 0) for part in side]).astype(int) for side in (labels, flags))
+    return {
+        "event_recall": float(range_recall(truth, found, alpha=1)),
+        "range_precision": float(range_precision(truth, found)),
+    }
+
+
+def labelled_stretches(table: pd.DataFrame) -> pd.DataFrame:
+    """`series`, `start` and `end` of each run of labelled rows of a series."""
+    label = table["label"].to_numpy()
+    edge = np.diff(label.astype(np.int8), prepend=0) != 0
+    edge |= table["series"].ne(table["series"].shift()).to_numpy()
+    runs = table.assign(run=np.cumsum(edge))[label].groupby("run", sort=True)
+    return runs.agg(series=("series", "first"), start=("time", "first"), end=("time", "last")).reset_index(drop=True)
