@@ -26,7 +26,8 @@ from tsae.data.scaling import ChannelScaler
 from tsae.estimators.classifier import LSTMClassifier
 from tsae.estimators.seq2seq import LSTMSeq2Seq
 from tsae.io.archive import FORMAT_VERSION, read_archive, read_manifest, replacing, write_archive
-from tsae.io.state import STORABLE, Arrays, Saveable, from_tree, to_tree
+from tsae.io.state import Arrays, Saveable, from_tree, to_tree
+from tsae.io.storable import storable_classes
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -293,7 +294,7 @@ def test_every_estimator_can_be_stored():
         found = getattr(tsae, name)
         if isinstance(found, type) and issubclass(found, BaseEstimator) and name != "OnnxEncoder":
             assert issubclass(found, Saveable)
-            assert STORABLE[name] == found.__module__
+            assert storable_classes()[name] is found
 
 
 # -- what is not stored ----------------------------------------------------------------------------------------------
@@ -607,7 +608,7 @@ def test_unknown_classes_inside(saved):
     def edit(state):
         state["state"]["scaler_"]["$object"] = "Tokenizer"
 
-    refused(mutations.with_state(saved, edit), "'Tokenizer'; allowed are LSTMAutoencoder")
+    refused(mutations.with_state(saved, edit), "'Tokenizer'; allowed are AnomalyDetector")
 
 
 @pytest.mark.parametrize(

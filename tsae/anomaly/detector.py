@@ -30,10 +30,12 @@ from tsae.data.windows import Windows
 from tsae.estimators.base import SequenceEstimator
 from tsae.estimators.validation import check_choice, check_number, draw_seed
 from tsae.io.state import Saveable
+from tsae.io.storable import storable
 
 PREFIX = "contribution_"
 
 
+@storable
 class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
     """Anomaly scores with p-values, by the errors of an autoencoder trained on normal windows.
 

@@ -20,6 +20,8 @@ import math
 
 import numpy as np
 
+from tsae.io.storable import storable
+
 KINDS = ("conformal", "quantile", "pot")
 
 # Fewer exceedances than this say next to nothing about the shape of a tail.
@@ -120,6 +122,7 @@ class _Calibrator:
         )
 
 
+@storable
 class ConformalThreshold(_Calibrator):
     r"""Split conformal p-values, block-wise for autocorrelated scores.
 
@@ -179,6 +182,7 @@ class ConformalThreshold(_Calibrator):
         return float(self.scores_[self.n_scores_ - 1 - max(allowed, 0)])
 
 
+@storable
 class QuantileThreshold(_Calibrator):
     r"""The empirical quantile: a share ``alpha`` of the calibration scores lies above the threshold.
 
@@ -220,6 +224,7 @@ class QuantileThreshold(_Calibrator):
         return float(self.scores_[self.n_scores_ - 1 - min(allowed, self.n_scores_ - 1)])
 
 
+@storable
 class PeaksOverThreshold(_Calibrator):
     r"""Peaks over threshold: a generalised Pareto distribution (GPD) fitted to the upper tail.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsae.io.storable import storable
+
 BLOCK_ROWS = 1 << 18
 # of `transform`
 ROW_STEPS, BLOCK_VALUES = 256, 1 << 14
 
 
+@storable
 class ChannelScaler:
     """Brings each channel to mean 0 and standard deviation 1 over the rows that it was fitted on.
 

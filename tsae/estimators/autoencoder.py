@@ -14,11 +14,13 @@ from tsae.data.windows import Windows
 from tsae.estimators.base import SequenceEstimator
 from tsae.estimators.decoding import check_decoding, check_memory, decoder_config, sampling_config
 from tsae.estimators.validation import as_choices, as_layers, check_choice, check_number, check_or_auto
+from tsae.io.storable import storable
 
 DECODERS = ("reconstruction", "prediction", "imputation")
 RECURRENT = ("reconstruction", "prediction")
 
 
+@storable
 class LSTMAutoencoder(TransformerMixin, SequenceEstimator):
     """LSTM sequence autoencoder: learns from windows without labels, and turns each into a feature vector.
 

@@ -19,8 +19,10 @@ from tsae.data.windows import Windows
 from tsae.estimators.autoencoder import LSTMAutoencoder
 from tsae.estimators.base import SequenceEstimator
 from tsae.estimators.validation import check_choice, check_number
+from tsae.io.storable import storable
 
 
+@storable
 class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     """LSTM classifier of windows: the encoder of `LSTMAutoencoder`, and a softmax over its features.
 

@@ -15,8 +15,10 @@ from tsae.data.windows import Windows
 from tsae.estimators.base import SequenceEstimator
 from tsae.estimators.decoding import check_decoding, check_memory, decoder_config, sampling_config
 from tsae.estimators.validation import as_layers, check_choice, check_number, draw_seed
+from tsae.io.storable import storable
 
 
+@storable
 class LSTMSeq2Seq(SequenceEstimator):
     """LSTM encoder-decoder: learns to turn one sequence into another, of other length and kind.
 

@@ -1,7 +1,7 @@
 """Between estimators and model files: objects of tsae's own classes become trees of plain values, and back.
 
-A tree holds what JSON holds; everything else is an object with one key that begins with "$". Only classes named in
-`STORABLE` are written, and only they are rebuilt: a name in a file is looked up there and nowhere else.
+A tree holds what JSON holds; everything else is an object with one key that begins with "$". Only classes registered
+with `tsae.io.storable` are written, and only they are rebuilt: a name in a file is looked up there and nowhere else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 import os
 import warnings
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -23,23 +22,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from tsae.errors import ModelFileError
 from tsae.io.archive import write_archive
-
-STORABLE = {
-    "LSTMAutoencoder": "tsae.estimators.autoencoder",
-    "LSTMClassifier": "tsae.estimators.classifier",
-    "LSTMSeq2Seq": "tsae.estimators.seq2seq",
-    "AnomalyDetector": "tsae.anomaly.detector",
-    "ChannelScaler": "tsae.data.scaling",
-    "ConformalThreshold": "tsae.anomaly.thresholds",
-    "QuantileThreshold": "tsae.anomaly.thresholds",
-    "PeaksOverThreshold": "tsae.anomaly.thresholds",
-}
+from tsae.io.storable import storable_classes
 
 MAX_DEPTH = 100  # of a tree; deeper ones are not ours
 
 
 class Saveable:
-    """Adds `save` to an estimator named in `STORABLE`."""
+    """Adds `save` to an estimator."""
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the fitted estimator to a model file, which `tsae.load` reads.
@@ -91,7 +80,7 @@ def summary_of(estimator: Any) -> dict:
 
 
 def _is_fitted_estimator(name: str, value: Any) -> bool:
-    return name.endswith("_") and isinstance(value, BaseEstimator) and type(value).__name__ in STORABLE
+    return name.endswith("_") and isinstance(value, BaseEstimator) and type(value) in storable_classes().values()
 
 
 # -- to trees --------------------------------------------------------------------------------------------------------
@@ -181,11 +170,11 @@ def _plain_optimizer(value: Any, where: str) -> dict:
 
 
 def _object_to_tree(value: Any, where: str, arrays: Arrays) -> dict:
-    name = type(value).__name__
-    if STORABLE.get(name) != type(value).__module__:
+    name, classes = type(value).__name__, storable_classes()
+    if classes.get(name) is not type(value):
         raise TypeError(
             f"{where} is {_a_kind(value)}, which a model file does not hold; it holds plain values, arrays and "
-            f"objects of {', '.join(STORABLE)}. Use pickle or joblib for anything else, among people you trust"
+            f"objects of {', '.join(sorted(classes))}. Use pickle or joblib for anything else, among people you trust"
         )
     state = dict((value.__getstate__() if hasattr(value, "__getstate__") else vars(value)) or {})
     if state.get("callbacks"):
@@ -230,16 +219,17 @@ def from_tree(tree: Any, arrays: list[np.ndarray], depth: int = 0) -> Any:
 def object_state(tree: dict, arrays: list[np.ndarray], depth: int = 0) -> tuple[str, dict]:
     """Class name and attributes of a stored object, itself not yet rebuilt."""
     name, state = tree.get("$object"), tree.get("state")
-    if not isinstance(name, str) or name not in STORABLE:
-        raise ModelFileError(f"the file holds an object of class {name!r}; allowed are {', '.join(STORABLE)}")
+    classes = storable_classes()
+    if not isinstance(name, str) or name not in classes:
+        raise ModelFileError(f"the file holds an object of class {name!r}; allowed are {', '.join(sorted(classes))}")
     if set(tree) != {"$object", "state"} or not isinstance(state, dict):
         raise ModelFileError(f"the stored {name} has no state")
     return name, {key: from_tree(part, arrays, depth + 1) for key, part in state.items()}
 
 
 def rebuild(name: str, state: dict) -> Any:
-    """Make an object of a class in `STORABLE` from its attributes."""
-    cls = getattr(import_module(STORABLE[name]), name)
+    """Make an object of a registered class from its attributes."""
+    cls = storable_classes()[name]
     state = {**_default_parameters(cls), **state}
     parameters = set(inspect.signature(cls).parameters)
     for key in state:
