@@ -192,7 +192,7 @@ def decode(decoder, context, memory, states, n_timesteps, truth=None, feed=None)
     kind = decoder.attention and decoder.attention.kind
     h = [np.zeros(layer.units) for layer in decoder.recurrent_layers]
     c = [np.zeros(layer.units) for layer in decoder.recurrent_layers]
-    for depth, bridge in enumerate(decoder.bridges):
+    for depth, bridge in enumerate(decoder.bridge_layers):
         handed = states[min(depth, len(states) - 1)]
         h[depth], c[depth] = handed
         if bridge:
@@ -200,13 +200,13 @@ def decode(decoder, context, memory, states, n_timesteps, truth=None, feed=None)
             h[depth] = np.tanh(handed[0] @ kernel + bias)
             kernel, bias = bridge[1].get_weights()
             c[depth] = handed[1] @ kernel + bias
-    fed, attentional = np.zeros(decoder.fed_width), np.zeros(decoder.recurrent_layers[-1].units)
+    fed, attentional = np.zeros(decoder.feedback_width), np.zeros(decoder.recurrent_layers[-1].units)
     said, looked = [], []
     for step in range(n_timesteps):
-        reads = [] if decoder.handover == "state" else [context]
-        if decoder.fed_width:
+        reads = [] if decoder.bridge == "initial_state" else [context]
+        if decoder.feedback_width:
             if truth is not None:
-                fed = truth[step - 1] if step else np.zeros(decoder.fed_width)
+                fed = truth[step - 1] if step else np.zeros(decoder.feedback_width)
             reads.append(fed)
         if kind == "additive":
             attended, weights = attend(kind, attention, h[-1], memory)

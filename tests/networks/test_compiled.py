@@ -16,7 +16,7 @@ SHAPES = [
     {"units": [5]},
     {"units": [5], "pooling": ["cell", "last"], "bidirectional": True},
     {"units": [4, 6], "dilations": [1, 3], "bidirectional": True, "pooling": ALL, "pooled_layers": "all"},
-    {"units": [6], "pooling": ["mean"], "window_scale": "beside", "differences": True},
+    {"units": [6], "pooling": ["mean"], "window_scale": "concat", "differences": True},
 ]
 
 
@@ -30,8 +30,8 @@ def test_compiled_features_are_the_features(shape, n):
     encoder = Encoder(2, seed=4, **shape)
 
     def features(x, masked):
-        reading = encoder.read(x, masked)
-        return encoder.pool(encoder.run(reading), reading.lengths)
+        inputs = encoder.read(x, masked)
+        return encoder.pool(encoder.run(inputs), inputs.lengths)
 
     x = windows(n)
     scaler = ChannelScaler().fit(5 * windows(30).reshape(-1, 2) + 3)

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests import naive
-from tsae.networks.decoders import Encoded, Feeding, RecurrentDecoder, inverse_sigmoid_k, truth_rate
-from tsae.networks.draws import Draws
-from tsae.networks.encoder import Encoder, Reading, weight_seeds
+from tsae.networks.decoders import Encoded, TeacherForcing, RecurrentDecoder, inverse_sigmoid_k, teacher_forcing_rate
+from tsae.networks.random_state import StepRandomState
+from tsae.networks.encoder import Encoder, EncoderInputs, weight_seeds
 from tsae.networks.loops import UNROLLED_STEPS, run_steps
 
 BATCH, N_MEMORY = 3, 5
@@ -20,7 +20,7 @@ def make(cell="lstm", units=(4,), encoder_units=(4,), bidirectional=False, n_out
     decoder = RecurrentDecoder(encoder, n_outputs, list(units), seeds, n_memory_steps=N_MEMORY, name="d", **options)
     x = np.random.default_rng(0).normal(size=(BATCH, N_MEMORY, 2)).astype(np.float32)
     lengths = tf.constant(LENGTHS)
-    states = encoder.run(Reading(tf.constant(x), None, lengths, None, None))
+    states = encoder.run(EncoderInputs(tf.constant(x), None, lengths, None, None))
     return decoder, Encoded.by(encoder, states, lengths)
 
 
@@ -37,10 +37,10 @@ ATTENTIONS = [
 
 
 @pytest.mark.parametrize("looks", ATTENTIONS)
-@pytest.mark.parametrize("fed_width", [0, 2])
-@pytest.mark.parametrize("handover", ["context", "state", "both"])
-def test_decoders_say_what_the_loop_says(looks, fed_width, handover):
-    decoder, encoded = make(fed_width=fed_width, handover=handover, **looks)
+@pytest.mark.parametrize("feedback_width", [0, 2])
+@pytest.mark.parametrize("bridge", ["context", "state", "both"])
+def test_decoders_say_what_the_loop_says(looks, feedback_width, bridge):
+    decoder, encoded = make(feedback_width=feedback_width, bridge=bridge, **looks)
     decoded = decoder.unfold(encoded, 4)
     for row in range(BATCH):
         said, looked = naive.decode(decoder, *row_of(encoded, row), 4)
@@ -51,9 +51,9 @@ def test_decoders_say_what_the_loop_says(looks, fed_width, handover):
 
 @pytest.mark.parametrize("looks", ATTENTIONS)
 def test_the_truth_is_fed_one_step_late(looks):
-    decoder, encoded = make(fed_width=2, **looks)
+    decoder, encoded = make(feedback_width=2, **looks)
     truth = np.random.default_rng(1).normal(size=(BATCH, 4, 2)).astype(np.float32)
-    decoded = decoder.unfold(encoded, 4, Feeding(tf.constant(truth)))
+    decoded = decoder.unfold(encoded, 4, TeacherForcing(tf.constant(truth)))
     for row in range(BATCH):
         said, _ = naive.decode(decoder, *row_of(encoded, row), 4, truth[row])
         np.testing.assert_allclose(decoded.values[row], said, atol=1e-5)
@@ -64,7 +64,7 @@ def test_the_truth_is_fed_one_step_late(looks):
 @pytest.mark.parametrize("n_timesteps", [3, UNROLLED_STEPS + 4])
 def test_direct_is_recursive(cell, looks, n_timesteps):
     """The whole sequence at once, fed what one step at a time came to say, says the same, and learns the same."""
-    decoder, encoded = make(cell=cell, units=(3, 4), fed_width=2, handover="both", **looks)
+    decoder, encoded = make(cell=cell, units=(3, 4), feedback_width=2, bridge="both", **looks)
     with tf.GradientTape() as tape:
         stepwise = decoder.recursive(encoded, n_timesteps)
         direct = decoder.direct(encoded, n_timesteps, stepwise.values)
@@ -84,32 +84,32 @@ def test_unconditioned_direct_is_recursive(looks):
 @pytest.mark.parametrize("units", [(6,), (3, 5, 4)])
 def test_states_cross_a_bridge_where_widths_differ(bidirectional, units):
     encoder = {"encoder_units": (4, 3), "bidirectional": bidirectional}
-    decoder, encoded = make(units=units, handover="state", fed_width=2, **encoder)
+    decoder, encoded = make(units=units, bridge="state", feedback_width=2, **encoder)
     widths = [8, 6] if bidirectional else [4, 3]
     for depth, n_units in enumerate(units):
-        assert bool(decoder.bridges[depth]) == (widths[min(depth, 1)] != n_units)
+        assert bool(decoder.bridge_layers[depth]) == (widths[min(depth, 1)] != n_units)
     said, _ = naive.decode(decoder, *row_of(encoded, 1), 3)
     np.testing.assert_allclose(decoder.unfold(encoded, 3).values[1], said, atol=1e-5)
 
 
 def test_outputs_are_fed_back_as_told():
-    decoder, encoded = make(fed_width=2)
+    decoder, encoded = make(feedback_width=2)
     decoded = decoder.unfold(encoded, 4, feed=lambda said: tf.sign(said))
     said, _ = naive.decode(decoder, *row_of(encoded, 0), 4, feed=np.sign)
     np.testing.assert_allclose(decoded.values[0], said, atol=1e-5)
 
 
 def test_scheduled_sampling_mixes_truth_and_own_output():
-    decoder, encoded = make(fed_width=2)
+    decoder, encoded = make(feedback_width=2)
     truth = tf.constant(np.random.default_rng(1).normal(size=(BATCH, 5, 2)).astype(np.float32))
 
     def mixed(rate):
-        return decoder.unfold(encoded, 5, Feeding(truth, tf.fill([BATCH], rate), Draws(tf.constant([3, 1])))).values
+        return decoder.unfold(encoded, 5, TeacherForcing(truth, tf.fill([BATCH], rate), StepRandomState(tf.constant([3, 1])))).values
 
-    np.testing.assert_allclose(mixed(1.0), decoder.unfold(encoded, 5, Feeding(truth)).values, atol=1e-5)
+    np.testing.assert_allclose(mixed(1.0), decoder.unfold(encoded, 5, TeacherForcing(truth)).values, atol=1e-5)
     np.testing.assert_allclose(mixed(0.0), decoder.unfold(encoded, 5).values, atol=1e-5)
     # at one half, each step of each row was fed one or the other
-    told = Draws(tf.constant([3, 1])).uniform([BATCH, 5]).numpy() < 0.5
+    told = StepRandomState(tf.constant([3, 1])).uniform([BATCH, 5]).numpy() < 0.5
     assert 0 < told.mean() < 1
     half = mixed(0.5).numpy()
     for row in range(BATCH):
@@ -123,7 +123,7 @@ def test_scheduled_sampling_mixes_truth_and_own_output():
 @pytest.mark.parametrize("schedule", ["linear", "exponential", "inverse_sigmoid"])
 def test_the_probability_of_the_truth_decays(schedule):
     sampling = {"schedule": schedule, "updates": 200.0, "floor": 0.1}
-    rates = np.array([float(truth_rate(sampling, tf.constant(i))) for i in range(0, 401, 50)])
+    rates = np.array([float(teacher_forcing_rate(sampling, tf.constant(i))) for i in range(0, 401, 50)])
     assert np.all(np.diff(rates) <= 1e-6)
     assert rates[0] > 0.95
     left = (rates - 0.1) / 0.9
@@ -134,7 +134,7 @@ def test_the_probability_of_the_truth_decays(schedule):
         "inverse_sigmoid": lambda i: (k := inverse_sigmoid_k(200)) / (k + np.exp(i / k)),
     }[schedule]
     np.testing.assert_allclose(left, [formula(i) for i in range(0, 401, 50)], atol=1e-5)
-    assert float(truth_rate({**sampling, "updates": 0.0}, tf.constant(0))) == pytest.approx(0.1)
+    assert float(teacher_forcing_rate({**sampling, "updates": 0.0}, tf.constant(0))) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("n_steps", [1, UNROLLED_STEPS, UNROLLED_STEPS + 1])

@@ -76,8 +76,8 @@ def test_window_scaling_forgets_level_and_size():
     x = normal(3, 9, 2)
     np.testing.assert_allclose(encoder(x), encoder(x * np.float32([30, 0.01]) + np.float32([5, -2])), atol=1e-4)
     standing = np.full((1, 9, 2), 7.0, np.float32)
-    reading = encoder.read(tf.constant(standing))
-    np.testing.assert_array_equal(reading.values, np.zeros_like(standing))
+    inputs = encoder.read(tf.constant(standing))
+    np.testing.assert_array_equal(inputs.values, np.zeros_like(standing))
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3])
@@ -92,7 +92,7 @@ def test_a_small_ripple_is_not_taken_for_rounding(level):
 
 
 def test_both_scalings_stand_side_by_side():
-    encoder = Encoder(2, [5], pooling=["last"], window_scale="beside")
+    encoder = Encoder(2, [5], pooling=["last"], window_scale="concat")
     x = tf.constant(normal(3, 9, 2))
     values = encoder.read(x).values.numpy()
     np.testing.assert_array_equal(values[..., :2], x)
@@ -100,12 +100,12 @@ def test_both_scalings_stand_side_by_side():
     np.testing.assert_allclose(values[..., 2:].std(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("scale", ["none", "only", "beside"])
+@pytest.mark.parametrize("scale", ["none", "only", "concat"])
 def test_differences_stand_beside_what_is_read(scale):
     encoder = Encoder(2, [5], window_scale=scale, differences=True)
     whole = 30 * normal(4, 9, 2) + 5
     complete = encoder.read(tf.constant(whole), masked=False)
-    assert complete.values.shape[-1] == encoder.n_inputs == {"none": 4, "only": 4, "beside": 6}[scale]
+    assert complete.values.shape[-1] == encoder.n_inputs == {"none": 4, "only": 4, "concat": 6}[scale]
     without = Encoder(2, [5], window_scale=scale).read(tf.constant(whole), masked=False)
     np.testing.assert_array_equal(complete.values[..., :-2], without.values)
     assert (complete.center is None) == (without.center is None)
@@ -114,16 +114,16 @@ def test_differences_stand_beside_what_is_read(scale):
     x[1, 2:4, 0] = x[1, 0, 1] = np.nan
     x[2, ::2, 0] = np.nan  # no two neighbours
     x[3, :, 0] = 7
-    reading = encoder.read(tf.constant(x))
+    inputs = encoder.read(tf.constant(x))
     for row, length in enumerate((6, 9, 9, 9)):
         for channel in range(2):
             expected = naive.differences(x[row, :length, channel].astype(float).tolist())
-            np.testing.assert_allclose(reading.values[row, :length, channel - 2], expected, atol=1e-5)
+            np.testing.assert_allclose(inputs.values[row, :length, channel - 2], expected, atol=1e-5)
             expected = naive.differences(whole[row, :, channel].astype(float).tolist())
             np.testing.assert_allclose(complete.values[row, :, channel - 2], expected, atol=1e-5)
     known = np.isfinite(x)
     before = np.pad(known[:, :-1], [(0, 0), (1, 0), (0, 0)])
-    np.testing.assert_array_equal(reading.observed[..., -2:], known & before)
+    np.testing.assert_array_equal(inputs.observed[..., -2:], known & before)
 
 
 def test_differences_of_rounding_are_not_blown_up():
@@ -136,7 +136,7 @@ def test_differences_of_rounding_are_not_blown_up():
 
 
 def test_a_hidden_step_shows_in_no_difference():
-    encoder = Encoder(2, [5], window_scale="beside", differences=True)
+    encoder = Encoder(2, [5], window_scale="concat", differences=True)
     x, other = normal(1, 9, 2), normal(1, 9, 2)
     hidden = np.zeros((1, 9, 1), bool)
     hidden[0, [3, 4, 8]] = True
@@ -154,11 +154,11 @@ def test_a_hidden_step_shows_in_no_difference():
 
 
 def test_complete_windows_take_the_cheaper_way_to_the_same_features():
-    encoder = Encoder(2, [4, 4], [1, 2], bidirectional=True, pooling=ALL, window_scale="beside")
+    encoder = Encoder(2, [4, 4], [1, 2], bidirectional=True, pooling=ALL, window_scale="concat")
     x = tf.constant(normal(3, 9, 2))
-    reading = encoder.read(x, masked=False)
-    assert reading.lengths is None
-    np.testing.assert_allclose(encoder.pool(encoder.run(reading)), encoder(x), atol=1e-5)
+    inputs = encoder.read(x, masked=False)
+    assert inputs.lengths is None
+    np.testing.assert_allclose(encoder.pool(encoder.run(inputs)), encoder(x), atol=1e-5)
 
 
 def test_names_say_layer_pooling_and_unit():

@@ -12,8 +12,8 @@ def encode():
     encoder = Encoder(2, [5, 7], [1, 2], bidirectional=True, pooling=["last", "max"], pooled_layers="all", seed=0)
 
     def features(x, masked):
-        reading = encoder.read(x, masked)
-        return encoder.pool(encoder.run(reading), reading.lengths)
+        inputs = encoder.read(x, masked)
+        return encoder.pool(encoder.run(inputs), inputs.lengths)
 
     return BatchFunction(features)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests import naive
 from tsae.errors import TrainingDivergedError
-from tsae.networks.draws import Draws
+from tsae.networks.random_state import StepRandomState
 from tsae.networks.network import Autoencoder
 from tsae.networks.training import Trainer, TrainingData, gather_windows
 
@@ -216,7 +216,7 @@ def test_crops_are_stretches_of_the_window_at_its_own_scale(scale):
     whole = net.encoder.read(tf.constant(x)).values.numpy()[..., 0]
     seen = set()
     for step in range(50):
-        batch = net.prepare(tf.constant(x), tf.ones(3), True, Draws(tf.constant([0, step])))
+        batch = net.prepare(tf.constant(x), tf.ones(3), True, StepRandomState(tf.constant([0, step])))
         values, lengths = batch["values"].numpy()[..., 0], batch["lengths"].numpy()
         assert values.shape == (3, 5)
         assert lengths.tolist() == [5, 3, 5]
@@ -240,7 +240,7 @@ def test_states_are_asked_for_what_lies_around_them_in_the_window(lengths, offse
         for row, length in enumerate(lengths):
             x[row, length:] = np.nan
     row_weights = np.array([1.0, 2.0, 3.0], np.float32)
-    batch = net.prepare(tf.constant(x), tf.constant(row_weights), lengths is not None, Draws(tf.constant([0, 1])))
+    batch = net.prepare(tf.constant(x), tf.constant(row_weights), lengths is not None, StepRandomState(tf.constant([0, 1])))
     target, weight = batch["targets"]["imputation"], batch["weights"]["imputation"]
     weight = np.broadcast_to(weight, target.shape)
     expected = np.zeros(target.shape)

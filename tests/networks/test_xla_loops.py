@@ -12,7 +12,7 @@ from tests.networks.test_training import data, network
 from tsae import LSTMSeq2Seq
 from tsae.networks import recurrent, training
 from tsae.networks.training import Trainer
-from tsae.networks.xla_loops import compiled_training, unfold_lstm
+from tsae.networks.xla_loops import compiled_training, repeated_input_lstm
 
 
 @pytest.mark.parametrize(("batch", "n_timesteps", "units"), [(128, 64, 64), (9, 128, 64), (9, 24, 32), (3, 1, 5)])
@@ -40,7 +40,7 @@ def test_long_training_is_compiled_and_ends_at_the_same_weights(monkeypatch, mis
         monkeypatch.setattr(training, "MANY_STEPS", many)
         net = network()
         calls: list = []
-        monkeypatch.setattr(recurrent, "unfold_lstm", lambda *a, calls=calls: calls.append(1) or unfold_lstm(*a))
+        monkeypatch.setattr(recurrent, "repeated_input_lstm", lambda *a, calls=calls: calls.append(1) or repeated_input_lstm(*a))
         Trainer(net, keras.optimizers.Adam(0.01), 32).fit(data(missing=missing), None, 2)
         weights.append(net.get_weights())
         assert bool(calls) == (many == 1)
@@ -56,7 +56,7 @@ def test_networks_of_one_shape_share_what_is_compiled(monkeypatch):
         keras.utils.clear_session(free_memory=False)
         gc.collect()
         graphs = sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
-        return unfold_lstm.experimental_get_tracing_count(), graphs
+        return repeated_input_lstm.experimental_get_tracing_count(), graphs
 
     fit()
     assert fit() == fit()
@@ -96,6 +96,6 @@ def test_a_compiled_sequence_model_trains_the_vectors_of_its_symbols(monkeypatch
     vectors = []
     for many in (1 << 60, 1):
         monkeypatch.setattr(training, "MANY_STEPS", many)
-        model = LSTMSeq2Seq(8, embedding=3, conditioning=None, epochs=2, batch_size=32, random_state=0).fit(X, X)
+        model = LSTMSeq2Seq(8, embedding=3, feedback=None, epochs=2, batch_size=32, random_state=0).fit(X, X)
         vectors.append(model._network.read_symbols.get_weights()[0])
     np.testing.assert_allclose(*vectors, atol=1e-5)

@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from tsae.networks.decoders import output_layer
-from tsae.networks.draws import Draws
-from tsae.networks.encoder import Encoder, Reading, weight_seeds
+from tsae.networks.random_state import StepRandomState
+from tsae.networks.encoder import Encoder, EncoderInputs, weight_seeds
 
 
 @keras.saving.register_keras_serializable(package="tsae")
@@ -54,34 +54,34 @@ class Classifier(keras.Model):
     def get_config(self):
         return {**json.loads(self._settings), "name": self.name}
 
-    def prepare(self, x, weights, masked: bool, draws: Draws | None, labels) -> dict:
-        """Windows, their weights and labels (batch, 1, 1) -> what `loss_of` reads."""
-        reading = self.encoder.read(x, masked)
-        values = reading.values
-        if self.noise and draws is not None:
-            values += self.noise * draws.normal(tf.shape(values))
+    def prepare(self, x, weights, masked: bool, rng: StepRandomState | None, labels) -> dict:
+        """Windows, their weights and labels (batch, 1, 1) -> what `batch_loss` reads."""
+        inputs = self.encoder.read(x, masked)
+        values = inputs.values
+        if self.noise and rng is not None:
+            values += self.noise * rng.normal(tf.shape(values))
         batch = {
             "values": values,
             "labels": tf.cast(labels[:, 0, 0], tf.int32),
             "weights": tf.math.divide_no_nan(weights, tf.reduce_sum(weights)),
         }
         if masked:
-            batch["lengths"] = reading.lengths
+            batch["lengths"] = inputs.lengths
         return batch
 
-    def loss_of(self, batch: dict, draws: Draws | None):
+    def batch_loss(self, batch: dict, rng: StepRandomState | None):
         """Weighted sum of the cross-entropy of (a part of) a batch."""
-        reading = Reading(batch["values"], None, batch.get("lengths"), None, None)
-        logits = self._logits(reading, draws)
+        inputs = EncoderInputs(batch["values"], None, batch.get("lengths"), None, None)
+        logits = self._logits(inputs, rng)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["labels"], logits=logits)
         return tf.reduce_sum(batch["weights"] * losses)
 
     def call(self, x, masked: bool = True):
         return tf.nn.softmax(self._logits(self.encoder.read(x, masked)))
 
-    def _logits(self, reading: Reading, draws=None):
-        states = self.encoder.run(reading, draws if self.encoder.trainable else None)
-        features = self.encoder.pool(states, reading.lengths)
-        if draws is not None and self.dropout:
-            features = draws.dropout(features, self.dropout)
+    def _logits(self, inputs: EncoderInputs, rng=None):
+        states = self.encoder.run(inputs, rng if self.encoder.trainable else None)
+        features = self.encoder.pool(states, inputs.lengths)
+        if rng is not None and self.dropout:
+            features = rng.dropout(features, self.dropout)
         return self.output_layer(features)

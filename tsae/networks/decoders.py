@@ -43,20 +43,20 @@ class Source(NamedTuple):
     lengths: tf.Tensor | None
 
 
-class Feeding(NamedTuple):
+class TeacherForcing(NamedTuple):
     """What a conditioned decoder is fed in training. Nothing of it is used by one that is not conditioned.
 
     truth: the true sequence; None: it is fed its own outputs, as in use.
     rate: (batch,) the probability of the truth at each step; None: always.
-    draws: decide which steps get the truth.
+    rng: decide which steps get the truth.
     """
 
     truth: tf.Tensor | None = None
     rate: tf.Tensor | None = None
-    draws: Any = None
+    rng: Any = None
 
 
-NOTHING_FED = Feeding()
+NO_FEEDBACK = TeacherForcing()
 
 
 @keras.saving.register_keras_serializable(package="tsae")
@@ -73,10 +73,10 @@ class RecurrentDecoder(keras.layers.Layer):
         Units of each recurrent layer, bottom first.
     seeds : iterator of int
         Seeds for the initial weights.
-    fed_width : int
+    feedback_width : int
         Width of the previous output as the decoder reads it back; 0: it does not (Srivastava et al. 2015, section
         2.3, the unconditioned form).
-    handover : "context", "state" or "both"
+    bridge : "context", "state" or "both"
         "context": each step reads the encoder's features (Cho et al. 2014). "state": the layers begin with the
         encoder's final states (Sutskever et al. 2014); the layers are matched from the bottom up, and those beyond
         the encoder's take its top one. States of another width go through a dense layer.
@@ -96,7 +96,7 @@ class RecurrentDecoder(keras.layers.Layer):
     """
 
     def __init__(
-        self, encoder, n_outputs, units, seeds, *, fed_width=0, handover="context", attention=None,
+        self, encoder, n_outputs, units, seeds, *, feedback_width=0, bridge="context", attention=None,
         input_feeding=False, n_memory_steps=None, name=None,
     ):  # fmt: skip
         super().__init__(name=name)
@@ -104,63 +104,63 @@ class RecurrentDecoder(keras.layers.Layer):
         cell, self.unroll = settings["cell"], settings["unroll"]
         l1_l2 = {k: settings[k] for k in ("kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2")}
         memory_width, top = encoder.widths[-1], units[-1]
-        self.fed_width = fed_width
-        self.handover = handover
-        self.looks_before = attention == "additive"
-        self.looks_after = attention is not None and not self.looks_before
+        self.feedback_width = feedback_width
+        self.bridge = bridge
+        self.attends_before = attention == "additive"
+        self.attends_after = attention is not None and not self.attends_before
         self.input_feeding = input_feeding
         reads = [
-            len(encoder.feature_names()) if handover != "state" else 0,
-            fed_width,
-            memory_width if self.looks_before else 0,
+            len(encoder.feature_names()) if bridge != "state" else 0,
+            feedback_width,
+            memory_width if self.attends_before else 0,
             top if input_feeding else 0,
         ]
         self.recurrent_layers = []
-        self.bridges = []
+        self.bridge_layers = []
         n_inputs = max(1, sum(reads))  # a layer that would read nothing reads a zero
         for depth, n_units in enumerate(units):
             layer = recurrent_layer(cell, n_units, f"{name}_{cell}_{depth}", seeds, self.unroll, **l1_l2)
             layer.build((None, None, n_inputs))
             self.recurrent_layers.append(layer)
             n_inputs = n_units
-            if handover != "context":
+            if bridge != "context":
                 width = encoder.widths[min(depth, len(encoder.widths) - 1)]
-                self.bridges.append(_bridge(width, n_units, cell, f"{name}_bridge_{depth}", seeds))
+                self.bridge_layers.append(_bridge(width, n_units, cell, f"{name}_bridge_{depth}", seeds))
         self.attention: Any = None
         if attention is not None:
             self.attention = Attention(attention, top, memory_width, n_memory_steps, seeds, name=f"{name}_attention")
-        if self.looks_after:
+        if self.attends_after:
             self.combine = keras.layers.Dense(
                 top, activation="tanh", use_bias=False, name=f"{name}_combine",
                 kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
             )  # fmt: skip
             self.combine.build((None, memory_width + top))
         self.output_layer = output_layer(
-            top + (memory_width if self.looks_before else 0), n_outputs, f"{name}_output", seeds
+            top + (memory_width if self.attends_before else 0), n_outputs, f"{name}_output", seeds
         )
         self.built = True
 
-    def unfold(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED, feed=None) -> Decoded:
+    def unfold(self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = NO_FEEDBACK, feed=None) -> Decoded:
         """Unfold into `n_timesteps` steps.
 
         Parameters
         ----------
-        feeding : Feeding
+        forcing : TeacherForcing
             In training, where outputs are replaced by the truth.
         feed : callable, optional
-            An output as it is fed back, (batch, n_outputs) -> (batch, fed_width); None: as it is. Whatever is fed
+            An output as it is fed back, (batch, n_outputs) -> (batch, feedback_width); None: as it is. Whatever is fed
             back, the first step is fed zeros.
         """
-        known = not self.fed_width or (feeding.truth is not None and feeding.rate is None)
-        if known and not self.looks_before and not self.input_feeding:
-            return self.direct(encoded, n_timesteps, feeding.truth)
-        return self.recursive(encoded, n_timesteps, feeding, feed)
+        known = not self.feedback_width or (forcing.truth is not None and forcing.rate is None)
+        if known and not self.attends_before and not self.input_feeding:
+            return self.direct(encoded, n_timesteps, forcing.truth)
+        return self.recursive(encoded, n_timesteps, forcing, feed)
 
     def direct(self, encoded: Encoded, n_timesteps: int, truth=None) -> Decoded:
         """The whole sequence at once; needs `truth` where conditioned, and attention that looks after or none."""
         source, carry = self.begin(encoded)
         (first, state), *above = zip(self.recurrent_layers, carry["layers"], strict=True)
-        if self.fed_width:
+        if self.feedback_width:
             reads = [_one_later(truth, n_timesteps)]
             if source.context is not None:
                 reads.insert(0, tf.repeat(source.context[:, None], n_timesteps, axis=1))
@@ -172,15 +172,15 @@ class RecurrentDecoder(keras.layers.Layer):
             x, _ = layer.run(x, None, state)
         return self._read_out(source, x)
 
-    def recursive(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED, feed=None) -> Decoded:
-        """One step at a time, each reading what the one before said."""
+    def recursive(self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = NO_FEEDBACK, feed=None) -> Decoded:
+        """One step at a time, each inputs what the one before said."""
         source, carry = self.begin(encoded)
         batch = tf.shape(encoded.context)[0]
-        carry["fed"] = tf.zeros([batch, self.fed_width])
-        truth = None if feeding.truth is None or not self.fed_width else _one_later(feeding.truth, n_timesteps)
+        carry["fed"] = tf.zeros([batch, self.feedback_width])
+        truth = None if forcing.truth is None or not self.feedback_width else _one_later(forcing.truth, n_timesteps)
         told = None
-        if truth is not None and feeding.rate is not None:
-            told = feeding.draws.uniform([batch, n_timesteps]) < feeding.rate[:, None]
+        if truth is not None and forcing.rate is not None:
+            told = forcing.rng.uniform([batch, n_timesteps]) < forcing.rate[:, None]
 
         def step(i, carry):
             fed = carry["fed"]
@@ -188,7 +188,7 @@ class RecurrentDecoder(keras.layers.Layer):
                 true = truth[:, i]
                 fed = true if told is None else tf.where(told[:, i, None], true, fed)
             decoded, carry = self.step(source, carry, fed)
-            if self.fed_width:
+            if self.feedback_width:
                 carry["fed"] = decoded.values if feed is None else feed(decoded.values)
             return carry, [decoded.values] if decoded.weights is None else [decoded.values, decoded.weights]
 
@@ -200,7 +200,7 @@ class RecurrentDecoder(keras.layers.Layer):
         memory, keys = None, None
         if self.attention is not None:
             memory, keys = encoded.memory, self.attention.keys(encoded.memory)
-        context = encoded.context if self.handover != "state" else None
+        context = encoded.context if self.bridge != "state" else None
         carry: dict = {"layers": self._initial_states(encoded)}
         if self.input_feeding:
             carry["attentional"] = tf.zeros([tf.shape(encoded.context)[0], self.recurrent_layers[-1].units])
@@ -209,11 +209,11 @@ class RecurrentDecoder(keras.layers.Layer):
     def step(self, source: Source, carry: dict, fed) -> tuple[Decoded, dict]:
         """One step: what is said, (batch, n_outputs), and what is carried on."""
         states = carry["layers"]
-        reads = [part for part in (source.context, fed if self.fed_width else None) if part is not None]
+        reads = [part for part in (source.context, fed if self.feedback_width else None) if part is not None]
         attended: Any = None
         weights: Any = None
-        if self.looks_before:
-            attended, weights = self._look(source, states[-1][0][:, None])
+        if self.attends_before:
+            attended, weights = self._attend(source, states[-1][0][:, None])
             reads.append(attended[:, 0])
         if self.input_feeding:
             reads.append(carry["attentional"])
@@ -223,10 +223,10 @@ class RecurrentDecoder(keras.layers.Layer):
             x, state = layer.step(x, state)
             after.append(state)
         carry = {**carry, "layers": after}
-        if self.looks_before:
+        if self.attends_before:
             return Decoded(self.output_layer(tf.concat([x, attended[:, 0]], axis=-1)), weights[:, 0]), carry
-        if self.looks_after:
-            attended, weights = self._look(source, x[:, None])
+        if self.attends_after:
+            attended, weights = self._attend(source, x[:, None])
             x = self.combine(tf.concat([attended[:, 0], x], axis=-1))
             if self.input_feeding:
                 carry["attentional"] = x
@@ -234,20 +234,20 @@ class RecurrentDecoder(keras.layers.Layer):
 
     def _read_out(self, source, x) -> Decoded:
         weights = None
-        if self.looks_after:
-            attended, weights = self._look(source, x)
+        if self.attends_after:
+            attended, weights = self._attend(source, x)
             x = self.combine(tf.concat([attended, x], axis=-1))
         return Decoded(self.output_layer(x), weights)
 
-    def _look(self, source, query):
+    def _attend(self, source, query):
         return self.attention(query, source.memory, source.keys, source.lengths)
 
     def _initial_states(self, encoded) -> list[list]:
-        if not self.bridges:
+        if not self.bridge_layers:
             batch = tf.shape(encoded.context)[0]
             return [[tf.zeros([batch, layer.units])] * layer.n_states for layer in self.recurrent_layers]
         states = []
-        for depth, bridge in enumerate(self.bridges):
+        for depth, bridge in enumerate(self.bridge_layers):
             handed = encoded.states[min(depth, len(encoded.states) - 1)]
             states.append([cross(part) for cross, part in zip(bridge, handed, strict=True)] if bridge else handed)
         return states
@@ -280,8 +280,8 @@ def _one_later(truth, n_timesteps: int):
     return tf.pad(truth[:, : n_timesteps - 1], [[0, 0], [1, 0], [0, 0]])
 
 
-def truth_rate(sampling: dict, step):
-    """Probability of feeding the truth at update `step` (Bengio et al. 2015, section 2.4).
+def teacher_forcing_rate(sampling: dict, step):
+    """Probability of forcing the truth at update `step` (Bengio et al. 2015, section 2.4).
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class LayerStates(NamedTuple):
     cell: tf.Tensor | None  # (batch, width): the cell state there; None for a GRU
 
 
-class Reading(NamedTuple):
+class EncoderInputs(NamedTuple):
     """A batch as the recurrent layers read it."""
 
     values: tf.Tensor  # (batch, n_timesteps, n_inputs), nothing missing
@@ -90,7 +90,7 @@ class Encoder(keras.Model):
     pooling : list of str
         "last", "cell", "mean", "max", "min", "std", "change"
     pooled_layers : "all" or "last"
-    window_scale : "none", "only" or "beside"
+    window_scale : "none", "only" or "concat"
         Bring each window to mean 0 and standard deviation 1, channel by channel, before it is read: in place of
         the values as they come, or as further channels beside them.
     differences : bool
@@ -154,10 +154,10 @@ class Encoder(keras.Model):
         return {**json.loads(self._settings), "name": self.name}
 
     def call(self, x):
-        reading = self.read(x)
-        return self.pool(self.run(reading), reading.lengths)
+        inputs = self.read(x)
+        return self.pool(self.run(inputs), inputs.lengths)
 
-    def read(self, x, masked: bool = True, ahead: int = 0) -> Reading:
+    def read(self, x, masked: bool = True, ahead: int = 0) -> EncoderInputs:
         """Turn windows with NaN into what the layers read.
 
         Parameters
@@ -175,9 +175,9 @@ class Encoder(keras.Model):
         lengths = tf.maximum(row_lengths(observed), 1)
         return self._scale(fill_gaps(x, observed), observed, lengths, ahead)
 
-    def _scale(self, values, observed, lengths, ahead) -> Reading:
+    def _scale(self, values, observed, lengths, ahead) -> EncoderInputs:
         if self.window_scale == "none" and not self.differences:
-            return Reading(values, observed, lengths, None, None)
+            return EncoderInputs(values, observed, lengths, None, None)
         if lengths is None:
             seen = (
                 tf.ones_like(values)
@@ -195,7 +195,7 @@ class Encoder(keras.Model):
         scaled = (values - center) / spread
         if observed is not None:  # a channel without any value is 0, as its mean is
             scaled = tf.where(tf.reduce_any(observed, axis=1, keepdims=True), scaled, 0.0)
-        read = {"none": [values], "only": [scaled], "beside": [values, scaled]}[self.window_scale]
+        read = {"none": [values], "only": [scaled], "concat": [values, scaled]}[self.window_scale]
         known = [observed] * len(read)
         if self.differences:
             rounding = tf.where(still, np.inf, ROUNDING_VARIANCE * (1.0 + tf.square(center / spread)))
@@ -203,10 +203,10 @@ class Encoder(keras.Model):
             known = [*known, None if observed is None else observed & _step_before(observed)]
         joined = None if observed is None else tf.concat(known, axis=-1)
         center, spread = (center, spread) if self.window_scale == "only" else (None, None)
-        return Reading(tf.concat(read, axis=-1), joined, lengths, center, spread)
+        return EncoderInputs(tf.concat(read, axis=-1), joined, lengths, center, spread)
 
     def hide(self, values, hidden):
-        """Put 0 for the steps that are hidden, (batch or 1, n_timesteps, 1) bool, of what a reading holds.
+        """Put 0 for the steps that are hidden, (batch or 1, n_timesteps, 1) bool, of what a inputs holds.
 
         A difference is hidden with either of its two steps: it would give one away by the other.
         """
@@ -216,21 +216,21 @@ class Encoder(keras.Model):
         changes = tf.where(hidden | _step_before(hidden), 0.0, changes)
         return tf.concat([tf.where(hidden, 0.0, shown), changes], axis=-1)
 
-    def run(self, reading: Reading, draws=None, initial_state=None) -> list[LayerStates]:
+    def run(self, inputs: EncoderInputs, rng=None, initial_state=None) -> list[LayerStates]:
         """Run all layers.
 
         Parameters
         ----------
-        draws : Draws, optional
+        rng : StepRandomState, optional
             Turns dropout on.
         initial_state : list of list of tensors, optional
             [h, c] or [h] of each layer, with which a series goes on; one direction and no dilation only.
         """
         states = []
-        x, lengths = reading.values, reading.lengths
+        x, lengths = inputs.values, inputs.lengths
         for depth, (forward, dilation) in enumerate(zip(self.forward_layers, self.dilations, strict=True)):
-            if depth and draws is not None and self.dropout:
-                x = draws.dropout(x, self.dropout)
+            if depth and rng is not None and self.dropout:
+                x = rng.dropout(x, self.dropout)
             if initial_state is None:
                 sequence, state = run_dilated(forward, x, lengths, dilation)
             else:

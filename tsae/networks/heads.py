@@ -1,7 +1,7 @@
 """Heads: what a network learns to say about a window, and where in the window it says it.
 
 Each head has a target, a decoder that aims at it, and a way to lay the result over the window's own steps. A
-`Feeding` goes to the decoder; its truth has the order of the target. All values are as the encoder scaled them.
+`TeacherForcing` goes to the decoder; its truth has the order of the target. All values are as the encoder scaled them.
 `lengths` counts the observed steps of each row, None: all are.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from tsae.networks.decoders import NOTHING_FED, Decoded, Encoded, Feeding, RecurrentDecoder, output_layer
+from tsae.networks.decoders import NO_FEEDBACK, Decoded, Encoded, TeacherForcing, RecurrentDecoder, output_layer
 from tsae.networks.masking import reverse_rows
 
 
@@ -32,8 +32,8 @@ class Reconstruction(keras.layers.Layer):
         inner = None if lengths is None else lengths - ahead
         return reverse_rows(read, inner) if self.reverse_target else read
 
-    def say(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED) -> Decoded:
-        return self.decoder.unfold(encoded, n_timesteps, feeding)
+    def say(self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = NO_FEEDBACK) -> Decoded:
+        return self.decoder.unfold(encoded, n_timesteps, forcing)
 
     def align(self, output, lengths, n_timesteps, ahead):
         inner = None if lengths is None else lengths - ahead
@@ -61,8 +61,8 @@ class Prediction(keras.layers.Layer):
         steps = lengths[:, None] - self.horizon + tf.range(self.horizon)
         return tf.gather(full, tf.maximum(steps, 0), batch_dims=1)
 
-    def say(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED) -> Decoded:
-        return self.decoder.unfold(encoded, self.horizon or n_timesteps - 1, feeding)
+    def say(self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = NO_FEEDBACK) -> Decoded:
+        return self.decoder.unfold(encoded, self.horizon or n_timesteps - 1, forcing)
 
     def align(self, output, lengths, n_timesteps, ahead):
         if self.horizon is None:
@@ -94,7 +94,7 @@ class Imputation(keras.layers.Layer):
         read = full[:, : full.shape[1] - ahead] if lengths is None or not ahead else full
         return tf.concat([_shifted(read, shift) for shift in self.shifts], axis=-1)
 
-    def say(self, encoded: Encoded, n_timesteps: int, feeding: Feeding = NOTHING_FED) -> Decoded:
+    def say(self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = NO_FEEDBACK) -> Decoded:
         return Decoded(self.output_layer(encoded.memory))
 
     def align(self, output, lengths, n_timesteps, ahead):

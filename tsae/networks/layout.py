@@ -23,7 +23,7 @@ def layer_widths(settings: Mapping[str, Any]) -> list[int]:
 
 def n_inputs(settings: Mapping[str, Any]) -> int:
     """Width of what the bottom layer reads at each step."""
-    beside = settings["window_scale"] == "beside"
+    beside = settings["window_scale"] == "concat"
     return settings["n_channels"] * (1 + beside + reads_differences(settings))
 
 
@@ -90,7 +90,7 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
         "pooling": isinstance(pooling, list) and all(isinstance(kind, str) for kind in pooling)
         and 0 < len(pooling) == len(set(pooling)),
         "pooled_layers": settings.get("pooled_layers") in ("all", "last"),
-        "window_scale": settings.get("window_scale") in ("none", "only", "beside"),
+        "window_scale": settings.get("window_scale") in ("none", "only", "concat"),
         "differences": type(reads_differences(settings)) is bool,
         "dilations": dilations is None
         or (isinstance(dilations, list) and len(dilations) == len(units or ()) and all(map(is_count, dilations))),

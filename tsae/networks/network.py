@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tsae.networks.decoders import NOTHING_FED, Decoded, Encoded, Feeding, RecurrentDecoder, truth_rate
-from tsae.networks.draws import Draws
-from tsae.networks.encoder import Encoder, Reading, weight_seeds
+from tsae.networks.decoders import NO_FEEDBACK, Decoded, Encoded, TeacherForcing, RecurrentDecoder, teacher_forcing_rate
+from tsae.networks.random_state import StepRandomState
+from tsae.networks.encoder import Encoder, EncoderInputs, weight_seeds
 from tsae.networks.heads import Imputation, Prediction, Reconstruction, pad_steps
 from tsae.networks.loops import run_steps
 from tsae.networks.losses import LOSSES
@@ -30,13 +30,13 @@ class Autoencoder(keras.Model):
     decoder_units : list of int
         Units of the recurrent decoders, bottom first.
     decoder : dict
-        handover, attention, input_feeding, n_memory_steps: arguments of `RecurrentDecoder`.
-    conditioning : None, "teacher" or "scheduled"
+        bridge, attention, input_feeding, n_memory_steps: arguments of `RecurrentDecoder`.
+    feedback : None, "teacher_forcing" or "scheduled_sampling"
         Whether decoders read their previous output, and whether training feeds them the truth in its place: always,
-        or as often as `truth_rate` says.
+        or as often as `teacher_forcing_rate` says.
     sampling : dict
-        The schedule that `truth_rate` reads.
-    truncate : int or None
+        The schedule that `teacher_forcing_rate` reads.
+    tbptt_steps : int or None
         Windows are worked through in pieces of so many steps, with the state carried over: gradients, and what the
         decoders say, keep within a piece.
     horizon : int or None
@@ -65,21 +65,21 @@ class Autoencoder(keras.Model):
     """
 
     def __init__(
-        self, encoder, decoders=("reconstruction",), decoder_units=(64,), decoder=None, conditioning=None,
-        sampling=None, truncate=None, horizon=None, reverse_target=True, loss="mse", noise=0.0, mask_rate=0.0,
+        self, encoder, decoders=("reconstruction",), decoder_units=(64,), decoder=None, feedback=None,
+        sampling=None, tbptt_steps=None, horizon=None, reverse_target=True, loss="mse", noise=0.0, mask_rate=0.0,
         mask_span=10, offsets=(), crop=None, dropout=0.0, seed=0, name="autoencoder", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
             "encoder": encoder, "decoders": list(decoders), "decoder_units": list(decoder_units), "decoder": decoder,
-            "conditioning": conditioning, "sampling": sampling, "truncate": truncate, "horizon": horizon,
+            "feedback": feedback, "sampling": sampling, "tbptt_steps": tbptt_steps, "horizon": horizon,
             "reverse_target": reverse_target, "loss": loss, "noise": noise, "mask_rate": mask_rate,
             "mask_span": mask_span, "offsets": list(offsets), "crop": crop, "dropout": dropout, "seed": seed,
         })  # fmt: skip
         self.encoder = Encoder(**encoder)
         self.horizon = horizon
-        self.conditioning, self.sampling = conditioning, sampling
-        self.truncate = truncate
+        self.feedback, self.sampling = feedback, sampling
+        self.tbptt_steps = tbptt_steps
         self.error = LOSSES[loss]
         self.noise, self.mask_rate, self.mask_span, self.dropout = noise, mask_rate, mask_span, dropout
         self.crop = crop
@@ -90,7 +90,7 @@ class Autoencoder(keras.Model):
 
         def recurrent(label):
             return RecurrentDecoder(
-                self.encoder, n_inputs, decoder_units, seeds, fed_width=n_inputs if conditioning else 0,
+                self.encoder, n_inputs, decoder_units, seeds, feedback_width=n_inputs if feedback else 0,
                 name=f"{label}_decoder", **decoder or {},
             )  # fmt: skip
 
@@ -100,7 +100,7 @@ class Autoencoder(keras.Model):
             "imputation": lambda: Imputation(self.encoder.widths[-1], n_inputs, offsets, seeds),
         }
         self.heads: list[Any] = [make[kind]() for kind in decoders]
-        self.unfolds = set(decoders) != {"imputation"}
+        self.has_recurrent_decoders = set(decoders) != {"imputation"}
         for layer in (self.encoder.forward_layers[0], *self.encoder.backward_layers[:1]):
             layer.input_gradient = False  # windows are not trained
         self.built = True
@@ -110,13 +110,13 @@ class Autoencoder(keras.Model):
 
     # -- training ----------------------------------------------------------------------------------------------
 
-    def prepare(self, x, weights, masked: bool, draws: Draws) -> dict:
-        """Windows and their weights -> what `loss_of` reads: inputs, and for each head a target and its weights.
+    def prepare(self, x, weights, masked: bool, rng: StepRandomState) -> dict:
+        """Windows and their weights -> what `batch_loss` reads: inputs, and for each head a target and its weights.
 
         Weights are divided by their sum over the batch, so that the losses of parts of a batch add up to its
         mean. Nothing here depends on the network's weights.
         """
-        full = self._cropped(self.encoder.read(x, masked, self.ahead), draws)
+        full = self._cropped(self.encoder.read(x, masked, self.ahead), rng)
         targets, target_weights = {}, {}
         for head in self.heads:
             target = head.target(full.values, full.lengths, self.ahead)
@@ -135,33 +135,33 @@ class Autoencoder(keras.Model):
             repeats = target.shape[1] * target.shape[2] / (weight.shape[1] * weight.shape[2])
             target_weights[head.name] = tf.math.divide_no_nan(weight, repeats * tf.reduce_sum(weight))
         batch = {
-            "values": self._corrupt(self._readable(full.values, full.lengths), draws),
+            "values": self._corrupt(self._readable(full.values, full.lengths), rng),
             "targets": targets,
             "weights": target_weights,
         }
         if masked:
             batch["lengths"] = tf.maximum(full.lengths - self.ahead, 1)
-        if self.conditioning == "scheduled":
-            batch["truth_rate"] = tf.fill(tf.shape(weights), truth_rate(self.sampling, draws.step))
+        if self.feedback == "scheduled_sampling":
+            batch["teacher_forcing_rate"] = tf.fill(tf.shape(weights), teacher_forcing_rate(self.sampling, rng.step))
         return batch
 
     def initial_state(self, batch_size: int) -> list[list]:
         """The encoder's state before the first piece of truncated training."""
         return [[tf.zeros([batch_size, layer.units])] * layer.n_states for layer in self.encoder.forward_layers]
 
-    def loss_of(self, batch: dict, draws: Draws | None):
+    def batch_loss(self, batch: dict, rng: StepRandomState | None):
         """Weighted sum of errors of (a part of) a batch, over all heads; with "state", also the state after it.
 
-        Without draws, that is in validation, a decoder trained by scheduled sampling is fed its own outputs.
+        Without rng, that is in validation, a decoder trained by scheduled sampling is fed its own outputs.
         """
-        encoded = self._encode(batch["values"], batch.get("lengths"), draws, batch.get("state"))
-        feeding = {}
-        if self.conditioning == "teacher" or (self.conditioning == "scheduled" and draws is not None):
-            feeding = {n: Feeding(truth, batch.get("truth_rate"), draws) for n, truth in batch["targets"].items()}
+        encoded = self._encode(batch["values"], batch.get("lengths"), rng, batch.get("state"))
+        forcing = {}
+        if self.feedback == "teacher_forcing" or (self.feedback == "scheduled_sampling" and rng is not None):
+            forcing = {n: TeacherForcing(truth, batch.get("teacher_forcing_rate"), rng) for n, truth in batch["targets"].items()}
         n_timesteps = batch["values"].shape[1]
         loss = tf.add_n([
             tf.reduce_sum(batch["weights"][name] * self.error(batch["targets"][name] - decoded.values))
-            for name, decoded in self._decode(encoded, n_timesteps, feeding).items()
+            for name, decoded in self._decode(encoded, n_timesteps, forcing).items()
         ])  # fmt: skip
         return (loss, encoded.states) if "state" in batch else loss
 
@@ -169,14 +169,14 @@ class Autoencoder(keras.Model):
         """What of the window the encoder may read; with lengths, they are shortened instead."""
         return values[:, : values.shape[1] - self.ahead] if lengths is None and self.ahead else values
 
-    def _cropped(self, full: Reading, draws: Draws) -> Reading:
+    def _cropped(self, full: EncoderInputs, rng: StepRandomState) -> EncoderInputs:
         n_timesteps = full.values.shape[1]
         if self.crop is None or self.crop >= n_timesteps:
             return full
         n_rows = tf.shape(full.values)[0]
         lengths = tf.fill([n_rows], n_timesteps) if full.lengths is None else full.lengths
         room = tf.maximum(lengths - self.crop, 0) + 1
-        first = tf.cast(draws.uniform([n_rows]) * tf.cast(room, tf.float32), tf.int32)
+        first = tf.cast(rng.uniform([n_rows]) * tf.cast(room, tf.float32), tf.int32)
         steps = first[:, None] + tf.range(self.crop)
 
         def cut(part):
@@ -185,25 +185,25 @@ class Autoencoder(keras.Model):
         lengths = None if full.lengths is None else tf.minimum(full.lengths, self.crop)
         return full._replace(values=cut(full.values), observed=cut(full.observed), lengths=lengths)
 
-    def _corrupt(self, values, draws):
-        if draws is None:
+    def _corrupt(self, values, rng):
+        if rng is None:
             return values
         if self.noise:
-            values += self.noise * draws.normal(tf.shape(values))
+            values += self.noise * rng.normal(tf.shape(values))
         if self.mask_rate:
-            hidden = draws.spans(tf.shape(values)[0], values.shape[1], self.mask_rate, self.mask_span)
+            hidden = rng.spans(tf.shape(values)[0], values.shape[1], self.mask_rate, self.mask_span)
             values = self.encoder.hide(values, hidden)
         return values
 
-    def _encode(self, values, lengths, draws=None, state=None) -> Encoded:
-        states = self.encoder.run(Reading(values, None, lengths, None, None), draws, state)
+    def _encode(self, values, lengths, rng=None, state=None) -> Encoded:
+        states = self.encoder.run(EncoderInputs(values, None, lengths, None, None), rng, state)
         encoded = Encoded.by(self.encoder, states, lengths)
-        if draws is not None and self.dropout:
-            encoded = encoded._replace(context=draws.dropout(encoded.context, self.dropout))
+        if rng is not None and self.dropout:
+            encoded = encoded._replace(context=rng.dropout(encoded.context, self.dropout))
         return encoded
 
-    def _decode(self, encoded: Encoded, n_timesteps: int, feeding: dict[str, Feeding]) -> dict[str, Decoded]:
-        return {head.name: head.say(encoded, n_timesteps, feeding.get(head.name, NOTHING_FED)) for head in self.heads}
+    def _decode(self, encoded: Encoded, n_timesteps: int, forcing: dict[str, TeacherForcing]) -> dict[str, Decoded]:
+        return {head.name: head.say(encoded, n_timesteps, forcing.get(head.name, NO_FEEDBACK)) for head in self.heads}
 
     # -- use ---------------------------------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ class Autoencoder(keras.Model):
 
         `shown` lets "imputation" read the whole window, instead of hiding each step while it is rebuilt.
         """
-        n_timesteps, piece = x.shape[1], self.truncate
+        n_timesteps, piece = x.shape[1], self.tbptt_steps
         if piece is None or n_timesteps <= piece:
             return self._say(x, masked, None, shown)[0]
         n_pieces = -(-n_timesteps // piece)
@@ -237,7 +237,7 @@ class Autoencoder(keras.Model):
 
     def _say(self, x, masked, state, shown):
         n_timesteps = x.shape[1]
-        x = tf.ensure_shape(x, [None, self.truncate or n_timesteps, None]) if state is not None else x
+        x = tf.ensure_shape(x, [None, self.tbptt_steps or n_timesteps, None]) if state is not None else x
         full = self.encoder.read(x, masked, self.ahead)
         lengths = None if full.lengths is None else tf.maximum(full.lengths - self.ahead, 1)
         values = self._readable(full.values, full.lengths)
@@ -268,10 +268,10 @@ class Autoencoder(keras.Model):
         """(batch, n_timesteps, n_timesteps): row t, where the head `name` looked for step t; NaN elsewhere."""
         weights = self.say(x, masked)[name]["weights"]
         n_timesteps = x.shape[1]
-        if self.truncate is not None and n_timesteps > self.truncate:  # from places in a piece to steps
+        if self.tbptt_steps is not None and n_timesteps > self.tbptt_steps:  # from places in a piece to steps
             steps = tf.range(n_timesteps)
-            inside = steps[:, None] // self.truncate == steps[None] // self.truncate
-            repeated = tf.gather(weights, steps % self.truncate, axis=2)
+            inside = steps[:, None] // self.tbptt_steps == steps[None] // self.tbptt_steps
+            repeated = tf.gather(weights, steps % self.tbptt_steps, axis=2)
             return tf.where(inside, repeated, float("nan"))
         lengths = tf.fill(tf.shape(x)[:1], n_timesteps)
         if masked:

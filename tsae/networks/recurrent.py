@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tsae.networks.xla_loops import is_for_compiler, looped_lstm, trained_lstm, trains_compiled, unfold_lstm
+from tsae.networks.xla_loops import is_for_compiler, looped_lstm, trained_lstm, trains_compiled, repeated_input_lstm
 
 
 def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
@@ -136,7 +136,7 @@ class LSTM(_RightPadded, keras.layers.LSTM):
             return super().unfold(x, n_timesteps, initial_state)
         cell = self.cell
         projected = tf.matmul(x, cell.kernel.value) + cell.bias.value
-        return tf.transpose(unfold_lstm(projected, *initial_state, cell.recurrent_kernel.value, n_timesteps), [1, 0, 2])
+        return tf.transpose(repeated_input_lstm(projected, *initial_state, cell.recurrent_kernel.value, n_timesteps), [1, 0, 2])
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if mask is not None or not self.is_fusable:

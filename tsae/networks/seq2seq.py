@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tsae.networks.decoders import NOTHING_FED, Decoded, Encoded, Feeding, RecurrentDecoder, truth_rate
-from tsae.networks.draws import Draws
-from tsae.networks.encoder import Encoder, Reading, weight_seeds
+from tsae.networks.decoders import NO_FEEDBACK, Decoded, Encoded, TeacherForcing, RecurrentDecoder, teacher_forcing_rate
+from tsae.networks.random_state import StepRandomState
+from tsae.networks.encoder import Encoder, EncoderInputs, weight_seeds
 from tsae.networks.loops import run_steps
 from tsae.networks.losses import LOSSES
 from tsae.networks.masking import fill_gaps, row_lengths, step_mask
@@ -52,7 +52,7 @@ class Seq2Seq(keras.Model):
     encoder : dict
         Arguments of `Encoder`; its channels are those read, or the width of the vectors of symbols.
     decoder : dict
-        handover, attention, input_feeding, n_memory_steps: arguments of `RecurrentDecoder`.
+        bridge, attention, input_feeding, n_memory_steps: arguments of `RecurrentDecoder`.
     decoder_units : list of int
     n_inputs, n_outputs : int
         Symbols, or channels, of the sequences read and said.
@@ -62,9 +62,9 @@ class Seq2Seq(keras.Model):
         Whether a further output symbol, of code `n_outputs`, ends what is said.
     embedding : int or None
         Width of learnt vectors for symbols; None: one-hot.
-    conditioning : None, "teacher" or "scheduled"
+    feedback : None, "teacher_forcing" or "scheduled_sampling"
     sampling : dict or None
-        The schedule that `truth_rate` reads.
+        The schedule that `teacher_forcing_rate` reads.
     loss : "mse", "mae" or "huber"
         Of channels; symbols have the cross-entropy.
     dropout : float
@@ -80,31 +80,31 @@ class Seq2Seq(keras.Model):
 
     def __init__(
         self, encoder, decoder, decoder_units, n_inputs, n_outputs, input_symbols=False, output_symbols=False,
-        stops=False, embedding=None, conditioning="teacher", sampling=None, loss="mse", dropout=0.0, seed=0,
+        stops=False, embedding=None, feedback="teacher_forcing", sampling=None, loss="mse", dropout=0.0, seed=0,
         name="seq2seq", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
             "encoder": encoder, "decoder": decoder, "decoder_units": list(decoder_units), "n_inputs": n_inputs,
             "n_outputs": n_outputs, "input_symbols": input_symbols, "output_symbols": output_symbols, "stops": stops,
-            "embedding": embedding, "conditioning": conditioning, "sampling": sampling, "loss": loss,
+            "embedding": embedding, "feedback": feedback, "sampling": sampling, "loss": loss,
             "dropout": dropout, "seed": seed,
         })  # fmt: skip
         seeds = weight_seeds(seed)
         self.stops, self.stop = stops, n_outputs
         n_outputs += stops
         self.read_symbols: Any = SymbolVectors(n_inputs, embedding, seeds, name="read") if input_symbols else None
-        fed = embedding if conditioning else None  # what is not read back needs no table
+        fed = embedding if feedback else None  # what is not read back needs no table
         self.said_symbols: Any = SymbolVectors(n_outputs, fed, seeds, name="said") if output_symbols else None
         self.encoder = Encoder(**encoder)
-        fed_width = embedding if output_symbols and embedding else n_outputs
+        feedback_width = embedding if output_symbols and embedding else n_outputs
         self.decoder = RecurrentDecoder(
-            self.encoder, n_outputs, decoder_units, seeds, fed_width=fed_width if conditioning else 0, name="decoder",
+            self.encoder, n_outputs, decoder_units, seeds, feedback_width=feedback_width if feedback else 0, name="decoder",
             **decoder,
         )  # fmt: skip
-        self.conditioning, self.sampling = conditioning, sampling
+        self.feedback, self.sampling = feedback, sampling
         self.error, self.dropout = LOSSES[loss], dropout
-        self.unfolds = True
+        self.has_recurrent_decoders = True
         self.built = True
 
     def get_config(self):
@@ -112,8 +112,8 @@ class Seq2Seq(keras.Model):
 
     # -- training ----------------------------------------------------------------------------------------------
 
-    def prepare(self, x, weights, masked: bool, draws: Draws, y) -> dict:
-        """Sequences, their weights and their targets -> what `loss_of` reads. Weights sum to 1 over the batch."""
+    def prepare(self, x, weights, masked: bool, rng: StepRandomState, y) -> dict:
+        """Sequences, their weights and their targets -> what `batch_loss` reads. Weights sum to 1 over the batch."""
         values, lengths = self._readable(x, masked)
         batch = {"values": values}
         if lengths is not None:
@@ -126,8 +126,8 @@ class Seq2Seq(keras.Model):
             batch["targets"], said = self._codes(y, observed)
             counted = tf.cast(said, tf.float32) * weights[:, None]
         batch["weights"] = tf.math.divide_no_nan(counted, tf.reduce_sum(counted))
-        if self.conditioning == "scheduled":
-            batch["truth_rate"] = tf.fill(tf.shape(weights), truth_rate(self.sampling, draws.step))
+        if self.feedback == "scheduled_sampling":
+            batch["teacher_forcing_rate"] = tf.fill(tf.shape(weights), teacher_forcing_rate(self.sampling, rng.step))
         return batch
 
     def _codes(self, y, observed):
@@ -139,18 +139,18 @@ class Seq2Seq(keras.Model):
         steps = tf.range(y.shape[1] + 1)[None]
         return tf.where(steps == lengths, self.stop, tf.pad(codes, [[0, 0], [0, 1]])), steps <= lengths
 
-    def loss_of(self, batch: dict, draws: Draws | None):
+    def batch_loss(self, batch: dict, rng: StepRandomState | None):
         """Weighted sum of errors of (a part of) a batch.
 
-        Without draws, that is in validation, a decoder trained by scheduled sampling is fed its own outputs.
+        Without rng, that is in validation, a decoder trained by scheduled sampling is fed its own outputs.
         """
-        encoded = self._encode(batch["values"], batch.get("lengths"), draws)
+        encoded = self._encode(batch["values"], batch.get("lengths"), rng)
         truth = batch["targets"]
-        feeding = NOTHING_FED
-        if self.conditioning == "teacher" or (self.conditioning == "scheduled" and draws is not None):
+        forcing = NO_FEEDBACK
+        if self.feedback == "teacher_forcing" or (self.feedback == "scheduled_sampling" and rng is not None):
             fed = truth if self.said_symbols is None else self.said_symbols(truth)
-            feeding = Feeding(fed, batch.get("truth_rate"), draws)
-        said = self.decoder.unfold(encoded, truth.shape[1], feeding, self._feed).values
+            forcing = TeacherForcing(fed, batch.get("teacher_forcing_rate"), rng)
+        said = self.decoder.unfold(encoded, truth.shape[1], forcing, self._feed).values
         if self.said_symbols is None:
             return tf.reduce_sum(batch["weights"] * self.error(truth - said))
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=truth, logits=said)
@@ -159,18 +159,18 @@ class Seq2Seq(keras.Model):
     def _readable(self, x, masked):
         """What the encoder reads, symbols still as codes, and the lengths of its rows (None: all steps)."""
         if self.read_symbols is None:
-            reading = self.encoder.read(x, masked)
-            return reading.values, reading.lengths
+            inputs = self.encoder.read(x, masked)
+            return inputs.values, inputs.lengths
         observed = tf.math.is_finite(x)
         codes = tf.cast(tf.where(observed, x, 0.0)[..., 0], tf.int32)
         return codes, tf.maximum(row_lengths(observed), 1) if masked else None
 
-    def _encode(self, values, lengths, draws=None) -> Encoded:
+    def _encode(self, values, lengths, rng=None) -> Encoded:
         vectors = values if self.read_symbols is None else self.read_symbols(values)
-        states = self.encoder.run(Reading(vectors, None, lengths, None, None), draws)
+        states = self.encoder.run(EncoderInputs(vectors, None, lengths, None, None), rng)
         encoded = Encoded.by(self.encoder, states, lengths)
-        if draws is not None and self.dropout:
-            encoded = encoded._replace(context=draws.dropout(encoded.context, self.dropout))
+        if rng is not None and self.dropout:
+            encoded = encoded._replace(context=rng.dropout(encoded.context, self.dropout))
         return encoded
 
     def _feed(self, said):

@@ -1,6 +1,6 @@
 """Training: epochs that run inside TensorFlow, over windows that are gathered as they are needed.
 
-The series lie once in memory. Python draws the order of an epoch and hands it over in a few pieces; each piece is
+The series lie once in memory. Python rng the order of an epoch and hands it over in a few pieces; each piece is
 one call of one graph, in which every step gathers its windows, splits them over the CPU's cores and applies the sum
 of the cores' gradients. The last batch of an epoch is filled up with windows of weight zero, so that one graph,
 with static shapes, serves all batches.
@@ -20,7 +20,7 @@ import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
 from tsae.errors import TrainingDivergedError
-from tsae.networks.draws import Draws
+from tsae.networks.random_state import StepRandomState
 from tsae.networks.xla_loops import compiled_training, has_compiler
 
 # From so many steps in all (windows times their steps times epochs) on, compiling the loops pays.
@@ -105,10 +105,10 @@ class Trainer:
     Parameters
     ----------
     network : Autoencoder
-        Anything with trainable variables, ``prepare(x, weights, masked, draws[, targets])`` -> batch and
-        ``loss_of(batch, draws)`` -> loss. An attribute `unfolds` says that it has recurrent decoders. With an
-        attribute `truncate`, windows are worked through in pieces of so many steps, each followed by an update;
-        ``batch["state"]``, at first ``initial_state(batch_size)``, is then what `loss_of` returned beside the loss
+        Anything with trainable variables, ``prepare(x, weights, masked, rng[, targets])`` -> batch and
+        ``batch_loss(batch, rng)`` -> loss. An attribute `has_recurrent_decoders` says that it has recurrent decoders. With an
+        attribute `tbptt_steps`, windows are worked through in pieces of so many steps, each followed by an update;
+        ``batch["state"]``, at first ``initial_state(batch_size)``, is then what `batch_loss` returned beside the loss
         of the piece before.
     optimizer : keras.optimizers.Optimizer
     batch_size : int
@@ -217,7 +217,7 @@ class Trainer:
         order = self._order.permutation(len(data))
         n_steps = -(-len(data) // self.batch_size)
         graph, tensors = self._graph(data, train=True), _tensors(data)
-        sums, n_pieces = np.zeros(3), self._truncate(data.width)[0]
+        sums, n_pieces = np.zeros(3), self._chunking(data.width)[0]
         done, piece_steps = 0, 4
         while done < n_steps:
             began = time.perf_counter()
@@ -265,7 +265,7 @@ class Trainer:
 
         Beside a recurrent decoder; an encoder that is read at every step, as for imputation, gains nothing.
         """
-        return self.n_shards > 1 and getattr(self.network, "unfolds", False) and n_steps >= MANY_STEPS
+        return self.n_shards > 1 and getattr(self.network, "has_recurrent_decoders", False) and n_steps >= MANY_STEPS
 
     # -- graphs ------------------------------------------------------------------------------------------------
 
@@ -277,15 +277,15 @@ class Trainer:
             self._graphs[key] = self._build_graph(*key[:4])
         return self._graphs[key]
 
-    def _truncate(self, width: int) -> tuple[int, int]:
+    def _chunking(self, width: int) -> tuple[int, int]:
         """Pieces that windows are worked through in, and the steps of each."""
-        piece = getattr(self.network, "truncate", None) or width
+        piece = getattr(self.network, "tbptt_steps", None) or width
         return -(-width // piece), piece
 
     def _build_graph(self, shapes: tuple[tuple[int, int], ...], masked: bool, train: bool, stacked: bool):
         """`shapes`: channels and width of the windows and, where there are any, of the targets."""
         (n_channels, width), *target_shape = shapes
-        n_pieces, piece = self._truncate(width)
+        n_pieces, piece = self._chunking(width)
         masked, stacked = masked or width % piece != 0, stacked and n_pieces == 1
         no_state = self.network.initial_state(self.batch_size) if n_pieces > 1 else []
 
@@ -344,7 +344,7 @@ class Trainer:
 
     def _loss_and_gradients(self, x, y, weights, state, masked, seed, train):
         # Validation, too, hides parts of the input, so that its loss is that of the objective.
-        batch = self.network.prepare(x, weights, masked, Draws(seed), *y)
+        batch = self.network.prepare(x, weights, masked, StepRandomState(seed), *y)
         if state:
             batch["state"] = state
         flat = tf.nest.flatten(batch)
@@ -352,9 +352,9 @@ class Trainer:
 
         def shard(shard_seed, *parts):
             part = tf.nest.pack_sequence_as(batch, parts)
-            draws = Draws(shard_seed[0]) if train else None
+            rng = StepRandomState(shard_seed[0]) if train else None
             with tf.GradientTape() as tape:
-                loss, *left = tf.nest.flatten(self.network.loss_of(part, draws))
+                loss, *left = tf.nest.flatten(self.network.batch_loss(part, rng))
             # rows picked from a table have sparse gradients, which here become dense
             gradients = map(tf.convert_to_tensor, tape.gradient(loss, self._variables())) if train else []
             return [*left, loss, *gradients]

@@ -16,15 +16,15 @@ def functions(network: Autoencoder) -> dict[str, Callable]:
     encoder = network.encoder
 
     def features(x, masked):
-        reading = encoder.read(x, masked)
-        return encoder.pool(encoder.run(reading), reading.lengths)
+        inputs = encoder.read(x, masked)
+        return encoder.pool(encoder.run(inputs), inputs.lengths)
 
     def sequence(x, masked):
-        reading = encoder.read(x, masked)
-        states = encoder.run(reading)[-1].sequence
-        if reading.lengths is None:
+        inputs = encoder.read(x, masked)
+        states = encoder.run(inputs)[-1].sequence
+        if inputs.lengths is None:
             return states
-        return tf.where(step_mask(reading.lengths, x.shape[1]) > 0, states, float("nan"))
+        return tf.where(step_mask(inputs.lengths, x.shape[1]) > 0, states, float("nan"))
 
     def score(x, masked):
         errors = []

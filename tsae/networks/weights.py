@@ -85,8 +85,8 @@ def _other_sizes(config: dict, decoders: list[str]) -> dict[str, tuple]:
             shapes[f"{name}_attention/query_kernel"] = (config["decoder_units"][-1], decoder["n_memory_steps"])
     if config["name"] == "seq2seq":
         n_outputs = config["n_outputs"] + config["stops"]
-        looks_before = decoder.get("attention") == "additive"
-        read_from = config["decoder_units"][-1] + (layer_widths(config["encoder"])[-1] if looks_before else 0)
+        attends_before = decoder.get("attention") == "additive"
+        read_from = config["decoder_units"][-1] + (layer_widths(config["encoder"])[-1] if attends_before else 0)
         shapes["decoder_output/kernel"] = (read_from, n_outputs)
         if config["embedding"] and config["input_symbols"]:
             shapes["read/table"] = (config["n_inputs"], config["embedding"])

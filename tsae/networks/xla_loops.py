@@ -39,7 +39,7 @@ def is_for_compiler() -> bool:
 
 @contextmanager
 def compiled_training(wanted: bool) -> Iterator[None]:
-    """Whether layers that are traced within are to use `trained_lstm` and `unfold_lstm`."""
+    """Whether layers that are traced within are to use `trained_lstm` and `repeated_input_lstm`."""
     with _set(_TRAINING, wanted):
         yield
 
@@ -126,8 +126,8 @@ def trained_lstm(x, h0, c0, kernel, recurrent_kernel, bias, input_gradient):
 
 
 @tf.function(autograph=False)
-def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
-    """Run an LSTM that reads the same at every step, as a decoder does that unfolds a context: to be trained.
+def repeated_input_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
+    """Run an LSTM that reads the same at every step, as a decoder does that has_recurrent_decoders a context: to be trained.
 
     The input is projected once instead of at every step.
 
@@ -146,7 +146,7 @@ def unfold_lstm(projected, h0, c0, recurrent_kernel, n_timesteps):
 
     @tf.custom_gradient
     def run(projected, h0, c0, recurrent_kernel):
-        h, c, gates = _forward_unfolding(projected, h0, c0, recurrent_kernel, n_timesteps)
+        h, c, gates = _forward_repeated_input(projected, h0, c0, recurrent_kernel, n_timesteps)
 
         def gradient(dh):
             no_dc = tf.zeros_like(c0)
@@ -170,7 +170,7 @@ def _forward(x, h0, c0, kernel, recurrent_kernel, bias):
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _forward_unfolding(projected, h0, c0, recurrent_kernel, n_timesteps):
+def _forward_repeated_input(projected, h0, c0, recurrent_kernel, n_timesteps):
     """The same where each step reads what is projected already."""
     scale = _halved(h0.shape[-1])
     weights, projected = recurrent_kernel * scale, projected * scale

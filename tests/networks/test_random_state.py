@@ -1,18 +1,18 @@
-"""Random draws: repeatable, independent, and of the rates they are asked for."""
+"""Random rng: repeatable, independent, and of the rates they are asked for."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tsae.networks.draws import Draws
+from tsae.networks.random_state import StepRandomState
 
 
-def draws(seed=0):
-    return Draws(tf.constant([seed, 7]))
+def rng(seed=0):
+    return StepRandomState(tf.constant([seed, 7]))
 
 
 def test_the_same_seed_draws_the_same_and_each_call_draws_anew():
-    one, two, other = draws(), draws(), draws(1)
+    one, two, other = rng(), rng(), rng(1)
     first = one.uniform([100])
     np.testing.assert_array_equal(first, two.uniform([100]))
     assert not np.array_equal(first, one.uniform([100]))
@@ -21,7 +21,7 @@ def test_the_same_seed_draws_the_same_and_each_call_draws_anew():
 
 @pytest.mark.parametrize(("rate", "longest"), [(0.3, 10), (0.1, 1), (0.6, 5)])
 def test_spans_hide_the_share_asked_for(rate, longest):
-    hidden = draws().spans(400, 200, rate, longest).numpy()[..., 0]
+    hidden = rng().spans(400, 200, rate, longest).numpy()[..., 0]
     assert hidden.shape == (400, 200)
     assert abs(hidden.mean() - rate) < 0.01
     by_step = hidden.mean(axis=0)  # the first steps as often as any
@@ -29,7 +29,7 @@ def test_spans_hide_the_share_asked_for(rate, longest):
 
 
 def test_spans_are_spans():
-    hidden = draws().spans(400, 200, 0.05, 10).numpy()[..., 0].astype(int)
+    hidden = rng().spans(400, 200, 0.05, 10).numpy()[..., 0].astype(int)
     edges = np.diff(np.pad(hidden, [[0, 0], [1, 1]]), axis=1)
     lengths = np.argwhere(edges == -1)[:, 1] - np.argwhere(edges == 1)[:, 1]
     assert 4.5 < lengths.mean() < 7.0  # 1 to 10 evenly, cut at the edges, joined where they meet
@@ -37,7 +37,7 @@ def test_spans_are_spans():
 
 def test_dropout_keeps_the_mean_and_is_held_over_time():
     x = tf.ones([500, 6, 20])
-    dropped = draws().dropout(x, 0.25).numpy()
+    dropped = rng().dropout(x, 0.25).numpy()
     assert set(np.unique(dropped).round(4)) == {0.0, np.float32(1 / 0.75).round(4)}
     assert abs(dropped.mean() - 1) < 0.03
     assert (dropped == dropped[:, :1]).all()

@@ -1,11 +1,11 @@
-"""Random draws for training: a fresh, reproducible stream for every step, and no global state."""
+"""Random rng for training: a fresh, reproducible stream for every step, and no global state."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 
-class Draws:
+class StepRandomState:
     """Random tensors that depend on a seed and on the order of asking, and on nothing else.
 
     Parameters
@@ -20,7 +20,7 @@ class Draws:
 
     @property
     def step(self):
-        """Number of the update these draws are for, from 0."""
+        """Number of the update these rng are for, from 0."""
         return self._seed[1] - 1
 
     def _next(self):
