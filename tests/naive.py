@@ -203,7 +203,7 @@ def decode(decoder, context, memory, states, n_timesteps, truth=None, feed=None)
     fed, attentional = np.zeros(decoder.feedback_width), np.zeros(decoder.recurrent_layers[-1].units)
     said, looked = [], []
     for step in range(n_timesteps):
-        reads = [] if decoder.bridge == "initial_state" else [context]
+        reads = [] if decoder.config.bridge == "initial_state" else [context]
         if decoder.feedback_width:
             if truth is not None:
                 fed = truth[step - 1] if step else np.zeros(decoder.feedback_width)
@@ -211,7 +211,7 @@ def decode(decoder, context, memory, states, n_timesteps, truth=None, feed=None)
         if kind == "additive":
             attended, weights = attend(kind, attention, h[-1], memory)
             reads.append(attended)
-        if decoder.input_feeding:
+        if decoder.config.input_feeding:
             reads.append(attentional)
         x = np.concatenate(reads) if reads else np.zeros(1)
         for depth, layer in enumerate(decoder.recurrent_layers):

@@ -16,7 +16,8 @@ import pandas as pd
 from tsae import AnomalyDetector, LSTMAutoencoder, LSTMClassifier, LSTMSeq2Seq
 from tsae.io.archive import FORMAT_VERSION
 
-FOLDER = Path(__file__).parent / f"model_files_{FORMAT_VERSION}"
+FOLDERS = {version: Path(__file__).parent / f"model_files_{version}" for version in range(1, FORMAT_VERSION + 1)}
+FOLDER = FOLDERS[FORMAT_VERSION]
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from sklearn.exceptions import NotFittedError
 
+from tests.options import nested
 from tsae import LSTMAutoencoder, TrainingDivergedError, make_windows
 
 CLASSIC = {"bidirectional": False, "pooling": "last", "scale": None, "reverse_target": False, "schedule": "constant",
@@ -30,7 +31,7 @@ def waves(n=40, n_timesteps=16, n_channels=2, seed=0):
 
 
 def small(**options):
-    return LSTMAutoencoder(**{"units": 4, "epochs": 2, "random_state": 0, **options})
+    return LSTMAutoencoder(**nested({"units": 4, "epochs": 2, "random_state": 0, **options}))
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +126,14 @@ def test_offsets_are_shares_of_the_window_unless_given():
     def offsets(width, **settings):
         model = small(epochs=1, **settings).fit(np.random.default_rng(0).normal(size=(8, width, 1)))
         assert model.reconstruct(np.zeros((2, width, 1))).shape == (2, width, 1)
-        return model._network.get_config()["offsets"]
+        return model.model_.config.target_offsets
 
-    assert offsets(64) == [2, 8]
-    assert offsets(16) == [2]
-    assert offsets(300) == [8, 32]  # of the stretches of 256 steps that it trains on
-    assert offsets(64, offsets=()) == []
-    assert offsets(64, offsets=np.int64(3)) == [3]
-    assert offsets(7) == []
+    assert offsets(64) == (2, 8)
+    assert offsets(16) == (2,)
+    assert offsets(300) == (8, 32)  # of the stretches of 256 steps that it trains on
+    assert offsets(64, target_offsets=()) == ()
+    assert offsets(64, target_offsets=np.int64(3)) == (3,)
+    assert offsets(7) == ()
 
 
 def test_decode_gives_the_reconstruction_back(fitted, X):
@@ -305,14 +306,15 @@ def test_partial_fit_learns_piece_by_piece(X):
 
 def test_validation_keeps_the_best_and_stops(X):
     model = small(validation_fraction=0.25, patience=2, epochs=200, learning_rate=0.05, schedule="constant").fit(X)
-    assert {"epoch", "loss", "val_loss"} == set(model.history_.columns)
+    assert {"epoch", "loss", "val_loss", "gradient_norm"} == set(model.history_.columns)
     assert len(model.history_) < 200
     assert model.history_["val_loss"].idxmin() == len(model.history_) - 3
 
 
-def test_gradient_norm_on_request(X):
-    assert (small(gradient_norm=True).fit(X).history_["gradient_norm"] > 0).all()
-    assert "gradient_norm" not in small().fit(X).history_
+def test_history_holds_the_norm_of_the_gradients(X):
+    history = small().fit(X).history_
+    assert list(history) == ["epoch", "loss", "gradient_norm"]
+    assert (history["gradient_norm"] > 0).all()
 
 
 def test_callbacks_see_epochs_and_do_not_stop_cloning(X):
@@ -368,15 +370,17 @@ BAD_ARGUMENTS = [
     ({"learning_rate": 0}, "learning_rate=0"),
     ({"clipnorm": -1}, "clipnorm=-1"),
     ({"clipvalue": 0}, "clipvalue=0"),
-    ({"kernel_l1": -1}, "kernel_l1"),
+    ({"kernel_regularizer": "l3"}, "kernel_regularizer='l3'"),
+    ({"decoder_options": {"attention": "dot"}}, "decoder_options={"),
+    ({"augmentation": 0.1}, "augmentation=0.1"),
     ({"dropout": 1.0}, "dropout=1.0"),
     ({"noise": -0.1}, "noise"),
     ({"mask_rate": 1.0}, "mask_rate"),
     ({"mask_rate": 0}, "mask_rate=0"),
     ({"mask_span": 0}, "mask_span"),
-    ({"offsets": 0}, "offsets=0"),
-    ({"offsets": (1, -1)}, "offsets=-1"),
-    ({"offsets": "far"}, "offsets='far'"),
+    ({"target_offsets": 0}, "target_offsets=0"),
+    ({"target_offsets": (1, -1)}, "target_offsets=-1"),
+    ({"target_offsets": "far"}, "target_offsets='far'"),
     ({"batch_size": 0}, "batch_size=0"),
     ({"epochs": 0}, "epochs=0"),
     ({"epochs": 1.5}, "epochs=1.5"),

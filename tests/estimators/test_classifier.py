@@ -98,7 +98,7 @@ def test_clones_forget_the_fit_unless_it_is_frozen(autoencoder, data):
     X, y = data
     unfitted = clone(LSTMClassifier(autoencoder, epochs=1, learning_rate=1e-9, random_state=0))
     unfitted.autoencoder.set_params(units=3)
-    assert unfitted.fit(X, y).encoder_.get_config()["units"] == [3]
+    assert unfitted.fit(X, y).encoder_.config.units == (3,)
     assert not unfitted.autoencoder.__sklearn_is_fitted__()  # a copy was fitted
     kept = clone(LSTMClassifier(FrozenEstimator(autoencoder), epochs=1, learning_rate=1e-9, random_state=0))
     features = kept.fit(X, y).encoder_(kept.scaler_.transform(X))

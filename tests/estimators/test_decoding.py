@@ -1,4 +1,4 @@
-"""Every pair of encoder, decoder, attention and conditioning: it works, or it is refused before anything is built."""
+"""Every pair of encoder, decoder, attention and feedback: it works, or it is refused before anything is built."""
 
 import itertools
 import pickle
@@ -6,8 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
+from tests.options import nested
 from tsae import LSTMAutoencoder
-from tsae.estimators.decoding import ATTENTIONS, CONDITIONINGS, HANDOVERS, SAMPLINGS
+from tsae.estimators.decoding import ATTENTIONS
 
 CHOICES = {
     "cell": ["lstm", "gru"],
@@ -16,11 +17,11 @@ CHOICES = {
     "decoder_units": [None, (3, 5)],
     "decoder": ["reconstruction", "prediction", "composite", "imputation"],
     "horizon": [None, 2],
-    "truncate": [None, 3],
-    "conditioning": list(CONDITIONINGS),
+    "tbptt_steps": [None, 3],
+    "feedback": [None, "teacher_forcing", "scheduled_sampling"],
     "attention": list(ATTENTIONS),
     "input_feeding": [False, True],
-    "handover": list(HANDOVERS),
+    "bridge": ["repeat_vector", "initial_state", "both"],
 }
 NAMES = list(CHOICES)
 X = np.sin(np.arange(6)[:, None, None] + np.arange(7)[None, :, None] / 2 + np.arange(2))
@@ -35,20 +36,20 @@ def refused(options):
     if options["input_feeding"] and options["attention"] in (None, "additive"):
         return "input_feeding"
     if options["decoder"] == "imputation":
-        for name, unused in (("conditioning", None), ("attention", None), ("handover", "context")):
+        for name, unused in (("bridge", "auto"), ("feedback", "auto"), ("attention", None)):
             if options[name] != unused:
                 return name
-    if options["truncate"]:
+    if options["tbptt_steps"]:
         if options["bidirectional"]:
-            return "truncate"
+            return "tbptt_steps"
         if options["horizon"] and options["decoder"] in ("prediction", "composite"):
-            return "truncate"
+            return "tbptt_steps"
     return None
 
 
 def make(options):
     return LSTMAutoencoder(
-        dilations=1, scale="channel", pooling="last", epochs=1, batch_size=8, random_state=0, **options
+        dilations=1, scale="channel", pooling="last", epochs=1, batch_size=8, random_state=0, **nested(options)
     )
 
 
@@ -80,7 +81,7 @@ def test_what_cannot_work_is_refused_before_building_and_nothing_else():
         if reason is None:
             make(options)._check_parameters()
             continue
-        with pytest.raises(ValueError, match=f"^{reason}=.*is not allowed with"):
+        with pytest.raises(ValueError, match=rf"^(decoder_options\.)?{reason}=.*is not allowed with"):
             make(options)._check_parameters()
 
 
@@ -94,10 +95,10 @@ def test_what_is_allowed_fits_transforms_and_travels(options):
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.transform(X), features)
     for decoder in model.decoders_:
-        said = model.reconstruct(X, decoder)
-        assert said.shape == X.shape
-        assert np.isfinite(said).any()
-        np.testing.assert_array_equal(copy.reconstruct(X, decoder), said)
+        outputs = model.reconstruct(X, decoder)
+        assert outputs.shape == X.shape
+        assert np.isfinite(outputs).any()
+        np.testing.assert_array_equal(copy.reconstruct(X, decoder), outputs)
     if options["attention"]:
         weights = model.attention_weights(X)
         assert weights.shape == (6, 7, 7)
@@ -106,24 +107,24 @@ def test_what_is_allowed_fits_transforms_and_travels(options):
         np.testing.assert_allclose(np.nansum(weights, axis=2)[looks], 1.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_scheduled_sampling_ends_in_free_running(sampling):
-    """Once the probability of the truth has fallen to its floor of 1, training is teacher forcing; at 0 it is not."""
+@pytest.mark.parametrize("decay", ["linear", "exponential", "inverse_sigmoid"])
+def test_scheduled_sampling_ends_in_free_running(decay):
+    """Where the probability of teacher forcing stays at 1, training is teacher forcing; at 0 it is not."""
     options = {"decoder": "reconstruction", "units": 3, "bidirectional": False}
     ends = {}
     for name, more in {
-        "teacher": {"conditioning": "teacher"},
-        "floor of 1": {"conditioning": "scheduled", "sampling_floor": 1.0, "sampling": sampling},
-        "never the truth": {"conditioning": "scheduled", "sampling_epochs": 0, "sampling": sampling},
+        "teacher": {"feedback": "teacher_forcing"},
+        "minimum of 1": {"feedback": "scheduled_sampling", "decay_minimum": 1.0, "decay": decay},
+        "never": {"feedback": "scheduled_sampling", "decay_epochs": 0, "decay": decay},
     }.items():
         ends[name] = make({**options, **more}).fit(X).history_["loss"].iloc[0]
-    assert ends["floor of 1"] == pytest.approx(ends["teacher"], rel=1e-4)
-    assert abs(ends["never the truth"] - ends["teacher"]) > 1e-6
+    assert ends["minimum of 1"] == pytest.approx(ends["teacher"], rel=1e-4)
+    assert abs(ends["never"] - ends["teacher"]) > 1e-6
 
 
 def test_ragged_windows_are_attended_to_within_their_lengths():
     ragged = [row[: 4 + i % 4] for i, row in enumerate(X)]
-    model = make({"attention": "general", "decoder": "reconstruction", "conditioning": "teacher"}).fit(ragged)
+    model = make({"attention": "general", "decoder": "reconstruction", "feedback": "teacher_forcing"}).fit(ragged)
     weights = model.attention_weights(ragged)
     for row, window in enumerate(ragged):
         n_steps = len(window)
@@ -140,25 +141,25 @@ def test_location_attention_refuses_longer_windows():
         model.transform([X[0][:5], np.concatenate([X[1], X[1][:2]])])
 
 
-@pytest.mark.parametrize("options", [{"attention": "general"}, {"handover": "state"}, {"handover": "both"}])
+@pytest.mark.parametrize("options", [{"attention": "general"}, {"bridge": "initial_state"}, {"bridge": "both"}])
 def test_vectors_alone_cannot_be_decoded_where_the_decoder_reads_more(options):
     model = make({"decoder": "reconstruction", **options}).fit(X)
-    with pytest.raises(ValueError, match="decode needs attention=None and handover='context'"):
+    with pytest.raises(ValueError, match="decode needs attention=None and bridge='repeat_vector'"):
         model.decode(model.transform(X))
 
 
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"truncate": 1}, "truncate=1"),
-        ({"truncate": 3, "scale": "both"}, "truncate=3 is not allowed with scale='both'"),
-        ({"truncate": 3, "differences": True}, "truncate=3 is not allowed with differences=True"),
-        ({"truncate": 3, "dilations": 2}, "truncate=3 is not allowed with dilations=2"),
-        ({"truncate": 3, "crop": 5}, "truncate=3 is not allowed with crop=5"),
+        ({"tbptt_steps": 1}, "tbptt_steps=1"),
+        ({"tbptt_steps": 3, "scale": "both"}, "tbptt_steps=3 is not allowed with scale='both'"),
+        ({"tbptt_steps": 3, "differences": True}, "tbptt_steps=3 is not allowed with differences=True"),
+        ({"tbptt_steps": 3, "dilations": 2}, "tbptt_steps=3 is not allowed with dilations=2"),
+        ({"tbptt_steps": 3, "crop": 5}, r"tbptt_steps=3 is not allowed with augmentation\.crop=5"),
     ],
 )
 def test_truncation_needs_a_state_that_can_be_carried(options, named):
-    model = make({"bidirectional": False, "decoder": "reconstruction"}).set_params(**options)
+    model = make({"bidirectional": False, "decoder": "reconstruction"}).set_params(**nested(options))
     with pytest.raises(ValueError, match=named):
         model.fit(X)
 
@@ -166,30 +167,29 @@ def test_truncation_needs_a_state_that_can_be_carried(options, named):
 # -- truncated back-propagation ------------------------------------------------------------------------------------
 
 
-def test_pieces_are_windows_that_go_on_where_the_last_one_ended():
-    """What a decoder says in pieces is what it says of each piece, begun with the state after the one before."""
+def test_chunks_are_windows_that_start_with_the_last_state_of_the_chunk_before():
     import tensorflow as tf
 
-    model = make({"bidirectional": False, "decoder": "composite", "truncate": 3, "units": (4, 3)}).fit(X)
+    model = make({"bidirectional": False, "decoder": "composite", "tbptt_steps": 3, "units": (4, 3)}).fit(X)
     network, scaled = model.model_, model.scaler_.transform(X)
     state, expected = None, []
     for first in (0, 3):
-        piece = tf.constant(scaled[:, first : first + 3])
-        said, state = network._say(piece, True, state or network.initial_state(6), False)
-        expected.append(said["reconstruction"]["values"])
-    said = model.scaler_.transform(model.reconstruct(X, "reconstruction"))
-    np.testing.assert_allclose(said[:, :6], np.concatenate(expected, axis=1), atol=1e-5)
+        chunk = tf.constant(scaled[:, first : first + 3])
+        outputs, state = network._decode_chunk(chunk, True, state or network.initial_state(6), True)
+        expected.append(outputs["reconstruction"]["values"])
+    decoded = model.scaler_.transform(model.reconstruct(X, "reconstruction"))
+    np.testing.assert_allclose(decoded[:, :6], np.concatenate(expected, axis=1), atol=1e-5)
     whole = network.encoder.run(network.encoder.read(tf.constant(scaled[:, :6]), True))
     np.testing.assert_allclose(state[-1][0], whole[-1].last, atol=1e-6)
 
 
-def test_training_in_pieces_updates_after_each_and_carries_the_state():
-    """Against the same by hand: plain gradient descent, one batch, two pieces, the second begun with the state."""
+def test_training_in_chunks_updates_after_each_and_carries_the_state():
+    """Against the same by hand: plain gradient descent, one batch, two chunks, the second starting with the state."""
     import tensorflow as tf
 
-    from tsae.networks.draws import Draws
+    from tsae.networks.random_state import StepRandomState
 
-    options = {"bidirectional": False, "decoder": "reconstruction", "truncate": 3, "units": 3}
+    options = {"bidirectional": False, "decoder": "reconstruction", "tbptt_steps": 3, "units": 3}
     plain = {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "constant", "clipnorm": None}
     windows = X[:, :6]
     trained = make(options).set_params(**plain).fit(windows)
@@ -197,9 +197,9 @@ def test_training_in_pieces_updates_after_each_and_carries_the_state():
     network, scaled = start.model_, tf.constant(start.scaler_.transform(windows))
     state = network.initial_state(6)
     for first in (0, 3):
-        batch = network.prepare(scaled[:, first : first + 3], tf.ones(6), False, Draws(tf.constant([0, 1])))
+        batch = network.prepare(scaled[:, first : first + 3], tf.ones(6), False, StepRandomState(tf.constant([0, 1])))
         with tf.GradientTape() as tape:
-            loss, state = network.loss_of({**batch, "state": state}, None)
+            loss, state = network.batch_loss({**batch, "state": state}, None)
         variables = [variable.value for variable in network.trainable_variables]
         for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
             variable.assign_sub(0.1 * gradient)
@@ -207,10 +207,10 @@ def test_training_in_pieces_updates_after_each_and_carries_the_state():
         np.testing.assert_allclose(ours, by_hand, atol=1e-5)
 
 
-def test_series_of_different_lengths_end_in_different_pieces():
+def test_series_of_different_lengths_end_in_different_chunks():
     ragged = [row[: 2 + i] for i, row in enumerate(X)]
-    model = make({"bidirectional": False, "decoder": ("reconstruction", "imputation"), "truncate": 3}).fit(ragged)
+    model = make({"bidirectional": False, "decoder": ("reconstruction", "imputation"), "tbptt_steps": 3}).fit(ragged)
     assert np.isfinite(model.history_["loss"]).all()
-    said = model.reconstruct(ragged)
-    assert [int(np.isfinite(row).all(axis=1).sum()) for row in said] == [2, 3, 4, 5, 6, 7]
-    np.testing.assert_allclose(model.reconstruct([ragged[3]])[0], said[3, :5], atol=1e-6)
+    outputs = model.reconstruct(ragged)
+    assert [int(np.isfinite(row).all(axis=1).sum()) for row in outputs] == [2, 3, 4, 5, 6, 7]
+    np.testing.assert_allclose(model.reconstruct([ragged[3]])[0], outputs[3, :5], atol=1e-6)

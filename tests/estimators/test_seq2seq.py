@@ -1,4 +1,4 @@
-"""LSTMSeq2Seq: symbols and values, lengths that vary, ways of decoding, and copies in a new process."""
+"""LSTMSeq2Seq: tokens and values, lengths that vary, ways of decoding, and copies in a new process."""
 
 import pickle
 import subprocess
@@ -10,10 +10,15 @@ import tensorflow as tf
 from sklearn.base import clone
 
 from tests import naive
+from tests.options import nested
 from tsae import LSTMSeq2Seq, TrainingDivergedError, load
 
 QUICK = {"units": 6, "epochs": 2, "batch_size": 16, "random_state": 0}
 WORDS = ["on", "off", "up", "down", "left"] * 8
+
+
+def make(**options):
+    return LSTMSeq2Seq(**nested(options))
 
 
 def turned(words):
@@ -23,7 +28,7 @@ def turned(words):
 @pytest.fixture(scope="module")
 def reverser():
     """Strings of different lengths, learnt by heart."""
-    return LSTMSeq2Seq(units=16, attention="general", epochs=40, batch_size=16, learning_rate=0.02, random_state=0).fit(
+    return make(units=16, attention="general", epochs=40, batch_size=16, learning_rate=0.02, random_state=0).fit(
         WORDS, turned(WORDS)
     )
 
@@ -33,10 +38,10 @@ def doubler():
     """Values: the last three steps of the first channel, doubled."""
     X = np.random.default_rng(0).normal(size=(64, 8, 2))
     Y = 3 + 2 * X[:, -3:, :1]
-    return LSTMSeq2Seq(units=16, epochs=40, batch_size=16, learning_rate=0.02, random_state=0).fit(X, Y), X, Y
+    return make(units=16, epochs=40, batch_size=16, learning_rate=0.02, random_state=0).fit(X, Y), X, Y
 
 
-# -- symbols -------------------------------------------------------------------------------------------------------
+# -- tokens -------------------------------------------------------------------------------------------------------
 
 
 def test_strings_are_said_with_their_own_lengths(reverser):
@@ -44,7 +49,7 @@ def test_strings_are_said_with_their_own_lengths(reverser):
     assert reverser.predict(["up", "left", "off"], beam_width=3) == ["pu", "tfel", "ffo"]
     assert reverser.score(WORDS, turned(WORDS)) == 1.0
     assert reverser.score(["up", "on"], ["pu", "nop"]) == 0.5
-    assert reverser.stops_
+    assert reverser.has_end_token_
     assert reverser.n_timesteps_out_ == 4
     assert reverser.predict(["down"], n_timesteps=2) == ["nw"]
 
@@ -58,10 +63,10 @@ def test_an_answer_does_not_depend_on_its_neighbours(reverser):
 @pytest.mark.parametrize("width", [2, 4])
 def test_beams_find_what_the_loop_finds(width):
     """Untrained, so that the likeliest at each step is not the likeliest in all."""
-    model = LSTMSeq2Seq(units=5, epochs=1, batch_size=16, random_state=3).fit(WORDS, turned(WORDS))
+    model = make(units=5, epochs=1, batch_size=16, random_state=3).fit(WORDS, turned(WORDS))
     network = model.model_
     network.set_weights([3 * weight for weight in network.get_weights()])
-    windows, n_steps = model._asked(["up", "down"], None)
+    windows, n_steps = model._inputs_and_steps(["up", "down"], None)
     x = windows.gather()
     found = network.beam(tf.constant(x, tf.float32), True, n_steps, width)
     encoded = network._encode(*network._readable(tf.constant(x, tf.float32), True))
@@ -71,15 +76,15 @@ def test_beams_find_what_the_loop_finds(width):
         def gains(prefix, row=row):
             one = tf.nest.map_structure(lambda part: part[row : row + 1], encoded)
             source, carry = network.decoder.begin(one)
-            fed = tf.zeros([1, network.said_symbols.width])
+            fed = tf.zeros([1, network.output_tokens.width])
             for code in (*prefix, None):
                 decoded, carry = network.decoder.step(source, carry, fed)
-                fed = fed if code is None else network.said_symbols(tf.constant([code]))
+                fed = fed if code is None else network.output_tokens(tf.constant([code]))
             return tf.nn.log_softmax(decoded.values)[0].numpy()
 
-        said, score = naive.beam_search(gains, n_steps, width, network.stop)
+        said, score = naive.beam_search(gains, n_steps, width, network.end_token)
         codes = [code for code in found["codes"].numpy()[row] if code >= 0]
-        assert codes == [code for code in said if code != network.stop]
+        assert codes == [code for code in said if code != network.end_token]
         assert float(found["score"][row]) == pytest.approx(score, abs=1e-4)
 
 
@@ -95,24 +100,24 @@ def test_samples_follow_the_probabilities(reverser):
 
 @pytest.mark.parametrize("attention", ["general", "additive"])
 def test_attention_weights_lie_on_the_input(attention):
-    model = LSTMSeq2Seq(**QUICK, attention=attention).fit(WORDS, turned(WORDS))
+    model = make(**QUICK, attention=attention).fit(WORDS, turned(WORDS))
     weights = model.attention_weights(["up", "down"])
     assert weights.shape == (2, 5, 4)
     assert np.isnan(weights[0, :, 2:]).all()
     np.testing.assert_allclose(np.nansum(weights, axis=2), 1.0, atol=1e-5)
     with pytest.raises(ValueError, match="needs attention"):
-        LSTMSeq2Seq(**QUICK).fit(WORDS, WORDS).attention_weights(["up"])
+        make(**QUICK).fit(WORDS, WORDS).attention_weights(["up"])
 
 
 def test_integers_of_one_length_come_back_as_an_array():
     X = np.random.default_rng(0).integers(10, 14, (32, 4))
-    model = LSTMSeq2Seq(**QUICK, embedding=3, bidirectional=True).fit(X, X[:, :2])
+    model = make(**QUICK, embedding=3, bidirectional=True).fit(X, X[:, :2])
     said = model.predict(X[:5])
-    assert not model.stops_
+    assert not model.has_end_token_
     assert said.shape == (5, 2)
     assert said.dtype.kind == "i"
     assert set(said.ravel()) <= set(range(10, 14))
-    assert model.input_symbols_ == [10, 11, 12, 13]
+    assert model.input_vocabulary_ == [10, 11, 12, 13]
 
 
 @pytest.mark.parametrize(
@@ -124,19 +129,19 @@ def test_integers_of_one_length_come_back_as_an_array():
     ],
 )
 def test_words_and_ragged_integers_keep_their_form(Y, kind):
-    model = LSTMSeq2Seq(**QUICK).fit(["ab", "c"] * 8, Y)
+    model = make(**QUICK).fit(["ab", "c"] * 8, Y)
     said = model.predict(["ab", "c"])
     assert all(isinstance(sequence, kind) for sequence in said)
 
 
-def test_shared_symbols_are_one_set_and_weights_are_those_of_the_tutorial():
-    """52,212 weights: an encoder of 75 units, a decoder of 50 and a read-out of 12 symbols."""
+def test_shared_vocabulary_are_one_set_and_weights_are_those_of_the_tutorial():
+    """52,212 weights: an encoder of 75 units, a decoder of 50 and a read-out of 12 tokens."""
     X = ["12+345", "  6+78", "90+  1"]
-    model = LSTMSeq2Seq(
-        units=75, decoder_units=50, handover="context", conditioning=None, shared_symbols=True, epochs=1
+    model = make(
+        units=75, decoder_units=50, bridge="repeat_vector", feedback=None, shared_vocabulary=True, epochs=1
     ).fit(X, [" 357", "  84", "  91"])
-    assert len(model.input_symbols_) == 12
-    assert model.output_symbols_ == model.input_symbols_
+    assert len(model.input_vocabulary_) == 12
+    assert model.output_vocabulary_ == model.input_vocabulary_
     assert model.model_.count_params() == 52_212
     assert [layer.count_params() for layer in model.encoder_.forward_layers] == [26_400]
     decoder = model.model_.decoder
@@ -144,8 +149,10 @@ def test_shared_symbols_are_one_set_and_weights_are_those_of_the_tutorial():
     assert decoder.output_layer.count_params() == 612
 
 
-def test_unknown_symbols_are_named_with_their_place(reverser):
-    with pytest.raises(ValueError, match=r"X\[1\] holds 'x' at place 2, a symbol that was not there in fit; known are"):
+def test_unknown_tokens_are_named_with_their_place(reverser):
+    with pytest.raises(
+        ValueError, match=r"X\[1\] holds 'x' at position 2, a token that is not in the vocabulary of"
+    ):
         reverser.predict(["up", "foxo"])
 
 
@@ -160,12 +167,12 @@ def test_unknown_symbols_are_named_with_their_place(reverser):
 )
 def test_sequences_that_cannot_be_read_are_refused(X, named):
     with pytest.raises(ValueError, match=named):
-        LSTMSeq2Seq(inputs="symbols").fit(X, ["up"] * len(X))
+        make(inputs="tokens").fit(X, ["up"] * len(X))
 
 
 def test_as_many_targets_as_inputs():
     with pytest.raises(ValueError, match="X has 2 sequences, but Y has 3"):
-        LSTMSeq2Seq().fit(["up", "on"], ["a", "b", "c"])
+        make().fit(["up", "on"], ["a", "b", "c"])
 
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ def test_values_are_said_in_their_units(doubler):
 @pytest.mark.parametrize("question", ["beam", "sample"])
 def test_values_have_no_beams_and_no_samples(doubler, question):
     model, X, _ = doubler
-    with pytest.raises(ValueError, match="symbols"):
+    with pytest.raises(ValueError, match="tokens"):
         model.predict(X, beam_width=2) if question == "beam" else model.sample(X)
 
 
@@ -193,7 +200,7 @@ def test_ragged_values_with_gaps():
     X = [rng.normal(size=(5 + i % 4, 2)) for i in range(24)]
     Y = [row[: 2 + i % 3, :1] for i, row in enumerate(X)]
     Y[0] = np.where(np.arange(2)[:, None] == 0, np.nan, Y[0])
-    model = LSTMSeq2Seq(**QUICK, conditioning="scheduled").fit(X, Y)
+    model = make(**QUICK, feedback="scheduled_sampling").fit(X, Y)
     assert np.isfinite(model.history_.loss).all()
     assert model.predict(X).shape == (24, 4, 1)
     longer = [np.concatenate([row, np.full((7, 2), np.nan)]) for row in X]
@@ -204,18 +211,18 @@ def test_what_is_missing_in_a_target_counts_for_nothing():
     X = np.random.default_rng(0).normal(size=(16, 4, 1))
     Y = np.tile(np.arange(3.0), (16, 1))
     Y[3, 1] = np.nan
-    model = LSTMSeq2Seq(**{**QUICK, "scale": None}, conditioning=None).fit(X, Y)
-    said = LSTMSeq2Seq(**{**QUICK, "scale": None, "learning_rate": 1e-12, "epochs": 1}, conditioning=None).fit(X, Y)
+    model = make(**{**QUICK, "scale": None}, feedback=None).fit(X, Y)
+    said = make(**{**QUICK, "scale": None, "learning_rate": 1e-12, "epochs": 1}, feedback=None).fit(X, Y)
     error = np.square(said.predict(X)[..., 0] - Y)
     assert said.history_.loss.iloc[0] == pytest.approx(np.nanmean(error), rel=1e-4)
     assert model.history_.loss.iloc[1] < model.history_.loss.iloc[0]
 
 
-def test_the_next_value_and_symbols_from_values():
+def test_the_next_value_and_tokens_from_values():
     X = np.sin(np.arange(40)[:, None] + np.arange(6) / 2.0)
-    following = LSTMSeq2Seq(**QUICK).fit(X, np.sin(np.arange(40) + 3.0)[:, None])
+    following = make(**QUICK).fit(X, np.sin(np.arange(40) + 3.0)[:, None])
     assert following.predict(X).shape == (40, 1, 1)
-    named = LSTMSeq2Seq(**QUICK).fit(X, [["up"] if row[0] > 0 else ["down", "down"] for row in X])
+    named = make(**QUICK).fit(X, [["up"] if row[0] > 0 else ["down", "down"] for row in X])
     assert len(named.predict(X)) == 40
 
 
@@ -226,24 +233,24 @@ def test_the_next_value_and_symbols_from_values():
     "options",
     [
         {"units": (4, 3), "bidirectional": True, "decoder_units": (5, 4, 3)},
-        {"cell": "gru", "attention": "concat", "conditioning": "scheduled", "sampling": "inverse_sigmoid"},
-        {"cell": "gru", "bidirectional": True, "attention": "dot", "input_feeding": True, "handover": "both"},
-        {"attention": "location", "conditioning": None, "handover": "context"},
-        {"attention": "additive", "conditioning": "scheduled", "sampling_epochs": 0, "embedding": 4},
-        {"unroll": True, "kernel_l2": 0.01, "dropout": 0.2, "validation_fraction": 0.2, "schedule": "cosine"},
+        {"cell": "gru", "attention": "concat", "feedback": "scheduled_sampling", "decay": "inverse_sigmoid"},
+        {"cell": "gru", "bidirectional": True, "attention": "dot", "input_feeding": True, "bridge": "both"},
+        {"attention": "location", "feedback": None, "bridge": "repeat_vector"},
+        {"attention": "additive", "feedback": "scheduled_sampling", "decay_epochs": 0, "embedding": 4},
+        {"unroll": True, "kernel_regularizer": "l2", "dropout": 0.2, "validation_fraction": 0.2, "schedule": "cosine"},
     ],
 )
-@pytest.mark.parametrize("side", ["symbols", "values"])
+@pytest.mark.parametrize("side", ["tokens", "values"])
 def test_combinations_fit_and_travel(options, side):
-    if side == "symbols":
+    if side == "tokens":
         X, Y = WORDS, turned(WORDS)
     else:
         X = np.random.default_rng(0).normal(size=(40, 5, 2))
         Y = X[:, ::-1, :1]
-    model = LSTMSeq2Seq(**{**QUICK, **options}).fit(X, Y)
+    model = make(**{**QUICK, **options}).fit(X, Y)
     said = model.predict(X[:6])
     copy = pickle.loads(pickle.dumps(model))
-    if side == "symbols":
+    if side == "tokens":
         assert copy.predict(X[:6]) == said
         assert len(copy.predict(X[:6], beam_width=2)) == 6
     else:
@@ -252,7 +259,7 @@ def test_combinations_fit_and_travel(options, side):
 
 def test_unrolled_is_looped(doubler):
     _, X, Y = doubler
-    fits = [LSTMSeq2Seq(**QUICK, unroll=unroll).fit(X, Y).predict(X) for unroll in (False, True)]
+    fits = [make(**QUICK, unroll=unroll).fit(X, Y).predict(X) for unroll in (False, True)]
     np.testing.assert_allclose(*fits, atol=1e-4)
 
 
@@ -263,22 +270,22 @@ def test_unrolled_is_looped(doubler):
         ({"attention": "dot", "bidirectional": True, "decoder_units": 128}, "states have width 256"),
         ({"input_feeding": True}, "input_feeding=True is not allowed with attention=None"),
         ({"input_feeding": True, "attention": "additive"}, "attention='additive'"),
-        ({"handover": "nothing"}, "handover='nothing'"),
-        ({"conditioning": "own"}, "conditioning='own'"),
-        ({"sampling": "cubic"}, "sampling='cubic'"),
-        ({"sampling_floor": 2}, "sampling_floor=2"),
+        ({"bridge": "nothing"}, "bridge='nothing'"),
+        ({"feedback": "own"}, "feedback='own'"),
+        ({"decay": "cubic"}, "decay='cubic'"),
+        ({"decay_minimum": 2}, "decay_minimum=2"),
         ({"scale": "window"}, "scale='window'"),
-        ({"shared_symbols": True, "inputs": "values"}, "shared_symbols=True"),
+        ({"shared_vocabulary": True, "inputs": "values"}, "shared_vocabulary=True"),
         ({"embedding": 0}, "embedding=0"),
     ],
 )
 def test_arguments_that_are_not_allowed_are_named(arguments, named):
     with pytest.raises(ValueError, match=named):
-        LSTMSeq2Seq(**arguments).fit([[1.0, 2.0]] * 4 if "inputs" in arguments else WORDS, WORDS[:4])
+        make(**arguments).fit([[1.0, 2.0]] * 4 if "inputs" in arguments else WORDS, WORDS[:4])
 
 
 def test_location_attention_knows_its_longest_window():
-    model = LSTMSeq2Seq(**QUICK, attention="location").fit(WORDS, WORDS)
+    model = make(**QUICK, attention="location").fit(WORDS, WORDS)
     assert len(model.predict(["o", "ow"])) == 2
     with pytest.raises(ValueError, match="up to 6 steps, but attention='location'"):
         model.predict(["downon"])
@@ -289,7 +296,7 @@ def test_location_attention_knows_its_longest_window():
 
 def test_repeatable_clonable_and_warm(doubler):
     _, X, Y = doubler
-    first = LSTMSeq2Seq(**QUICK, warm_start=True).fit(X, Y)
+    first = make(**QUICK, warm_start=True).fit(X, Y)
     again = clone(first).fit(X, Y)
     np.testing.assert_array_equal(first.predict(X), again.predict(X))
     assert list(first.fit(X, Y).history_.epoch) == [0, 1, 2, 3]
@@ -298,7 +305,7 @@ def test_repeatable_clonable_and_warm(doubler):
 def test_divergence_is_named(doubler):
     _, X, Y = doubler
     with pytest.raises(TrainingDivergedError, match="epoch"):
-        LSTMSeq2Seq(**{**QUICK, "epochs": 30}, optimizer="sgd", learning_rate=1e30, clipnorm=None).fit(X, Y)
+        make(**{**QUICK, "epochs": 30}, optimizer="sgd", learning_rate=1e30, clipnorm=None).fit(X, Y)
 
 
 def test_loaded_in_a_new_process_it_says_the_same(reverser, tmp_path):

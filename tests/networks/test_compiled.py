@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import tsae.estimators.base
+from tests.networks.builders import make_encoder
 from tsae import LSTMAutoencoder
 from tsae.data.scaling import ChannelScaler
 from tsae.networks.compiled import SHARD_ROWS, _compiled, can_compile, compiled_features
-from tsae.networks.encoder import Encoder
 from tsae.networks.inference import BatchFunction
 from tsae.networks.use import functions
 
@@ -27,7 +27,7 @@ def windows(n, width=11):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("n", [1, SHARD_ROWS, 2 * SHARD_ROWS + 3])
 def test_compiled_features_are_the_features(shape, n):
-    encoder = Encoder(2, seed=4, **shape)
+    encoder = make_encoder(2, seed=4, **shape)
 
     def features(x, masked):
         inputs = encoder.read(x, masked)
@@ -41,7 +41,7 @@ def test_compiled_features_are_the_features(shape, n):
 
 
 def test_encoders_of_one_shape_share_the_compiled_code_and_not_the_weights():
-    first, second = (Encoder(2, [5], seed=seed) for seed in (1, 2))
+    first, second = (make_encoder(2, [5], seed=seed) for seed in (1, 2))
     x, as_it_is = windows(9), ChannelScaler.identity(2)
     before = compiled_features(first, as_it_is, x)
     misses = _compiled.cache_info().misses
@@ -51,9 +51,9 @@ def test_encoders_of_one_shape_share_the_compiled_code_and_not_the_weights():
 
 
 def test_only_what_the_fused_kernel_runs_is_compiled():
-    assert can_compile(Encoder(2, [5], bidirectional=True))
-    assert not can_compile(Encoder(2, [5], cell="gru"))
-    assert not can_compile(Encoder(2, [5], unroll=True))
+    assert can_compile(make_encoder(2, [5], bidirectional=True))
+    assert not can_compile(make_encoder(2, [5], cell="gru"))
+    assert not can_compile(make_encoder(2, [5], unroll=True))
 
 
 def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
@@ -62,8 +62,8 @@ def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
     small = autoencoder.transform(X)
     calls = []
     monkeypatch.setattr("tsae.networks.compiled.compiled_features", lambda *a: calls.append(1) or compiled_features(*a))
-    monkeypatch.setattr(tsae.estimators.base, "MANY_STEPS", 700 * 11)
-    autoencoder._compiled = {}
+    monkeypatch.setattr(tsae.estimators.base, "COMPILED_CALL_STEPS", 700 * 11)
+    autoencoder._traced = {}
     np.testing.assert_allclose(autoencoder.transform(X), small, atol=1e-6)
     assert calls == [1]
     autoencoder.transform(X[:-1])  # one window fewer is a small call

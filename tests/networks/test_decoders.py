@@ -1,26 +1,31 @@
 """Decoders against a loop in NumPy, and whole sequences against single steps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import naive
-from tsae.networks.decoders import Encoded, TeacherForcing, RecurrentDecoder, inverse_sigmoid_k, teacher_forcing_rate
-from tsae.networks.random_state import StepRandomState
-from tsae.networks.encoder import Encoder, EncoderInputs, weight_seeds
+from tests.networks.builders import make_encoder
+from tsae.networks.config import DecayConfig, DecoderConfig
+from tsae.networks.decoders import Encoded, RecurrentDecoder, TeacherForcing, inverse_sigmoid_k, teacher_forcing_rate
+from tsae.networks.encoder import weight_seeds
+from tsae.networks.inputs import EncoderInputs
 from tsae.networks.loops import UNROLLED_STEPS, run_steps
+from tsae.networks.random_state import StepRandomState
 
 BATCH, N_MEMORY = 3, 5
 LENGTHS = [5, 2, 4]
 
 
-def make(cell="lstm", units=(4,), encoder_units=(4,), bidirectional=False, n_outputs=2, **options):
-    encoder = Encoder(2, list(encoder_units), cell=cell, bidirectional=bidirectional, seed=1)
-    seeds = weight_seeds(2)
-    decoder = RecurrentDecoder(encoder, n_outputs, list(units), seeds, n_memory_steps=N_MEMORY, name="d", **options)
+def make(cell="lstm", units=(4,), encoder_units=(4,), bidirectional=False, n_outputs=2, feedback_width=0, **options):
+    encoder = make_encoder(2, encoder_units, cell=cell, bidirectional=bidirectional, seed=1)
+    config = DecoderConfig(tuple(units), n_memory_steps=N_MEMORY, **options)
+    decoder = RecurrentDecoder(config, encoder, n_outputs, weight_seeds(2), feedback_width=feedback_width, name="d")
     x = np.random.default_rng(0).normal(size=(BATCH, N_MEMORY, 2)).astype(np.float32)
     lengths = tf.constant(LENGTHS)
-    states = encoder.run(EncoderInputs(tf.constant(x), None, lengths, None, None))
+    states = encoder.run(EncoderInputs(tf.constant(x), lengths=lengths))
     return decoder, Encoded.by(encoder, states, lengths)
 
 
@@ -38,10 +43,10 @@ ATTENTIONS = [
 
 @pytest.mark.parametrize("looks", ATTENTIONS)
 @pytest.mark.parametrize("feedback_width", [0, 2])
-@pytest.mark.parametrize("bridge", ["context", "state", "both"])
+@pytest.mark.parametrize("bridge", ["repeat_vector", "initial_state", "both"])
 def test_decoders_say_what_the_loop_says(looks, feedback_width, bridge):
     decoder, encoded = make(feedback_width=feedback_width, bridge=bridge, **looks)
-    decoded = decoder.unfold(encoded, 4)
+    decoded = decoder.decode(encoded, 4)
     for row in range(BATCH):
         said, looked = naive.decode(decoder, *row_of(encoded, row), 4)
         np.testing.assert_allclose(decoded.values[row], said, atol=1e-5)
@@ -53,7 +58,7 @@ def test_decoders_say_what_the_loop_says(looks, feedback_width, bridge):
 def test_the_truth_is_fed_one_step_late(looks):
     decoder, encoded = make(feedback_width=2, **looks)
     truth = np.random.default_rng(1).normal(size=(BATCH, 4, 2)).astype(np.float32)
-    decoded = decoder.unfold(encoded, 4, TeacherForcing(tf.constant(truth)))
+    decoded = decoder.decode(encoded, 4, TeacherForcing(tf.constant(truth)))
     for row in range(BATCH):
         said, _ = naive.decode(decoder, *row_of(encoded, row), 4, truth[row])
         np.testing.assert_allclose(decoded.values[row], said, atol=1e-5)
@@ -66,8 +71,8 @@ def test_direct_is_recursive(cell, looks, n_timesteps):
     """The whole sequence at once, fed what one step at a time came to say, says the same, and learns the same."""
     decoder, encoded = make(cell=cell, units=(3, 4), feedback_width=2, bridge="both", **looks)
     with tf.GradientTape() as tape:
-        stepwise = decoder.recursive(encoded, n_timesteps)
-        direct = decoder.direct(encoded, n_timesteps, stepwise.values)
+        stepwise = decoder.decode_recursively(encoded, n_timesteps)
+        direct = decoder.decode_directly(encoded, n_timesteps, stepwise.values)
         difference = tf.reduce_sum(tf.square(direct.values - stepwise.values))
     np.testing.assert_allclose(direct.values, stepwise.values, atol=1e-5)
     gradients = tape.gradient(difference, decoder.trainable_variables)
@@ -77,24 +82,26 @@ def test_direct_is_recursive(cell, looks, n_timesteps):
 @pytest.mark.parametrize("looks", [{}, {"attention": "dot"}])
 def test_unconditioned_direct_is_recursive(looks):
     decoder, encoded = make(**looks)
-    np.testing.assert_allclose(decoder.direct(encoded, 6).values, decoder.recursive(encoded, 6).values, atol=1e-5)
+    np.testing.assert_allclose(
+        decoder.decode_directly(encoded, 6).values, decoder.decode_recursively(encoded, 6).values, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("units", [(6,), (3, 5, 4)])
 def test_states_cross_a_bridge_where_widths_differ(bidirectional, units):
     encoder = {"encoder_units": (4, 3), "bidirectional": bidirectional}
-    decoder, encoded = make(units=units, bridge="state", feedback_width=2, **encoder)
+    decoder, encoded = make(units=units, bridge="initial_state", feedback_width=2, **encoder)
     widths = [8, 6] if bidirectional else [4, 3]
     for depth, n_units in enumerate(units):
         assert bool(decoder.bridge_layers[depth]) == (widths[min(depth, 1)] != n_units)
     said, _ = naive.decode(decoder, *row_of(encoded, 1), 3)
-    np.testing.assert_allclose(decoder.unfold(encoded, 3).values[1], said, atol=1e-5)
+    np.testing.assert_allclose(decoder.decode(encoded, 3).values[1], said, atol=1e-5)
 
 
 def test_outputs_are_fed_back_as_told():
     decoder, encoded = make(feedback_width=2)
-    decoded = decoder.unfold(encoded, 4, feed=lambda said: tf.sign(said))
+    decoded = decoder.decode(encoded, 4, feed=lambda said: tf.sign(said))
     said, _ = naive.decode(decoder, *row_of(encoded, 0), 4, feed=np.sign)
     np.testing.assert_allclose(decoded.values[0], said, atol=1e-5)
 
@@ -104,10 +111,12 @@ def test_scheduled_sampling_mixes_truth_and_own_output():
     truth = tf.constant(np.random.default_rng(1).normal(size=(BATCH, 5, 2)).astype(np.float32))
 
     def mixed(rate):
-        return decoder.unfold(encoded, 5, TeacherForcing(truth, tf.fill([BATCH], rate), StepRandomState(tf.constant([3, 1])))).values
+        return decoder.decode(
+            encoded, 5, TeacherForcing(truth, tf.fill([BATCH], rate), StepRandomState(tf.constant([3, 1])))
+        ).values
 
-    np.testing.assert_allclose(mixed(1.0), decoder.unfold(encoded, 5, TeacherForcing(truth)).values, atol=1e-5)
-    np.testing.assert_allclose(mixed(0.0), decoder.unfold(encoded, 5).values, atol=1e-5)
+    np.testing.assert_allclose(mixed(1.0), decoder.decode(encoded, 5, TeacherForcing(truth)).values, atol=1e-5)
+    np.testing.assert_allclose(mixed(0.0), decoder.decode(encoded, 5).values, atol=1e-5)
     # at one half, each step of each row was fed one or the other
     told = StepRandomState(tf.constant([3, 1])).uniform([BATCH, 5]).numpy() < 0.5
     assert 0 < told.mean() < 1
@@ -122,8 +131,8 @@ def test_scheduled_sampling_mixes_truth_and_own_output():
 
 @pytest.mark.parametrize("schedule", ["linear", "exponential", "inverse_sigmoid"])
 def test_the_probability_of_the_truth_decays(schedule):
-    sampling = {"schedule": schedule, "updates": 200.0, "floor": 0.1}
-    rates = np.array([float(teacher_forcing_rate(sampling, tf.constant(i))) for i in range(0, 401, 50)])
+    decay = DecayConfig(schedule, updates=200.0, minimum=0.1)
+    rates = np.array([float(teacher_forcing_rate(decay, tf.constant(i))) for i in range(0, 401, 50)])
     assert np.all(np.diff(rates) <= 1e-6)
     assert rates[0] > 0.95
     left = (rates - 0.1) / 0.9
@@ -134,7 +143,7 @@ def test_the_probability_of_the_truth_decays(schedule):
         "inverse_sigmoid": lambda i: (k := inverse_sigmoid_k(200)) / (k + np.exp(i / k)),
     }[schedule]
     np.testing.assert_allclose(left, [formula(i) for i in range(0, 401, 50)], atol=1e-5)
-    assert float(teacher_forcing_rate({**sampling, "updates": 0.0}, tf.constant(0))) == pytest.approx(0.1)
+    assert float(teacher_forcing_rate(replace(decay, updates=0.0), tf.constant(0))) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("n_steps", [1, UNROLLED_STEPS, UNROLLED_STEPS + 1])

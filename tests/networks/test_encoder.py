@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests import naive
-from tsae.networks.encoder import Encoder
+from tests.networks.builders import encoder_config, make_encoder
 
 ALL = ["last", "cell", "mean", "max", "min", "std", "change"]
 
@@ -15,11 +15,11 @@ def naive_features(encoder, row):
     layers = [
         (forward.get_weights(), backward and backward.get_weights(), dilation)
         for forward, backward, dilation in zip(
-            encoder.forward_layers, encoder.backward_layers or [None] * 9, encoder.dilations, strict=False
+            encoder.forward_layers, encoder.backward_layers or [None] * 9, encoder.config.dilations, strict=False
         )
     ]
     states = naive.encode(layers, row)
-    return naive.pool(states if encoder.pooled_layers == "all" else states[-1:], encoder.pooling)
+    return naive.pool(states if encoder.config.pooled_layers == "all" else states[-1:], encoder.config.pooling)
 
 
 def normal(*shape, seed=0):
@@ -27,13 +27,13 @@ def normal(*shape, seed=0):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize(("units", "dilations"), [([5], None), ([4, 6], [1, 3]), ([3, 3, 3], [1, 2, 4])])
+@pytest.mark.parametrize(("units", "dilations"), [([5], ()), ([4, 6], [1, 3]), ([3, 3, 3], [1, 2, 4])])
 @pytest.mark.parametrize("pooled_layers", ["all", "last"])
 def test_features_are_those_of_the_loop(units, dilations, bidirectional, pooled_layers):
-    encoder = Encoder(2, units, dilations, bidirectional=bidirectional, pooling=ALL, pooled_layers=pooled_layers)
+    encoder = make_encoder(2, units, dilations, bidirectional=bidirectional, pooling=ALL, pooled_layers=pooled_layers)
     x = normal(4, 11, 2)
     features = encoder(x).numpy()
-    assert features.shape == (4, len(encoder.feature_names()))
+    assert features.shape == (4, len(encoder.config.feature_names()))
     for row in range(4):
         np.testing.assert_allclose(
             features[row], naive_features(encoder, x[row]), atol=2e-4
@@ -42,7 +42,7 @@ def test_features_are_those_of_the_loop(units, dilations, bidirectional, pooled_
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_padding_changes_nothing(bidirectional):
-    encoder = Encoder(2, [4, 6], [1, 3], bidirectional=bidirectional, pooling=ALL, pooled_layers="all")
+    encoder = make_encoder(2, [4, 6], [1, 3], bidirectional=bidirectional, pooling=ALL, pooled_layers="all")
     rows = [normal(length, 2, seed=length) for length in (1, 2, 7, 12)]
     padded = np.full((4, 12, 2), np.nan, np.float32)
     for row, values in zip(padded, rows, strict=True):
@@ -54,7 +54,7 @@ def test_padding_changes_nothing(bidirectional):
 
 
 def test_last_of_both_directions_is_that_of_keras():
-    encoder = Encoder(3, [5], bidirectional=True, pooling=["last"])
+    encoder = make_encoder(3, [5], bidirectional=True, pooling=["last"])
     stock = keras.layers.Bidirectional(keras.layers.LSTM(5))
     x = normal(4, 8, 3)
     stock(x)
@@ -63,7 +63,7 @@ def test_last_of_both_directions_is_that_of_keras():
 
 
 def test_gaps_are_read_as_straight_lines():
-    encoder = Encoder(1, [5], pooling=["last", "mean"])
+    encoder = make_encoder(1, [5], pooling=["last", "mean"])
     x = normal(1, 6, 1)
     gap, line = x.copy(), x.copy()
     gap[0, 2:4] = np.nan
@@ -72,7 +72,7 @@ def test_gaps_are_read_as_straight_lines():
 
 
 def test_window_scaling_forgets_level_and_size():
-    encoder = Encoder(2, [5], pooling=["last"], window_scale="only")
+    encoder = make_encoder(2, [5], pooling=["last"], window_scale="only")
     x = normal(3, 9, 2)
     np.testing.assert_allclose(encoder(x), encoder(x * np.float32([30, 0.01]) + np.float32([5, -2])), atol=1e-4)
     standing = np.full((1, 9, 2), 7.0, np.float32)
@@ -82,7 +82,7 @@ def test_window_scaling_forgets_level_and_size():
 
 @pytest.mark.parametrize("level", [0.0, 0.3])
 def test_a_small_ripple_is_not_taken_for_rounding(level):
-    encoder = Encoder(2, [5], pooling=["last"], window_scale="only")
+    encoder = make_encoder(2, [5], pooling=["last"], window_scale="only")
     x = np.random.default_rng(0).normal(size=(4, 9, 2)).astype(np.float32)
     ripple = np.float32(level) + np.float32(2e-6) * x
     np.testing.assert_allclose(encoder(ripple), encoder(x), atol=0.02)
@@ -92,7 +92,7 @@ def test_a_small_ripple_is_not_taken_for_rounding(level):
 
 
 def test_both_scalings_stand_side_by_side():
-    encoder = Encoder(2, [5], pooling=["last"], window_scale="concat")
+    encoder = make_encoder(2, [5], pooling=["last"], window_scale="concat")
     x = tf.constant(normal(3, 9, 2))
     values = encoder.read(x).values.numpy()
     np.testing.assert_array_equal(values[..., :2], x)
@@ -102,11 +102,11 @@ def test_both_scalings_stand_side_by_side():
 
 @pytest.mark.parametrize("scale", ["none", "only", "concat"])
 def test_differences_stand_beside_what_is_read(scale):
-    encoder = Encoder(2, [5], window_scale=scale, differences=True)
+    encoder = make_encoder(2, [5], window_scale=scale, differences=True)
     whole = 30 * normal(4, 9, 2) + 5
     complete = encoder.read(tf.constant(whole), masked=False)
-    assert complete.values.shape[-1] == encoder.n_inputs == {"none": 4, "only": 4, "concat": 6}[scale]
-    without = Encoder(2, [5], window_scale=scale).read(tf.constant(whole), masked=False)
+    assert complete.values.shape[-1] == encoder.config.n_inputs == {"none": 4, "only": 4, "concat": 6}[scale]
+    without = make_encoder(2, [5], window_scale=scale).read(tf.constant(whole), masked=False)
     np.testing.assert_array_equal(complete.values[..., :-2], without.values)
     assert (complete.center is None) == (without.center is None)
     x = whole.copy()
@@ -127,7 +127,7 @@ def test_differences_stand_beside_what_is_read(scale):
 
 
 def test_differences_of_rounding_are_not_blown_up():
-    encoder = Encoder(1, [5], differences=True)
+    encoder = make_encoder(1, [5], differences=True)
     swing = np.sin(np.arange(5000) / 800)[None, :, None]
     near, far = (np.float32(level + 1e-3 * swing) for level in (0, 1000))  # the second moves in steps of 6e-5
     near, far = (encoder.read(tf.constant(x), masked=False).values[..., 1].numpy() for x in (near, far))
@@ -136,7 +136,7 @@ def test_differences_of_rounding_are_not_blown_up():
 
 
 def test_a_hidden_step_shows_in_no_difference():
-    encoder = Encoder(2, [5], window_scale="concat", differences=True)
+    encoder = make_encoder(2, [5], window_scale="concat", differences=True)
     x, other = normal(1, 9, 2), normal(1, 9, 2)
     hidden = np.zeros((1, 9, 1), bool)
     hidden[0, [3, 4, 8]] = True
@@ -154,7 +154,7 @@ def test_a_hidden_step_shows_in_no_difference():
 
 
 def test_complete_windows_take_the_cheaper_way_to_the_same_features():
-    encoder = Encoder(2, [4, 4], [1, 2], bidirectional=True, pooling=ALL, window_scale="concat")
+    encoder = make_encoder(2, [4, 4], [1, 2], bidirectional=True, pooling=ALL, window_scale="concat")
     x = tf.constant(normal(3, 9, 2))
     inputs = encoder.read(x, masked=False)
     assert inputs.lengths is None
@@ -162,12 +162,13 @@ def test_complete_windows_take_the_cheaper_way_to_the_same_features():
 
 
 def test_names_say_layer_pooling_and_unit():
-    assert Encoder(1, [2], pooling=["last", "mean"]).feature_names() == ["last_0", "last_1", "mean_0", "mean_1"]
-    assert Encoder(1, [1, 1], pooling=["max"], pooled_layers="all").feature_names() == ["layer0_max_0", "layer1_max_0"]
+    assert encoder_config(1, [2], pooling=["last", "mean"]).feature_names() == ["last_0", "last_1", "mean_0", "mean_1"]
+    config = encoder_config(1, [1, 1], pooling=["max"], pooled_layers="all")
+    assert config.feature_names() == ["layer0_max_0", "layer1_max_0"]
 
 
 def test_a_row_without_any_value_does_no_harm_to_the_others():
-    encoder = Encoder(1, [3], [2], bidirectional=True, pooling=ALL)
+    encoder = make_encoder(1, [3], [2], bidirectional=True, pooling=ALL)
     x = normal(2, 6, 1)
     x[0] = np.nan
     np.testing.assert_allclose(encoder(x)[1], encoder(x[1:])[0], atol=1e-6)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from tsae.anomaly.events import find_events
@@ -27,7 +27,8 @@ from tsae.data.scaling import covered_rows
 from tsae.data.splitting import holdout
 from tsae.data.timeline import Timeline
 from tsae.data.windows import Windows
-from tsae.estimators.base import SequenceEstimator
+from tsae.estimators.base import TrainableModel
+from tsae.estimators.reading import WindowReader
 from tsae.estimators.validation import check_choice, check_number, draw_seed
 from tsae.io.state import Saveable
 from tsae.io.storable import storable
@@ -36,7 +37,7 @@ PREFIX = "contribution_"
 
 
 @storable
-class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
+class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
     """Anomaly scores with p-values, by the errors of an autoencoder trained on normal windows.
 
     `fit` trains the autoencoder on one part of the windows and calibrates on the rest, which it has not
@@ -181,7 +182,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         if not hasattr(self, "autoencoder_"):
             return
         autoencoder = getattr(self.autoencoder_, "estimator", self.autoencoder_)
-        if not isinstance(autoencoder, SequenceEstimator) or autoencoder.n_channels_ != self.n_channels_:
+        if not isinstance(autoencoder, TrainableModel) or autoencoder.n_channels_ != self.n_channels_:
             raise ValueError(f"autoencoder_ is not a fitted autoencoder of {self.n_channels_} channels")
         if self.normal_size_.shape != (len(self.decoders_), self.n_channels_):
             raise ValueError(f"normal_size_ has shape {self.normal_size_.shape}, not one entry a decoder and channel")
@@ -195,9 +196,6 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         from sklearn.frozen import FrozenEstimator
 
         return isinstance(self.autoencoder, FrozenEstimator)
-
-    _read = SequenceEstimator._read
-    _check_shape = SequenceEstimator._check_shape
 
     def _normal_part(self, windows: Windows, anomalies: Any) -> Windows:
         """The windows without a known anomaly."""
@@ -505,7 +503,9 @@ def default_autoencoder(n_windows: int) -> Any:
     One bidirectional layer that learns to fill in hidden spans. The number of epochs falls with the number of
     windows, so that training takes about 2,500 steps of 64 windows on large sets, and 100 epochs on small ones.
     """
+    from tsae.estimators.augmentation import Augmentation
     from tsae.estimators.autoencoder import LSTMAutoencoder
+    from tsae.estimators.decoding import DecoderOptions
 
     batch_size, n_steps = 64, 2500
     epochs = int(np.clip(np.ceil(n_steps * batch_size / n_windows), 5, 100))
@@ -515,9 +515,8 @@ def default_autoencoder(n_windows: int) -> Any:
         bidirectional=True,
         scale="both",
         differences=False,
-        mask_rate=0.3,
-        mask_span=10,
-        offsets=(),
+        decoder_options=DecoderOptions(target_offsets=()),
+        augmentation=Augmentation(mask_rate=0.3, mask_span=10),
         batch_size=batch_size,
         learning_rate=2e-3,
         epochs=epochs,

@@ -44,7 +44,7 @@ def squared_errors(autoencoder: Any, windows: Windows, decoders: tuple) -> np.nd
     for number, decoder in enumerate(decoders):
         # Hidden steps are hard to guess even on normal data; a faithful copy of a step that is shown is the
         # finer test.
-        options = {"shown": True} if decoder == "imputation" else {}
+        options = {"masked": False} if decoder == "imputation" else {}
         said = autoencoder.reconstruct(windows, decoder=decoder, **options)
         np.subtract(values, said, out=errors[:, :, number])
     return np.square(errors, out=errors)

@@ -1,4 +1,4 @@
-"""Sequences of symbols (characters, words, whole numbers) as codes 0, 1, 2, ... and back."""
+"""Sequences of tokens (characters, words, integers) as codes 0, 1, 2, ... and back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tsae.data.windows import Windows
 CHARACTERS, WORDS, INTEGERS = "characters", "words", "integers"
 
 
-def are_symbols(sequences: Any) -> bool:
-    """Whether sequences hold strings or whole numbers, not measurements."""
+def are_tokens(sequences: Any) -> bool:
+    """Whether sequences hold strings or integers, not measurements."""
     if isinstance(sequences, Windows):
         return False
     if hasattr(sequences, "dtypes") and hasattr(sequences, "to_numpy"):
@@ -27,13 +27,13 @@ def are_symbols(sequences: Any) -> bool:
     return isinstance(first, str) or np.asarray(first).dtype.kind in "iuU"
 
 
-def lay_out(sequences: Any, name: str) -> tuple[np.ndarray, np.ndarray, str]:
-    """All symbols laid end to end, the length of each sequence, and what form the sequences have.
+def split_tokens(sequences: Any, name: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """All tokens concatenated, the length of each sequence, and the form of the sequences.
 
     Raises
     ------
     ValueError
-        For sequences that are empty, of no symbols or of mixed kinds, by name and position.
+        For sequences that are empty, of no tokens or of mixed kinds, by name and position.
     """
     if hasattr(sequences, "to_numpy"):
         sequences = sequences.to_numpy()
@@ -52,7 +52,7 @@ def lay_out(sequences: Any, name: str) -> tuple[np.ndarray, np.ndarray, str]:
         if odd or len(kinds) > 1:
             at = odd[0] if odd else 0
             raise ValueError(
-                f"{name}[{at}] = {sequences[at]!r} is not allowed; symbols come as strings, as lists of strings, or as "
+                f"{name}[{at}] = {sequences[at]!r} is not allowed; tokens come as strings, as lists of strings, or as "
                 "lists or rows of integers, all of one kind"
             )
         lengths = np.array([len(part) for part in parts])
@@ -63,15 +63,15 @@ def lay_out(sequences: Any, name: str) -> tuple[np.ndarray, np.ndarray, str]:
     return flat, lengths, form
 
 
-def encode(flat: np.ndarray, lengths: np.ndarray, symbols: list, name: str) -> Windows:
-    """Windows of codes, one channel; `symbols` is sorted, and a symbol's place is its code.
+def encode(flat: np.ndarray, lengths: np.ndarray, vocabulary: list[Any], name: str) -> Windows:
+    """Windows of codes, one channel; the vocabulary is sorted, and a token's place in it is its code.
 
     Raises
     ------
     ValueError
-        For a symbol that is not among them, with the sequence and place where it stands.
+        For a token that is not in the vocabulary, with its sequence and position.
     """
-    known = np.array(symbols)
+    known = np.array(vocabulary)
     codes = np.searchsorted(known, flat)
     wrong = (codes >= len(known)) | (known[np.minimum(codes, len(known) - 1)] != flat)
     if wrong.any():
@@ -79,8 +79,8 @@ def encode(flat: np.ndarray, lengths: np.ndarray, symbols: list, name: str) -> W
         ends = np.cumsum(lengths)
         row = int(np.searchsorted(ends, at, side="right"))
         raise ValueError(
-            f"{name}[{row}] holds {flat[at].item()!r} at place {at - (ends[row] - lengths[row])}, a symbol that was "
-            f"not there in fit; known are {_shown(symbols)}"
+            f"{name}[{row}] holds {flat[at].item()!r} at position {at - (ends[row] - lengths[row])}, a token that "
+            f"is not in the vocabulary of fit: {_shown(vocabulary)}"
         )
     values = codes.astype(np.float32)
     if np.all(lengths == lengths[0]):
@@ -88,22 +88,22 @@ def encode(flat: np.ndarray, lengths: np.ndarray, symbols: list, name: str) -> W
     return as_windows(np.split(values, np.cumsum(lengths)[:-1]), name=name)
 
 
-def decode(codes: np.ndarray, symbols: list, form: str, as_array: bool) -> Any:
+def decode(codes: np.ndarray, vocabulary: list[Any], form: str, as_array: bool) -> Any:
     """Codes (n, n_steps), -1 past the end, as sequences of the given form.
 
     Returns
     -------
     list of str, list of list of str, or (integers) list of ndarray, ndarray where `as_array`
     """
-    table = np.array(symbols)
+    table = np.array(vocabulary)
     if as_array:
         return table[codes]
-    said = [table[row[row >= 0]] for row in codes]
+    sequences = [table[row[row >= 0]] for row in codes]
     if form == CHARACTERS:
-        return ["".join(row.tolist()) for row in said]
-    return [row.tolist() for row in said] if form == WORDS else said
+        return ["".join(row.tolist()) for row in sequences]
+    return [row.tolist() for row in sequences] if form == WORDS else sequences
 
 
-def _shown(symbols: list, most: int = 30) -> str:
-    shown = ", ".join(repr(symbol) for symbol in symbols[:most])
-    return shown + (f" and {len(symbols) - most} more" if len(symbols) > most else "")
+def _shown(vocabulary: list[Any], most: int = 30) -> str:
+    shown = ", ".join(repr(token) for token in vocabulary[:most])
+    return shown + (f" and {len(vocabulary) - most} more" if len(vocabulary) > most else "")

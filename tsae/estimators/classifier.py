@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,16 @@ from tsae.data.containers import as_windows
 from tsae.data.scaling import ChannelScaler
 from tsae.data.windows import Windows
 from tsae.estimators.autoencoder import LSTMAutoencoder
-from tsae.estimators.base import SequenceEstimator
-from tsae.estimators.validation import check_choice, check_number
+from tsae.estimators.base import TrainableModel
+from tsae.estimators.parameters import EncoderParameters
+from tsae.estimators.validation import check_flag, check_number
 from tsae.io.storable import storable
+from tsae.networks.config import ClassifierConfig
 
 
 @storable
-class LSTMClassifier(ClassifierMixin, SequenceEstimator):
+@dataclass(eq=False, repr=False, match_args=False)
+class LSTMClassifier(ClassifierMixin, EncoderParameters, TrainableModel):
     """LSTM classifier of windows: the encoder of `LSTMAutoencoder`, and a softmax over its features.
 
     The encoder starts from random weights or, better where labels are few, from those of an autoencoder trained on
@@ -40,40 +44,40 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         Leave the encoder as it is and train the softmax alone.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as everywhere in scikit-learn.
-    units, dilations, cell, bidirectional, pooling, pooled_layers, scale
+    units, dilations, cell, bidirectional, pooled_layers, scale : object
         As in `LSTMAutoencoder`.
-    optimizer : str or keras.optimizers.Optimizer, default="adam"
-        A name of Keras's, or an optimizer, which is copied and keeps its own learning rate.
-    learning_rate : float, default=1e-3
-    schedule : {"constant", "cosine"}, default="cosine"
+    pooling : str or sequence of str, default=("last", "mean", "max", "min", "std", "change")
         As in `LSTMAutoencoder`.
-    clipnorm : float or None, default=1.0
-        Limit on the norm of each weight array's gradient.
-    clipvalue : float or None, default=None
-        Limit on each value of the gradients.
-    kernel_l1, kernel_l2, recurrent_l1, recurrent_l2 : float, default=0.0
-        Penalties on the weights of the recurrent layers.
-    dropout : float, default=0.0
-        Share of the values dropped between recurrent layers and on the features, in training.
     noise : float, default=0.0
         Standard deviation of the Gaussian noise on the (scaled) input, in training.
-    batch_size : int or "auto", default="auto"
-        "auto": a 32nd of the windows, at least 8 and at most 128.
-    epochs : int or "auto", default="auto"
-        "auto": as many as make 600 steps, at least one.
-    validation_fraction, patience, warm_start, callbacks, gradient_norm, unroll, random_state, verbose
-        As in `LSTMAutoencoder`. With `warm_start` the classes must stay the same.
+    dropout : float, default=0.0
+        Share of the values dropped between recurrent layers and on the features, in training.
+    kernel_regularizer, recurrent_regularizer, unroll : object
+        As in `LSTMAutoencoder`.
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A name that Keras knows, or an optimizer, which is copied and keeps its own learning rate.
+    learning_rate : float, default=1e-3
+        Highest learning rate of the schedule.
+    schedule, clipnorm, clipvalue, batch_size, epochs, validation_fraction, patience : object
+        As in `LSTMAutoencoder`.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last fit. The classes must stay the same.
+    callbacks, random_state, verbose : object
+        As in `LSTMAutoencoder`.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
     encoder_ : keras.Model
         Scaled windows -> features.
     model_ : keras.Model
         Scaled windows -> probabilities of the classes.
     scaler_ : ChannelScaler
+        Mean and scale of each channel.
     history_ : pandas.DataFrame
-        One row an epoch: `epoch`, `loss` (cross-entropy), and `val_loss`, `gradient_norm` where asked for.
+        One row per epoch: `epoch`, `loss` (cross-entropy), `val_loss` where windows are held out, and
+        `gradient_norm`, the mean norm of the gradients before clipping.
     n_features_in_, n_timesteps_, n_channels_ : int
         As in `LSTMAutoencoder`.
 
@@ -94,72 +98,13 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     (40, 2)
     """
 
-    def __init__(
-        self,
-        autoencoder: Any = None,
-        freeze: bool = False,
-        *,
-        class_weight: dict | str | None = None,
-        units: int | Sequence[int] = (64, 64, 64),
-        dilations: int | Sequence[int] | None = None,
-        cell: str = "lstm",
-        bidirectional: bool = True,
-        pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std", "change"),
-        pooled_layers: str = "all",
-        scale: str | None = "both",
-        optimizer: Any = "adam",
-        learning_rate: float = 1e-3,
-        schedule: str = "cosine",
-        clipnorm: float | None = 1.0,
-        clipvalue: float | None = None,
-        kernel_l1: float = 0.0,
-        kernel_l2: float = 0.0,
-        recurrent_l1: float = 0.0,
-        recurrent_l2: float = 0.0,
-        dropout: float = 0.0,
-        noise: float = 0.0,
-        batch_size: int | str = "auto",
-        epochs: int | str = "auto",
-        validation_fraction: float = 0.0,
-        patience: int | None = None,
-        warm_start: bool = False,
-        callbacks: Sequence[Any] | None = None,
-        gradient_norm: bool = False,
-        unroll: bool = False,
-        random_state: Any = None,
-        verbose: int = 0,
-    ):
-        self.autoencoder = autoencoder
-        self.freeze = freeze
-        self.class_weight = class_weight
-        self.units = units
-        self.dilations = dilations
-        self.cell = cell
-        self.bidirectional = bidirectional
-        self.pooling = pooling
-        self.pooled_layers = pooled_layers
-        self.scale = scale
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.clipnorm = clipnorm
-        self.clipvalue = clipvalue
-        self.kernel_l1 = kernel_l1
-        self.kernel_l2 = kernel_l2
-        self.recurrent_l1 = recurrent_l1
-        self.recurrent_l2 = recurrent_l2
-        self.dropout = dropout
-        self.noise = noise
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.gradient_norm = gradient_norm
-        self.unroll = unroll
-        self.random_state = random_state
-        self.verbose = verbose
+    autoencoder: Any = None
+    freeze: bool = False
+    _: KW_ONLY
+    class_weight: dict[Any, float] | str | None = None
+    pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std", "change")
+    learning_rate: float = 1e-3
+    noise: float = 0.0
 
     # -- fit ---------------------------------------------------------------------------------------------------
 
@@ -168,20 +113,20 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
         Parameters
         ----------
-        X : Windows, ndarray of shape (n_windows, n_timesteps, n_channels) or (n_windows, n_timesteps), DataFrame,
-            or list of arrays of shape (n_timesteps_i, n_channels)
-            NaN is a missing value.
+        X : Windows, ndarray, DataFrame or list of ndarray
+            As in `LSTMAutoencoder.fit`.
         y : array-like of shape (n_windows,)
             Labels of any kind that can be sorted.
 
         Returns
         -------
-        self
+        LSTMClassifier
+            The estimator itself.
 
         Raises
         ------
         ValueError
-            For arguments, windows or labels that are not allowed, before training starts.
+            For parameters, windows or labels that are not allowed, before training starts.
         TrainingDivergedError
             When the loss turns NaN or infinite. The estimator keeps its best weights from before and can be used.
         """
@@ -213,10 +158,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
                 f"autoencoder={self.autoencoder!r} is not allowed; it must be an LSTMAutoencoder, one wrapped in "
                 "FrozenEstimator, or None"
             )
-        check_choice("freeze", self.freeze, [True, False])
+        check_flag("freeze", self.freeze)
         if self.freeze and source is None:
             raise ValueError("freeze=True is not allowed with autoencoder=None: random weights would be frozen")
-        check_choice("warm_start", self.warm_start, [True, False])
         check_number("noise", self.noise, 0)
         self._check_encoder_parameters()
         self._check_training_parameters()
@@ -258,38 +202,37 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     def _fitted_scaler(self, windows: Windows) -> ChannelScaler:
         return super()._fitted_scaler(windows) if self._source is None else deepcopy(self._source.scaler_)
 
-    def _network_config(self, seed: int, windows: Windows) -> dict:
-        encoder = self._encoder_config(seed, self.n_channels_)
-        if self._source is not None:  # its layers, under this estimator's own rules of training
-            for_training = ("dropout", "unroll", "kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2")
-            own = {key: encoder[key] for key in for_training}
-            encoder = {**self._source.encoder_.get_config(), **own}
-        return {
-            "encoder": encoder, "n_classes": len(self.classes_), "freeze": self.freeze, "noise": float(self.noise),
-            "dropout": self.dropout, "seed": seed + 1, "name": "classifier",
-        }  # fmt: skip
+    def _network_config(self, seed: int, windows: Windows) -> ClassifierConfig:
+        encoder = self._encoder_config(seed, windows.n_channels)
+        if self._source is not None:  # its layers, trained as this estimator's own parameters say
+            encoder = replace(
+                self._source.encoder_.config,
+                dropout=encoder.dropout,
+                unroll=encoder.unroll,
+                kernel_regularizer=encoder.kernel_regularizer,
+                recurrent_regularizer=encoder.recurrent_regularizer,
+            )
+        return ClassifierConfig(
+            encoder=encoder,
+            n_classes=len(self.classes_),
+            freeze=self.freeze,
+            noise=float(self.noise),
+            dropout=self.dropout,
+            seed=seed + 1,
+        )
 
     # -- use ---------------------------------------------------------------------------------------------------
 
-    def _functions(self) -> dict:
+    def _functions(self) -> dict[str, Any]:
         return {"probabilities": lambda x, masked: self._network(x, masked=masked)}
-
-    @property
-    def encoder_(self) -> Any:
-        check_is_fitted(self)
-        return self._network.encoder
-
-    @property
-    def model_(self) -> Any:
-        check_is_fitted(self)
-        return self._network
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : Windows, ndarray, DataFrame or list of ndarray
+            As in `fit`.
 
         Returns
         -------
@@ -304,7 +247,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
         Parameters
         ----------
-        X : as in `fit`
+        X : Windows, ndarray, DataFrame or list of ndarray
+            As in `fit`.
 
         Returns
         -------
@@ -316,11 +260,5 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     def _check_restored(self) -> None:
         super()._check_restored()
-        if self.__sklearn_is_fitted__() and len(self.classes_) != self._network.get_config()["n_classes"]:
-            raise ValueError(f"classes_ has {len(self.classes_)} classes; the network tells others apart")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        return tags
+        if self.__sklearn_is_fitted__() and len(self.classes_) != self._network.config.n_classes:
+            raise ValueError(f"classes_ has {len(self.classes_)} classes; the network has others")

@@ -1,79 +1,188 @@
-"""What the estimators with recurrent decoders share: the rules of their parameters, and what these mean.
-
-Every pair of parameters that cannot work together is refused here, before a network is built.
-"""
+"""Options of decoders, the rules that they follow, and the settings that they stand for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tsae.estimators.validation import check_choice, check_number
+from sklearn.base import BaseEstimator
 
-CONDITIONINGS = (None, "teacher", "scheduled")
+from tsae.estimators.validation import as_layers, check_choice, check_number
+from tsae.io.storable import storable
+from tsae.networks.config import DecayConfig, DecoderConfig
+
 ATTENTIONS = (None, "dot", "general", "concat", "location", "additive")
-HANDOVERS = ("context", "state", "both")
-SAMPLINGS = ("linear", "exponential", "inverse_sigmoid")
+_PREFIX = "decoder_options."
 
 
-def check_decoding(estimator: Any, encoder_width: int, decoder_units: list[int]) -> None:
-    """Check conditioning, sampling, attention, input feeding and handover.
+@storable
+@dataclass(repr=False)
+class DecoderOptions(BaseEstimator):
+    """Options of the decoders of `LSTMAutoencoder` and `LSTMSeq2Seq`, which are seldom changed.
 
     Parameters
     ----------
-    encoder_width : int
-        Width of the hidden state of the encoder's top layer, both directions counted.
-    decoder_units : list of int
-        Units of the decoder's layers, bottom first.
+    units : int, sequence of int or None, default=None
+        Units of each recurrent layer, bottom first. None: for an autoencoder those of the encoder, top first; for a
+        sequence-to-sequence model those of the encoder, twice as many where it is bidirectional.
+    bridge : {"auto", "repeat_vector", "initial_state", "both"}, default="auto"
+        How the encoder's result reaches a recurrent decoder: "repeat_vector", it is read at every step [1]_;
+        "initial_state", the decoder's layers start with the encoder's final states [2]_ (through a dense layer where
+        widths differ), and the feature vector is no bottleneck. "auto": "repeat_vector" for autoencoders,
+        "initial_state" for sequence-to-sequence models.
+    feedback : {"auto", None, "teacher_forcing", "scheduled_sampling"}, default="auto"
+        Whether a recurrent decoder reads its own previous output, and what replaces it in training:
+        "teacher_forcing", the target; "scheduled_sampling", the target less and less often [3]_. In use it reads its
+        own output. "auto": None for autoencoders, "teacher_forcing" for sequence-to-sequence models.
+    decay : {"linear", "exponential", "inverse_sigmoid"}, default="linear"
+        Scheduled sampling: how the probability of teacher forcing falls from 1 with the updates [3]_ (section 2.4).
+    decay_epochs : float or None, default=None
+        Epochs over which it falls: to `decay_minimum` ("linear"), or to 1 % of the way. None: half of the estimator's
+        `epochs`. 0: the target is never read.
+    decay_minimum : float, default=0.0
+        Probability that it falls to.
+    attention : {None, "dot", "general", "concat", "location", "additive"}, default=None
+        Let recurrent decoders attend to the encoder's state of each step: global attention [4]_ (section 3.1), or
+        additive attention [5]_. The feature vector is then no bottleneck.
+    input_feeding : bool, default=False
+        With attention of [4]_: the decoder also reads the attentional state of the step before (section 3.3).
+    target_offsets : sequence of int or "auto", default="auto"
+        For "imputation": steps before and after its own whose values the read-out of a state gives, too, so that the
+        state must represent more than its step; () for its own alone. "auto": a 32nd and an eighth of the window (of
+        the longest, of a stretch where windows are cropped).
+
+    References
+    ----------
+    .. [1] Cho et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
+       Translation. EMNLP 2014, arXiv:1406.1078
+    .. [2] Sutskever, Vinyals, Le (2014). Sequence to Sequence Learning with Neural Networks. NeurIPS 2014,
+       arXiv:1409.3215
+    .. [3] Bengio, Vinyals, Jaitly, Shazeer (2015). Scheduled Sampling for Sequence Prediction with Recurrent Neural
+       Networks. NeurIPS 2015, arXiv:1506.03099
+    .. [4] Luong, Pham, Manning (2015). Effective Approaches to Attention-based Neural Machine Translation. EMNLP 2015,
+       arXiv:1508.04025
+    .. [5] Bahdanau, Cho, Bengio (2015). Neural Machine Translation by Jointly Learning to Align and Translate. ICLR
+       2015, arXiv:1409.0473
+
+    Examples
+    --------
+    >>> from tsae import DecoderOptions, LSTMAutoencoder
+    >>> options = DecoderOptions(feedback="teacher_forcing", attention="general")
+    >>> LSTMAutoencoder(decoder="reconstruction", decoder_options=options).get_params()["decoder_options__attention"]
+    'general'
     """
-    check_choice("conditioning", estimator.conditioning, CONDITIONINGS)
-    check_choice("attention", estimator.attention, ATTENTIONS)
-    check_choice("handover", estimator.handover, HANDOVERS)
-    check_choice("input_feeding", estimator.input_feeding, [True, False])
-    check_choice("sampling", estimator.sampling, SAMPLINGS)
-    check_number("sampling_epochs", estimator.sampling_epochs, 0, none=True)
-    check_number("sampling_floor", estimator.sampling_floor, 0, 1)
-    attention = estimator.attention
-    if attention == "dot" and decoder_units[-1] != encoder_width:
-        raise ValueError(
-            f"attention='dot' is not allowed with a decoder of {decoder_units[-1]} units on top of an encoder whose "
-            f"states have width {encoder_width}: the product needs equal widths. Set decoder_units={encoder_width}, "
-            "or attention='general', which learns a matrix between them"
+
+    units: int | Sequence[int] | None = None
+    bridge: str = "auto"
+    feedback: str | None = "auto"
+    decay: str = "linear"
+    decay_epochs: float | None = None
+    decay_minimum: float = 0.0
+    attention: str | None = None
+    input_feeding: bool = False
+    target_offsets: Sequence[int] | str = "auto"
+
+    def check(self, encoder_width: int, units: list[int]) -> None:
+        """Refuse values and pairs that are not allowed.
+
+        Parameters
+        ----------
+        encoder_width : int
+            Width of the hidden state of the encoder's top layer, both directions counted.
+        units : list of int
+            Units of the decoder's layers where the options name none, bottom first.
+
+        Raises
+        ------
+        ValueError
+        """
+        check_choice(_PREFIX + "bridge", self.bridge, ("auto", "repeat_vector", "initial_state", "both"))
+        check_choice(_PREFIX + "feedback", self.feedback, ("auto", None, "teacher_forcing", "scheduled_sampling"))
+        check_choice(_PREFIX + "decay", self.decay, ("linear", "exponential", "inverse_sigmoid"))
+        check_number(_PREFIX + "decay_epochs", self.decay_epochs, 0, none=True)
+        check_number(_PREFIX + "decay_minimum", self.decay_minimum, 0, 1)
+        check_choice(_PREFIX + "attention", self.attention, ATTENTIONS)
+        check_choice(_PREFIX + "input_feeding", self.input_feeding, [True, False])
+        self.offsets(1)
+        top = self.layers(units)[-1]
+        if self.attention == "dot" and top != encoder_width:
+            raise ValueError(
+                f"decoder_options.attention='dot' is not allowed with a decoder of {top} units on top of an encoder "
+                f"whose states have width {encoder_width}: the product needs equal widths. Set "
+                f"units={encoder_width}, or attention='general', which learns a matrix between them"
+            )
+        if self.input_feeding and self.attention in (None, "additive"):
+            why = "its decoder reads what it attends to already" if self.attention else "there is nothing to feed"
+            raise ValueError(
+                f"decoder_options.input_feeding=True is not allowed with attention={self.attention!r}: {why}; choose "
+                "attention='dot', 'general', 'concat' or 'location'"
+            )
+
+    def unused(self) -> str | None:
+        """A field that only recurrent decoders heed and that is not at its default; None where there is none."""
+        recurrent = {"bridge": "auto", "feedback": "auto", "attention": None}
+        return next((name for name, default in recurrent.items() if getattr(self, name) != default), None)
+
+    def layers(self, units: list[int]) -> list[int]:
+        """Units of the recurrent layers; `units` where the options name none."""
+        return units if self.units is None else as_layers(_PREFIX + "units", self.units)
+
+    def offsets(self, n_timesteps: int) -> tuple[int, ...]:
+        """The target offsets for windows, or stretches of them, of `n_timesteps` steps."""
+        if isinstance(self.target_offsets, str) and self.target_offsets == "auto":
+            return tuple(sorted({n_timesteps // 32, n_timesteps // 8} - {0}))
+        given: Any = self.target_offsets
+        offsets = list(given) if isinstance(given, (list, tuple)) else [given]
+        for offset in offsets:
+            check_number(_PREFIX + "target_offsets", offset, 1, integer=True, or_else="a sequence of such, or 'auto'")
+        return tuple(int(offset) for offset in offsets)
+
+    def config(
+        self, units: list[int], defaults: dict[str, Any], *, longest: int, epochs: int, updates_per_epoch: int
+    ) -> DecoderConfig:
+        """Settings of the network's recurrent decoders.
+
+        Parameters
+        ----------
+        units : list of int
+            As in `check`.
+        defaults : dict
+            What "auto" stands for, by field.
+        longest : int
+            Steps of the longest window.
+        epochs, updates_per_epoch : int
+            Of the training that the decay of scheduled sampling spans.
+        """
+        feedback = defaults["feedback"] if self.feedback == "auto" else self.feedback
+        decay = None
+        if feedback == "scheduled_sampling":
+            over = epochs / 2 if self.decay_epochs is None else self.decay_epochs
+            decay = DecayConfig(self.decay, float(over * updates_per_epoch), float(self.decay_minimum))
+        return DecoderConfig(
+            units=tuple(self.layers(units)),
+            bridge=defaults["bridge"] if self.bridge == "auto" else self.bridge,
+            feedback=feedback,
+            decay=decay,
+            attention=self.attention,
+            input_feeding=self.input_feeding,
+            n_memory_steps=longest if self.attention == "location" else None,
         )
-    if estimator.input_feeding and attention in (None, "additive"):
-        raise ValueError(
-            f"input_feeding=True is not allowed with attention={attention!r}: "
-            + ("there is nothing to feed" if attention is None else "its decoder reads what it attends to already")
-            + "; choose attention='dot', 'general', 'concat' or 'location'"
-        )
 
 
-def decoder_config(estimator: Any, longest: int) -> dict:
-    """Arguments of the network's recurrent decoders; `longest`: steps of the longest window."""
-    return {
-        "handover": estimator.handover,
-        "attention": estimator.attention,
-        "input_feeding": estimator.input_feeding,
-        "n_memory_steps": longest if estimator.attention == "location" else None,
-    }
+def given_options(options: Any) -> DecoderOptions:
+    """The estimator's `decoder_options`, or the default ones where it is None."""
+    if options is None:
+        return DecoderOptions()
+    if not isinstance(options, DecoderOptions):
+        raise ValueError(f"decoder_options={options!r} is not allowed; it must be a tsae.DecoderOptions, or None")
+    return options
 
 
-def sampling_config(estimator: Any, epochs: int, updates_per_epoch: int) -> dict | None:
-    """The schedule of scheduled sampling in updates; None where it is not used."""
-    if estimator.conditioning != "scheduled":
-        return None
-    over = epochs / 2 if estimator.sampling_epochs is None else estimator.sampling_epochs
-    return {
-        "schedule": estimator.sampling,
-        "updates": float(over * updates_per_epoch),
-        "floor": float(estimator.sampling_floor),
-    }
-
-
-def check_memory(estimator: Any, longest: int, name: str = "X") -> None:
-    """Refuse windows longer than "location" attention has places for."""
-    known = estimator._network.get_config()["decoder"]["n_memory_steps"]
-    if known is not None and longest > known:
+def check_memory(decoder: DecoderConfig, longest: int, name: str = "X") -> None:
+    """Refuse windows longer than "location" attention has weights for."""
+    if decoder.n_memory_steps is not None and longest > decoder.n_memory_steps:
         raise ValueError(
             f"{name} has windows of up to {longest} steps, but attention='location' scores places, and was fitted "
-            f"with windows of at most {known} steps"
+            f"with windows of at most {decoder.n_memory_steps} steps"
         )

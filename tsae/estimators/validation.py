@@ -15,6 +15,10 @@ def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> None:
         raise ValueError(f"{name}={value!r} is not allowed; choose from {', '.join(map(repr, allowed))}")
 
 
+def check_flag(name: str, value: Any) -> None:
+    check_choice(name, value, [True, False])
+
+
 def check_number(
     name: str, value: Any, low: float, high: float = np.inf, *, integer: bool = False, none: bool = False,
     open_low: bool = False, open_high: bool = False, or_else: str = "",

@@ -33,9 +33,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tsae.errors import ModelFileError
+from tsae.io.upgrade import upgrade
 
 FORMAT = "tsae-model"
-FORMAT_VERSION = 1  # of what is written; all versions from 1 on are read
+FORMAT_VERSION = 2  # of what is written; all versions from 1 on are read
 LIBRARIES = ("tsae", "numpy", "pandas", "scikit-learn", "keras", "tensorflow")
 
 MAX_JSON_BYTES = 64 << 20
@@ -171,7 +172,7 @@ def read_archive(path: str | os.PathLike | BinaryIO) -> Archive:
         arrays = [
             _parse_array(_checked(read, f"arrays/{i}.npy", members), f"arrays/{i}.npy") for i in range(len(members) - 1)
         ]
-    return Archive(manifest, state, arrays)
+    return Archive(manifest, upgrade(state, manifest["format_version"]), arrays)
 
 
 def read_manifest(path: str | os.PathLike | BinaryIO) -> dict:

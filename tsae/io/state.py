@@ -234,7 +234,8 @@ def rebuild(name: str, state: dict) -> Any:
     parameters = set(inspect.signature(cls).parameters)
     for key in state:
         is_state = key.endswith("_") or key.startswith("_") or not issubclass(cls, BaseEstimator)
-        if not key.isidentifier() or key.startswith("__") or hasattr(cls, key) or not (key in parameters or is_state):
+        known = key in parameters or (is_state and not hasattr(cls, key))
+        if not key.isidentifier() or key.startswith("__") or not known:
             raise ModelFileError(f"{key!r} is not an attribute of {name}")
     made = cls.__new__(cls)
     try:

@@ -10,8 +10,10 @@ _HOMES = (
     "tsae.anomaly.detector",
     "tsae.anomaly.thresholds",
     "tsae.data.scaling",
+    "tsae.estimators.augmentation",
     "tsae.estimators.autoencoder",
     "tsae.estimators.classifier",
+    "tsae.estimators.decoding",
     "tsae.estimators.seq2seq",
 )
 _CLASSES: dict[str, Any] = {}

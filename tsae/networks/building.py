@@ -1,4 +1,4 @@
-"""From plain settings to networks and trainers."""
+"""From configs to networks and trainers."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ from typing import Any
 import keras
 
 from tsae.networks.classification import Classifier
+from tsae.networks.config import TrainingConfig
 from tsae.networks.network import Autoencoder
 from tsae.networks.seq2seq import Seq2Seq
 from tsae.networks.training import Trainer
 
 NETWORKS = {"autoencoder": Autoencoder, "classifier": Classifier, "seq2seq": Seq2Seq}
+_BY_CONFIG = {network.config_class: network for network in NETWORKS.values()}
 
 
-def build_network(config: dict) -> Any:
-    """Make the network that `config` (a network's `get_config`) describes, with its initial weights."""
-    return NETWORKS[config["name"]](**config)
+def build_network(config: Any) -> Any:
+    """Make the network of an AutoencoderConfig, ClassifierConfig or Seq2SeqConfig, with its initial weights."""
+    return _BY_CONFIG[type(config)](config)
 
 
-def build_trainer(network, *, optimizer, learning_rate, **options) -> Trainer:
-    """Make a trainer; `optimizer` is a name of Keras's, or an optimizer to copy; `options` are the `Trainer`'s."""
-    return Trainer(network, make_optimizer(optimizer, learning_rate), **options)
+def build_trainer(network: Any, optimizer: Any, learning_rate: float, config: TrainingConfig, seed: int) -> Trainer:
+    """Make a trainer; `optimizer` is a name that Keras knows, or an optimizer to copy."""
+    return Trainer(
+        network,
+        make_optimizer(optimizer, learning_rate),
+        config.batch_size,
+        config.clipnorm,
+        config.clipvalue,
+        config.schedule,
+        seed,
+    )
 
 
 def make_optimizer(optimizer: Any, learning_rate: float) -> keras.optimizers.Optimizer:
-    """A fresh optimizer from a name, with the learning rate, or from another optimizer, with all of its settings.
+    """A new optimizer from a name, with the learning rate, or from another optimizer, with all of its settings.
 
     Raises
     ------

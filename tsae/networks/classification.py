@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tsae.networks.config import ClassifierConfig
+from tsae.networks.configured import ConfiguredModel
 from tsae.networks.decoders import output_layer
+from tsae.networks.encoder import Encoder, weight_seeds
+from tsae.networks.inputs import EncoderInputs
 from tsae.networks.random_state import StepRandomState
-from tsae.networks.encoder import Encoder, EncoderInputs, weight_seeds
 
 
 @keras.saving.register_keras_serializable(package="tsae")
-class Classifier(keras.Model):
+class Classifier(ConfiguredModel):
     """An `Encoder` and a softmax over classes.
 
     Parameters
     ----------
-    encoder : dict
-        Arguments of `Encoder`.
-    n_classes : int
-    freeze : bool
-        Leave the encoder's weights as they are in training.
-    noise : float
-        Standard deviation of the noise added to what the encoder reads in training.
-    dropout : float
-        On the features, in training.
-    seed : int
-        Of the dense layer's initial weights.
+    config : ClassifierConfig
 
     Notes
     -----
@@ -36,30 +29,24 @@ class Classifier(keras.Model):
     (batch, n_classes).
     """
 
-    def __init__(
-        self, encoder, n_classes, freeze=False, noise=0.0, dropout=0.0, seed=0, name="classifier", **kwargs
-    ):  # fmt: skip
-        super().__init__(name=name, **kwargs)
-        self._settings = json.dumps({  # as text, since Keras would wrap lists and dicts
-            "encoder": encoder, "n_classes": n_classes, "freeze": freeze, "noise": noise, "dropout": dropout,
-            "seed": seed,
-        })  # fmt: skip
-        self.encoder = Encoder(**encoder)
-        self.encoder.trainable = not freeze
-        self.noise, self.dropout = noise, dropout
-        seeds = weight_seeds(seed)
-        self.output_layer = output_layer(len(self.encoder.feature_names()), n_classes, "classes", seeds)
-        self.built = True
+    config_class = ClassifierConfig
+    tbptt_steps = None
+    has_recurrent_decoders = False
 
-    def get_config(self):
-        return {**json.loads(self._settings), "name": self.name}
+    def __init__(self, config: ClassifierConfig, name: str = "classifier", **kwargs: Any):
+        super().__init__(config, name=name, **kwargs)
+        self.encoder = Encoder(config.encoder)
+        self.encoder.trainable = not config.freeze
+        n_features = len(config.encoder.feature_names())
+        self.output_layer = output_layer(n_features, config.n_classes, "classes", weight_seeds(config.seed))
+        self.built = True
 
     def prepare(self, x, weights, masked: bool, rng: StepRandomState | None, labels) -> dict:
         """Windows, their weights and labels (batch, 1, 1) -> what `batch_loss` reads."""
         inputs = self.encoder.read(x, masked)
         values = inputs.values
-        if self.noise and rng is not None:
-            values += self.noise * rng.normal(tf.shape(values))
+        if self.config.noise and rng is not None:
+            values += self.config.noise * rng.normal(tf.shape(values))
         batch = {
             "values": values,
             "labels": tf.cast(labels[:, 0, 0], tf.int32),
@@ -71,8 +58,7 @@ class Classifier(keras.Model):
 
     def batch_loss(self, batch: dict, rng: StepRandomState | None):
         """Weighted sum of the cross-entropy of (a part of) a batch."""
-        inputs = EncoderInputs(batch["values"], None, batch.get("lengths"), None, None)
-        logits = self._logits(inputs, rng)
+        logits = self._logits(EncoderInputs(batch["values"], lengths=batch.get("lengths")), rng)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["labels"], logits=logits)
         return tf.reduce_sum(batch["weights"] * losses)
 
@@ -82,6 +68,6 @@ class Classifier(keras.Model):
     def _logits(self, inputs: EncoderInputs, rng=None):
         states = self.encoder.run(inputs, rng if self.encoder.trainable else None)
         features = self.encoder.pool(states, inputs.lengths)
-        if rng is not None and self.dropout:
-            features = rng.dropout(features, self.dropout)
+        if rng is not None and self.config.dropout:
+            features = rng.dropout(features, self.config.dropout)
         return self.output_layer(features)

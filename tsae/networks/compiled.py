@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tsae.data.scaling import ChannelScaler
+from tsae.networks.config import EncoderConfig, from_json, to_json
 from tsae.networks.encoder import Encoder
 from tsae.networks.inference import fill_up
 from tsae.networks.recurrent import LSTM
@@ -45,7 +46,7 @@ def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarra
     -------
     float32 array of shape (n_windows, n_features)
     """
-    settings = json.dumps({**encoder.get_config(), "seed": 0}, sort_keys=True)
+    settings = json.dumps({**to_json(encoder.config), "seed": 0}, sort_keys=True)
     encode = _compiled(settings, values.shape[1:], values.dtype.name)
     constants = [tf.constant(scaler.mean_), tf.constant(scaler.scale_)]
     weights = [variable.value for variable in encoder.trainable_variables]
@@ -58,7 +59,7 @@ def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarra
 @lru_cache(maxsize=16)
 def _compiled(settings: str, shape: tuple[int, int], dtype: str):
     """The function (values, mean, scale, *weights) -> features of all encoders with these settings."""
-    template = Encoder.from_config(json.loads(settings))
+    template = Encoder(from_json(EncoderConfig, json.loads(settings)))
     variables = template.trainable_variables
 
     @tf.function(jit_compile=True, autograph=False)

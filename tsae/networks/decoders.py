@@ -1,7 +1,8 @@
-"""Decoders: from what the encoder says back to values, step by step."""
+"""Recurrent decoders: from the encoder's result back to sequences."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -9,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from tsae.networks.attention import Attention
+from tsae.networks.config import DecayConfig, DecoderConfig
 from tsae.networks.encoder import Encoder, LayerStates, recurrent_layer
 from tsae.networks.loops import run_steps
 
 
 class Encoded(NamedTuple):
-    """What an encoder hands to decoders."""
+    """The encoder's result, as decoders read it."""
 
     context: tf.Tensor  # (batch, n_features): its states pooled over time
     states: list[list[tf.Tensor]]  # of each layer [h, c] or [h] after the last step: (batch, width)
@@ -23,12 +25,11 @@ class Encoded(NamedTuple):
 
     @classmethod
     def by(cls, encoder: Encoder, states: list[LayerStates], lengths) -> Encoded:
-        kept = [[layer.last] if layer.cell is None else [layer.last, layer.cell] for layer in states]
-        return cls(encoder.pool(states, lengths), kept, states[-1].sequence, lengths)
+        return cls(encoder.pool(states, lengths), [layer.final for layer in states], states[-1].sequence, lengths)
 
 
 class Decoded(NamedTuple):
-    """What a decoder says."""
+    """A decoder's output."""
 
     values: tf.Tensor  # (batch, n_timesteps, n_outputs)
     weights: tf.Tensor | None = None  # (batch, n_timesteps, n_memory_steps) of its attention, None without
@@ -44,91 +45,67 @@ class Source(NamedTuple):
 
 
 class TeacherForcing(NamedTuple):
-    """What a conditioned decoder is fed in training. Nothing of it is used by one that is not conditioned.
+    """What a decoder with feedback reads in training instead of its own outputs.
 
-    truth: the true sequence; None: it is fed its own outputs, as in use.
-    rate: (batch,) the probability of the truth at each step; None: always.
-    rng: decide which steps get the truth.
+    target: the true sequence; None: the decoder reads its own outputs, as in use.
+    rate: (batch,) the probability of the target at each step; None: always.
+    rng: decides which steps get the target.
     """
 
-    truth: tf.Tensor | None = None
+    target: tf.Tensor | None = None
     rate: tf.Tensor | None = None
     rng: Any = None
 
 
-NO_FEEDBACK = TeacherForcing()
+OWN_OUTPUTS = TeacherForcing()
 
 
 @keras.saving.register_keras_serializable(package="tsae")
 class RecurrentDecoder(keras.layers.Layer):
-    """Recurrent layers that unfold what an encoder says into a sequence.
+    """Recurrent layers that turn the encoder's result into a sequence.
 
     Parameters
     ----------
+    config : DecoderConfig
     encoder : Encoder
-        Whose states and features are read; only their widths matter here.
+        Whose states and features are read; only its config matters here.
     n_outputs : int
         Width of each output step.
-    units : list of int
-        Units of each recurrent layer, bottom first.
     seeds : iterator of int
         Seeds for the initial weights.
     feedback_width : int
-        Width of the previous output as the decoder reads it back; 0: it does not (Srivastava et al. 2015, section
-        2.3, the unconditioned form).
-    bridge : "context", "state" or "both"
-        "context": each step reads the encoder's features (Cho et al. 2014). "state": the layers begin with the
-        encoder's final states (Sutskever et al. 2014); the layers are matched from the bottom up, and those beyond
-        the encoder's take its top one. States of another width go through a dense layer.
-    attention : str or None
-        A kind of `Attention`. Those of Luong et al. 2015 look back after the recurrent layers: the output is read
-        from tanh(W[attended; h]) (equation 5). "additive" looks before them, with the top layer's previous state,
-        and the layers read what was seen (Bahdanau et al. 2015, section 3.1).
-    input_feeding : bool
-        The layers also read the tanh(W[attended; h]) of the step before (Luong et al. 2015, section 3.3).
-    n_memory_steps : int or None
-        For "location" attention: steps of the longest window.
+        Width of the previous output as it is read back; 0: it is not (Srivastava et al. 2015, section 2.3, the
+        unconditioned form).
 
     Notes
     -----
+    Initial states match the encoder's layers from the bottom up; layers beyond the encoder's take its top one. States
+    of another width go through a dense layer, the bridge.
+
+    The attention of Luong et al. 2015 follows the recurrent layers: the output is computed from tanh(W[attended; h])
+    (equation 5). "additive" attention precedes them, with the top layer's previous state as the query, and the layers
+    read what it gives (Bahdanau et al. 2015, section 3.1).
+
     Where all that the layers read is known beforehand, they run over the whole sequence at once, with the fused
     kernel; otherwise one step at a time. Both give the same numbers.
     """
 
     def __init__(
-        self, encoder, n_outputs, units, seeds, *, feedback_width=0, bridge="context", attention=None,
-        input_feeding=False, n_memory_steps=None, name=None,
+        self, config: DecoderConfig, encoder: Encoder, n_outputs: int, seeds: Iterator[int], *, feedback_width: int = 0,
+        name: str | None = None,
     ):  # fmt: skip
         super().__init__(name=name)
-        settings = encoder.get_config()
-        cell, self.unroll = settings["cell"], settings["unroll"]
-        l1_l2 = {k: settings[k] for k in ("kernel_l1", "kernel_l2", "recurrent_l1", "recurrent_l2")}
-        memory_width, top = encoder.widths[-1], units[-1]
+        self.config = config
         self.feedback_width = feedback_width
-        self.bridge = bridge
-        self.attends_before = attention == "additive"
-        self.attends_after = attention is not None and not self.attends_before
-        self.input_feeding = input_feeding
-        reads = [
-            len(encoder.feature_names()) if bridge != "state" else 0,
-            feedback_width,
-            memory_width if self.attends_before else 0,
-            top if input_feeding else 0,
-        ]
-        self.recurrent_layers = []
-        self.bridge_layers = []
-        n_inputs = max(1, sum(reads))  # a layer that would read nothing reads a zero
-        for depth, n_units in enumerate(units):
-            layer = recurrent_layer(cell, n_units, f"{name}_{cell}_{depth}", seeds, self.unroll, **l1_l2)
-            layer.build((None, None, n_inputs))
-            self.recurrent_layers.append(layer)
-            n_inputs = n_units
-            if bridge != "context":
-                width = encoder.widths[min(depth, len(encoder.widths) - 1)]
-                self.bridge_layers.append(_bridge(width, n_units, cell, f"{name}_bridge_{depth}", seeds))
+        self.attends_before = config.attention == "additive"
+        self.attends_after = config.attention is not None and not self.attends_before
+        memory_width, top = encoder.config.widths[-1], config.units[-1]
+        self._build_layers(encoder, memory_width, seeds, name)
         self.attention: Any = None
-        if attention is not None:
-            self.attention = Attention(attention, top, memory_width, n_memory_steps, seeds, name=f"{name}_attention")
+        if config.attention is not None:
+            self.attention = Attention(
+                config.attention, top, memory_width, config.n_memory_steps, seeds, name=f"{name}_attention"
+            )
         if self.attends_after:
             self.combine = keras.layers.Dense(
                 top, activation="tanh", use_bias=False, name=f"{name}_combine",
@@ -140,74 +117,103 @@ class RecurrentDecoder(keras.layers.Layer):
         )
         self.built = True
 
-    def unfold(self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = NO_FEEDBACK, feed=None) -> Decoded:
-        """Unfold into `n_timesteps` steps.
+    def _build_layers(self, encoder: Encoder, memory_width: int, seeds: Iterator[int], name: str | None) -> None:
+        config, kind = self.config, encoder.config
+        self.unroll = kind.unroll
+        reads = (
+            len(kind.feature_names()) if self.reads_context else 0,
+            self.feedback_width,
+            memory_width if self.attends_before else 0,
+            config.units[-1] if config.input_feeding else 0,
+        )
+        n_inputs = max(1, sum(reads))  # a layer that would read nothing reads a zero
+        self.recurrent_layers = []
+        self.bridge_layers = []
+        for depth, n_units in enumerate(config.units):
+            layer = recurrent_layer(kind, n_units, n_inputs, f"{name}_{kind.cell}_{depth}", seeds)
+            self.recurrent_layers.append(layer)
+            n_inputs = n_units
+            if config.bridge != "repeat_vector":
+                width = kind.widths[min(depth, len(kind.widths) - 1)]
+                activations = kind.cell_entry.bridge_activations
+                self.bridge_layers.append(_bridge(width, n_units, activations, f"{name}_bridge_{depth}", seeds))
+
+    @property
+    def reads_context(self) -> bool:
+        return self.config.bridge != "initial_state"
+
+    def decode(self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = OWN_OUTPUTS, feed=None) -> Decoded:
+        """Generate `n_timesteps` steps.
 
         Parameters
         ----------
+        encoded : Encoded
+        n_timesteps : int
         forcing : TeacherForcing
-            In training, where outputs are replaced by the truth.
+            In training, where outputs are replaced by the target.
         feed : callable, optional
-            An output as it is fed back, (batch, n_outputs) -> (batch, feedback_width); None: as it is. Whatever is fed
-            back, the first step is fed zeros.
+            Turns an output into what is fed back, (batch, n_outputs) -> (batch, feedback_width); None: the output
+            itself. The first step is always fed zeros.
         """
-        known = not self.feedback_width or (forcing.truth is not None and forcing.rate is None)
-        if known and not self.attends_before and not self.input_feeding:
-            return self.direct(encoded, n_timesteps, forcing.truth)
-        return self.recursive(encoded, n_timesteps, forcing, feed)
+        known = not self.feedback_width or (forcing.target is not None and forcing.rate is None)
+        if known and not self.attends_before and not self.config.input_feeding:
+            return self.decode_directly(encoded, n_timesteps, forcing.target)
+        return self.decode_recursively(encoded, n_timesteps, forcing, feed)
 
-    def direct(self, encoded: Encoded, n_timesteps: int, truth=None) -> Decoded:
-        """The whole sequence at once; needs `truth` where conditioned, and attention that looks after or none."""
+    def decode_directly(self, encoded: Encoded, n_timesteps: int, target=None) -> Decoded:
+        """The whole sequence at once; needs `target` with feedback, and attention after the layers or none."""
         source, carry = self.begin(encoded)
         (first, state), *above = zip(self.recurrent_layers, carry["layers"], strict=True)
         if self.feedback_width:
-            reads = [_one_later(truth, n_timesteps)]
+            reads = [_shifted_by_one(target, n_timesteps)]
             if source.context is not None:
                 reads.insert(0, tf.repeat(source.context[:, None], n_timesteps, axis=1))
             x, _ = first.run(tf.concat(reads, axis=-1), None, state)
         else:
             x = tf.zeros([tf.shape(encoded.context)[0], 1]) if source.context is None else source.context
-            x = first.unfold(x, n_timesteps, state)
+            x = first.run_repeated(x, n_timesteps, state)
         for layer, state in above:
             x, _ = layer.run(x, None, state)
-        return self._read_out(source, x)
+        return self._outputs(source, x)
 
-    def recursive(self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = NO_FEEDBACK, feed=None) -> Decoded:
-        """One step at a time, each inputs what the one before said."""
+    def decode_recursively(
+        self, encoded: Encoded, n_timesteps: int, forcing: TeacherForcing = OWN_OUTPUTS, feed=None
+    ) -> Decoded:
+        """One step at a time, each reading the output of the one before."""
         source, carry = self.begin(encoded)
         batch = tf.shape(encoded.context)[0]
         carry["fed"] = tf.zeros([batch, self.feedback_width])
-        truth = None if forcing.truth is None or not self.feedback_width else _one_later(forcing.truth, n_timesteps)
-        told = None
-        if truth is not None and forcing.rate is not None:
-            told = forcing.rng.uniform([batch, n_timesteps]) < forcing.rate[:, None]
+        has_target = forcing.target is not None and self.feedback_width
+        target = _shifted_by_one(forcing.target, n_timesteps) if has_target else None
+        use_target = None
+        if target is not None and forcing.rate is not None:
+            use_target = forcing.rng.uniform([batch, n_timesteps]) < forcing.rate[:, None]
 
         def step(i, carry):
             fed = carry["fed"]
-            if truth is not None:
-                true = truth[:, i]
-                fed = true if told is None else tf.where(told[:, i, None], true, fed)
+            if target is not None:
+                fed = target[:, i] if use_target is None else tf.where(use_target[:, i, None], target[:, i], fed)
             decoded, carry = self.step(source, carry, fed)
             if self.feedback_width:
                 carry["fed"] = decoded.values if feed is None else feed(decoded.values)
             return carry, [decoded.values] if decoded.weights is None else [decoded.values, decoded.weights]
 
-        _, said = run_steps(step, carry, n_timesteps, self.unroll)
-        return Decoded(*said)
+        _, outputs = run_steps(step, carry, n_timesteps, self.unroll)
+        return Decoded(*outputs)
 
     def begin(self, encoded: Encoded) -> tuple[Source, dict]:
         """What is read at every step, and what `step` carries from one to the next."""
         memory, keys = None, None
         if self.attention is not None:
             memory, keys = encoded.memory, self.attention.keys(encoded.memory)
-        context = encoded.context if self.bridge != "state" else None
+        context = encoded.context if self.reads_context else None
         carry: dict = {"layers": self._initial_states(encoded)}
-        if self.input_feeding:
+        if self.config.input_feeding:
             carry["attentional"] = tf.zeros([tf.shape(encoded.context)[0], self.recurrent_layers[-1].units])
         return Source(context, memory, keys, encoded.lengths), carry
 
     def step(self, source: Source, carry: dict, fed) -> tuple[Decoded, dict]:
-        """One step: what is said, (batch, n_outputs), and what is carried on."""
+        """One step: its output, (batch, n_outputs), and what is carried on."""
         states = carry["layers"]
         reads = [part for part in (source.context, fed if self.feedback_width else None) if part is not None]
         attended: Any = None
@@ -215,7 +221,7 @@ class RecurrentDecoder(keras.layers.Layer):
         if self.attends_before:
             attended, weights = self._attend(source, states[-1][0][:, None])
             reads.append(attended[:, 0])
-        if self.input_feeding:
+        if self.config.input_feeding:
             reads.append(carry["attentional"])
         x = tf.concat(reads, axis=-1) if reads else tf.zeros([tf.shape(states[0][0])[0], 1])
         after = []
@@ -228,11 +234,11 @@ class RecurrentDecoder(keras.layers.Layer):
         if self.attends_after:
             attended, weights = self._attend(source, x[:, None])
             x = self.combine(tf.concat([attended[:, 0], x], axis=-1))
-            if self.input_feeding:
+            if self.config.input_feeding:
                 carry["attentional"] = x
         return Decoded(self.output_layer(x), None if weights is None else weights[:, 0]), carry
 
-    def _read_out(self, source, x) -> Decoded:
+    def _outputs(self, source, x) -> Decoded:
         weights = None
         if self.attends_after:
             attended, weights = self._attend(source, x)
@@ -248,26 +254,32 @@ class RecurrentDecoder(keras.layers.Layer):
             return [[tf.zeros([batch, layer.units])] * layer.n_states for layer in self.recurrent_layers]
         states = []
         for depth, bridge in enumerate(self.bridge_layers):
-            handed = encoded.states[min(depth, len(encoded.states) - 1)]
-            states.append([cross(part) for cross, part in zip(bridge, handed, strict=True)] if bridge else handed)
+            final = encoded.states[min(depth, len(encoded.states) - 1)]
+            states.append([dense(part) for dense, part in zip(bridge, final, strict=True)] if bridge else final)
         return states
 
 
-def output_layer(n_inputs: int, n_channels: int, name: str, seeds):
-    """The linear read-out from hidden states to channels."""
+def forcing_in_training(config: DecoderConfig, target, rate, rng) -> TeacherForcing:
+    """Teacher forcing of a training step; without `rng`, that is in validation, scheduled sampling has none."""
+    forced = config.feedback == "teacher_forcing" or (config.feedback == "scheduled_sampling" and rng is not None)
+    return TeacherForcing(target, rate, rng) if forced else OWN_OUTPUTS
+
+
+def output_layer(n_inputs: int, n_outputs: int, name: str, seeds: Iterator[int]):
+    """The dense layer from hidden states to outputs."""
     layer = keras.layers.Dense(
-        n_channels, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name=name
+        n_outputs, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name=name
     )
     layer.build((None, n_inputs))
     return layer
 
 
-def _bridge(width: int, units: int, cell: str, name: str, seeds) -> list:
-    """Dense layers from the encoder's [h, c] or [h] to the decoder's, none where the widths agree."""
+def _bridge(width: int, units: int, activations: tuple[str | None, ...], name: str, seeds: Iterator[int]) -> list:
+    """Dense layers from the encoder's states to the decoder's, none where the widths agree."""
     if width == units:
         return []
     made = []
-    for part, activation in (("h", "tanh"), ("c", None))[: 2 if cell == "lstm" else 1]:
+    for part, activation in zip("hc", activations, strict=False):
         glorot = keras.initializers.GlorotUniform(seed=next(seeds))
         layer = keras.layers.Dense(units, activation=activation, kernel_initializer=glorot, name=f"{name}_{part}")
         layer.build((None, width))
@@ -275,32 +287,28 @@ def _bridge(width: int, units: int, cell: str, name: str, seeds) -> list:
     return made
 
 
-def _one_later(truth, n_timesteps: int):
-    """What is fed at each step: the truth of the step before, at first zeros."""
-    return tf.pad(truth[:, : n_timesteps - 1], [[0, 0], [1, 0], [0, 0]])
+def _shifted_by_one(target, n_timesteps: int):
+    """What teacher forcing feeds at each step: the target of the step before, at first zeros."""
+    return tf.pad(target[:, : n_timesteps - 1], [[0, 0], [1, 0], [0, 0]])
 
 
-def teacher_forcing_rate(sampling: dict, step):
-    """Probability of forcing the truth at update `step` (Bengio et al. 2015, section 2.4).
+def teacher_forcing_rate(decay: DecayConfig, step):
+    """Probability of feeding the target at update `step` (Bengio et al. 2015, section 2.4).
 
-    Parameters
-    ----------
-    sampling : dict
-        schedule: "linear" max(0, 1 - i / n), "exponential" k ** i, or "inverse_sigmoid" k / (k + exp(i / k)), with k
-        such that 1 % is left at i = n; updates: n; floor: what it decays to instead of 0.
+    "linear" max(0, 1 - i / n), "exponential" k ** i, or "inverse_sigmoid" k / (k + exp(i / k)), with n the `updates`
+    and k such that 1 % is left at i = n; `minimum` is what it decays to instead of 0.
     """
-    schedule, updates, floor = sampling["schedule"], sampling["updates"], sampling["floor"]
-    if updates == 0:
-        return tf.constant(floor, tf.float32)
+    if decay.updates == 0:
+        return tf.constant(decay.minimum, tf.float32)
     i = tf.cast(step, tf.float32)
-    if schedule == "linear":
-        rate = tf.maximum(0.0, 1.0 - i / updates)
-    elif schedule == "exponential":
-        rate = tf.pow(0.01, i / updates)
+    if decay.kind == "linear":
+        rate = tf.maximum(0.0, 1.0 - i / decay.updates)
+    elif decay.kind == "exponential":
+        rate = tf.pow(0.01, i / decay.updates)
     else:
-        k = inverse_sigmoid_k(updates)
+        k = inverse_sigmoid_k(decay.updates)
         rate = 1.0 / (1.0 + tf.exp(i / k - np.log(k)))
-    return floor + (1.0 - floor) * rate
+    return decay.minimum + (1.0 - decay.minimum) * rate
 
 
 def inverse_sigmoid_k(updates: float) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tsae.networks.xla_loops import is_for_compiler, looped_lstm, trained_lstm, trains_compiled, repeated_input_lstm
+from tsae.networks.xla_loops import is_for_compiler, looped_lstm, repeated_input_lstm, trained_lstm, trains_compiled
 
 
 def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
@@ -86,7 +86,7 @@ class _RightPadded(keras.layers.RNN):
         sequence, *state = self(x, mask=mask, initial_state=initial_state)
         return sequence, state
 
-    def unfold(self, x, n_timesteps, initial_state):
+    def run_repeated(self, x, n_timesteps, initial_state):
         """Run `n_timesteps` steps, each of which reads x, (batch, n_inputs); returns the sequence."""
         return self.run(tf.repeat(x[:, None], n_timesteps, axis=1), None, initial_state)[0]
 
@@ -131,12 +131,14 @@ class LSTM(_RightPadded, keras.layers.LSTM):
             return h, last
         return h, [at_step(h, lengths - 1), at_step(c, lengths - 1)]
 
-    def unfold(self, x, n_timesteps, initial_state):
+    def run_repeated(self, x, n_timesteps, initial_state):
         if not (self.is_fusable and trains_compiled()):
-            return super().unfold(x, n_timesteps, initial_state)
+            return super().run_repeated(x, n_timesteps, initial_state)
         cell = self.cell
         projected = tf.matmul(x, cell.kernel.value) + cell.bias.value
-        return tf.transpose(repeated_input_lstm(projected, *initial_state, cell.recurrent_kernel.value, n_timesteps), [1, 0, 2])
+        return tf.transpose(
+            repeated_input_lstm(projected, *initial_state, cell.recurrent_kernel.value, n_timesteps), [1, 0, 2]
+        )
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if mask is not None or not self.is_fusable:

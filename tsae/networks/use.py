@@ -1,4 +1,4 @@
-"""What a trained autoencoder is asked for, as functions of a batch of windows."""
+"""The functions of a trained autoencoder, each of a batch of windows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from tsae.networks.network import Autoencoder
 
 
 def functions(network: Autoencoder) -> dict[str, Callable]:
-    """Functions (x, masked) -> tensor, by name: features, sequence, forecast, score, and for each head its name
-    and "NAME_weights" for where it looks."""
+    """Functions (x, masked) -> tensor, by name.
+
+    "features", "sequence", "forecast", "forecast_recent" and "score"; and for each head its name, "NAME_unmasked" (its
+    output when nothing is hidden from the encoder) and "NAME_weights" (of its attention).
+    """
     encoder = network.encoder
 
     def features(x, masked):
@@ -28,21 +31,19 @@ def functions(network: Autoencoder) -> dict[str, Callable]:
 
     def score(x, masked):
         errors = []
-        for said in network(x, masked=masked).values():
-            known = tf.math.is_finite(said) & tf.math.is_finite(x)
-            squared = tf.where(known, tf.square(said - x), 0.0)
+        for output in network(x, masked=masked).values():
+            known = tf.math.is_finite(output) & tf.math.is_finite(x)
+            squared = tf.where(known, tf.square(output - x), 0.0)
             count = tf.reduce_sum(tf.cast(known, tf.float32), axis=[1, 2])
             errors.append(tf.reduce_sum(squared, axis=[1, 2]) / count)
         return -tf.add_n(errors) / float(len(errors))
 
-    def said_by(name):
-        return lambda x, masked: network(x, masked=masked)[name]
-
-    def weights_of(name):
-        return lambda x, masked: network.attention_weights(x, masked, name)
-
-    def imputation_shown(x, masked):
-        return network.say(x, masked, shown=True)["imputation"]["values"]
+    def of_head(name: str) -> dict[str, Callable]:
+        return {
+            name: lambda x, masked: network(x, masked=masked)[name],
+            f"{name}_unmasked": lambda x, masked: network.decode_windows(x, masked, hide=False)[name]["values"],
+            f"{name}_weights": lambda x, masked: network.attention_weights(x, masked, name),
+        }
 
     return {
         "features": features,
@@ -50,7 +51,5 @@ def functions(network: Autoencoder) -> dict[str, Callable]:
         "score": score,
         "forecast": lambda x, masked: network.forecast(x, masked),
         "forecast_recent": lambda x, masked: network.forecast(x[:, network.ahead :], masked),
-        "imputation_shown": imputation_shown,
-        **{head.name: said_by(head.name) for head in network.heads},
-        **{f"{head.name}_weights": weights_of(head.name) for head in network.heads},
+        **{key: function for head in network.heads for key, function in of_head(head.name).items()},
     }

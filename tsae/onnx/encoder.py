@@ -13,11 +13,11 @@ from sklearn.base import TransformerMixin
 from tsae.data.scaling import ChannelScaler
 from tsae.data.series import has_missing
 from tsae.errors import ModelFileError
-from tsae.estimators.base import SequenceEstimator
+from tsae.estimators.applying import SequenceModel
 from tsae.estimators.validation import check_choice
 from tsae.io.archive import Archive, read_archive, replacing
 from tsae.io.state import object_state
-from tsae.networks.layout import check_weights, feature_names
+from tsae.networks.config import AutoencoderConfig, EncoderConfig, from_json
 from tsae.onnx.graph import encoder_model
 
 EXPORTED = "LSTMAutoencoder"
@@ -26,7 +26,7 @@ SHARD_ROWS, MIN_SHARD_ROWS = 256, 16
 _PUBLIC = ("scaler_", "n_channels_", "n_timesteps_", "n_features_in_", "feature_names_in_", "_sklearn_output_config")
 
 
-class OnnxEncoder(TransformerMixin, SequenceEstimator):
+class OnnxEncoder(TransformerMixin, SequenceModel):
     """The encoder of an `LSTMAutoencoder`, run by ONNX Runtime; ``tsae.load(path, engine="onnx")`` makes one.
 
     It needs the packages onnx and onnxruntime, and neither TensorFlow nor Keras. It reads every kind of X that the
@@ -37,6 +37,9 @@ class OnnxEncoder(TransformerMixin, SequenceEstimator):
     ----------
     scaler_, n_features_in_, n_timesteps_, n_channels_ : as of `LSTMAutoencoder`
     """
+
+    _config: EncoderConfig
+    _weights: dict[str, np.ndarray]
 
     @classmethod
     def from_archive(cls, archive: Archive) -> OnnxEncoder:
@@ -72,14 +75,15 @@ class OnnxEncoder(TransformerMixin, SequenceEstimator):
         for name in _PUBLIC:
             if name in state:
                 setattr(made, name, state[name])
-        made._settings = state["_network_state"]["config"]["encoder"]
-        made._weights = {k: w for k, w in state["_network_state"]["weights"].items() if "/" in k}
-        check_weights(made._settings, made._weights)
+        network = state["_network_state"]
+        made._config = from_json(AutoencoderConfig, network["config"]).encoder
+        made._weights = {name: array for name, array in network["weights"].items() if "/" in name}
+        made._config.check_weights(made._weights)
         made._check_restored()
         return made
 
     def _check_restored(self) -> None:
-        n_channels, scaler = self._settings["n_channels"], self.scaler_
+        n_channels, scaler = self._config.n_channels, self.scaler_
         parts = [scaler.mean_, scaler.scale_] if isinstance(scaler, ChannelScaler) else []
         if not parts or any(part.shape != (n_channels,) or part.dtype != np.float64 for part in parts):
             raise ValueError(f"scaler_ is not that of {n_channels} channels")
@@ -112,12 +116,12 @@ class OnnxEncoder(TransformerMixin, SequenceEstimator):
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features, as `LSTMAutoencoder.get_feature_names_out` gives them: ndarray of str."""
-        return np.asarray(feature_names(self._settings), dtype=object)
+        return np.asarray(self._config.feature_names(), dtype=object)
 
     def to_onnx(self, *, n_timesteps: int | None = None, dtype: str = "float32", missing: bool = True) -> bytes:
         """The encoder as a serialised ONNX model; arguments are those of `export_onnx`."""
         return encoder_model(
-            self._settings, self._weights, self.scaler_.mean_, self.scaler_.scale_,
+            self._config, self._weights, self.scaler_.mean_, self.scaler_.scale_,
             n_timesteps=n_timesteps, dtype=dtype, missing=missing,
         )  # fmt: skip
 
@@ -129,13 +133,13 @@ class OnnxEncoder(TransformerMixin, SequenceEstimator):
             missing = has_missing(values)
             if missing not in sessions:
                 unscaled = np.zeros(self.n_channels_), np.ones(self.n_channels_)  # values come scaled
-                sessions[missing] = _session(encoder_model(self._settings, self._weights, *unscaled, missing=missing))
+                sessions[missing] = _session(encoder_model(self._config, self._weights, *unscaled, missing=missing))
             return _over_cores(lambda part: sessions[missing].run(["features"], {"windows": part})[0], values)
 
         return run
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "_settings" in self.__dict__
+        return "_config" in self.__dict__
 
 
 def export_onnx(

@@ -1,0 +1,155 @@
+"""The constructor parameters of `LSTMAutoencoder`: their rules, and the settings that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tsae.data.windows import Windows
+from tsae.estimators.augmentation import Augmentation, given_augmentation
+from tsae.estimators.decoding import DecoderOptions, given_options
+from tsae.estimators.parameters import EncoderParameters, TrainingParameters
+from tsae.estimators.validation import as_choices, as_layers, check_choice, check_flag, check_number
+from tsae.networks.config import LOSS_NAMES, AutoencoderConfig
+from tsae.networks.objectives import COMBINATIONS, OBJECTIVES, Objective, objectives_of
+
+# What "auto" stands for in the decoder options of an autoencoder.
+_DEFAULTS = {"bridge": "repeat_vector", "feedback": None}
+
+
+@dataclass(eq=False, repr=False, kw_only=True, match_args=False)
+class AutoencoderParameters(EncoderParameters, TrainingParameters):
+    """Parameters of the autoencoder; documented with `LSTMAutoencoder`."""
+
+    decoder: str | Sequence[str] = "imputation"
+    horizon: int | None = None
+    reverse_target: bool = True
+    decoder_options: DecoderOptions | None = None
+    augmentation: Augmentation | None = None
+    differences: bool | str = "auto"
+    loss: str = "mse"
+    tbptt_steps: int | None = None
+
+    def _check_parameters(self) -> None:
+        self._check_encoder_parameters()
+        self._check_training_parameters()
+        check_choice("loss", self.loss, LOSS_NAMES)
+        check_number("horizon", self.horizon, 1, integer=True, none=True)
+        check_flag("reverse_target", self.reverse_target)
+        check_choice("differences", self.differences, [True, False, "auto"])
+        self._augmentation().check(self._objectives())
+        self._check_decoder_options()
+        self._check_crop()
+        self._check_tbptt()
+
+    def _check_decoder_options(self) -> None:
+        options, unused = self._options(), self._options().unused()
+        options.check(self._encoder_width(), self._decoder_units())
+        if unused is not None and not any(objective.is_recurrent for objective in self._objectives().values()):
+            raise ValueError(
+                f"decoder_options.{unused}={getattr(options, unused)!r} is not allowed with decoder={self.decoder!r}: "
+                "its read-out of each step is no recurrent decoder; choose decoder='reconstruction', 'prediction' or "
+                "'composite'"
+            )
+
+    def _check_crop(self) -> None:
+        by_window = self.scale in ("window", "both") or self._reads_differences()
+        if self._ahead() and self._crop() and by_window:
+            raise ValueError(
+                f"augmentation.crop={self._augmentation().crop!r} is not allowed with horizon={self.horizon}, "
+                f"scale={self.scale!r} and differences={self.differences!r}: a stretch keeps the scale of its whole "
+                "window, which would tell of what is to be predicted; set crop=None, or scale='channel' and "
+                "differences=False"
+            )
+
+    def _check_tbptt(self) -> None:
+        check_number("tbptt_steps", self.tbptt_steps, 2, integer=True, none=True)
+        if self.tbptt_steps is None:
+            return
+        one_step = self._dilations() == [1] * len(self._dilations())
+        crop = self._augmentation().crop
+        reasons = (
+            (f"bidirectional={self.bidirectional!r}", self.bidirectional,
+             "the backward direction would need the whole window; set bidirectional=False"),
+            (f"dilations={self.dilations!r}", not one_step,
+             "a state that skips back further than one step is not carried over; set dilations=1"),
+            (f"scale={self.scale!r}", self.scale in ("window", "both"),
+             "a window's scale needs the whole window; set scale='channel'"),
+            (f"differences={self.differences!r}", self._reads_differences(),
+             "their scale is the whole window's; set differences=False"),
+            (f"horizon={self.horizon!r}", bool(self._ahead()), "the decoders keep within a chunk; set horizon=None"),
+            (f"augmentation.crop={crop!r}", crop not in ("auto", None),
+             "windows are either cropped or processed in chunks; set crop=None"),
+        )  # fmt: skip
+        for what, wrong, reason in reasons:
+            if wrong:
+                raise ValueError(f"tbptt_steps={self.tbptt_steps} is not allowed with {what}: {reason}")
+
+    def _check_horizon(self, windows: Windows) -> None:
+        needed = max(objective.least_steps(self.horizon) for objective in self._objectives().values())
+        shortest = windows.lengths.min() if windows.is_ragged else windows.width
+        shortest = min(shortest, self._crop() or shortest)
+        if shortest < needed:
+            raise ValueError(
+                f"X has windows of {shortest} steps (1 feature(s) is too few, n_features = {shortest}), but "
+                f"horizon={self.horizon} with decoder={self.decoder!r} needs at least {needed}"
+            )
+
+    # -- what parameters mean ----------------------------------------------------------------------------------
+
+    def _objectives(self) -> dict[str, Objective]:
+        names = objectives_of(as_choices("decoder", self.decoder, (*OBJECTIVES, *COMBINATIONS)))
+        return {name: OBJECTIVES[name] for name in names}
+
+    def _options(self) -> DecoderOptions:
+        return given_options(self.decoder_options)
+
+    def _augmentation(self) -> Augmentation:
+        return given_augmentation(self.augmentation)
+
+    def _decoder_units(self) -> list[int]:
+        return as_layers("units", self.units)[::-1]
+
+    def _ahead(self) -> int:
+        """Steps at the end of each training window that are kept from the encoder."""
+        ahead = any(objective.predicts_ahead for objective in self._objectives().values())
+        return (self.horizon or 0) if ahead else 0
+
+    def _crop(self) -> int | None:
+        crop = self._augmentation().crop
+        if not isinstance(crop, str):
+            return crop
+        crops = [objective.crop for objective in self._objectives().values()]
+        return None if None in crops or self.tbptt_steps is not None else min(crops)  # type: ignore[type-var]
+
+    def _reads_differences(self) -> bool:
+        if self.differences != "auto":
+            return bool(self.differences)
+        wanted = all(objective.differences for objective in self._objectives().values())
+        return wanted and self.scale in ("window", "both")
+
+    def _network_config(self, seed: int, windows: Windows) -> AutoencoderConfig:
+        n, width = len(windows), windows.width
+        options, augmentation, objectives = self._options(), self._augmentation(), self._objectives()
+        updates = -(-n // self._batch_size(n)) * (-(-width // self.tbptt_steps) if self.tbptt_steps else 1)
+        decoder = options.config(
+            self._decoder_units(), _DEFAULTS, longest=self.tbptt_steps or width, epochs=self._epochs(n),
+            updates_per_epoch=updates,
+        )  # fmt: skip
+        read_at_once = min(width, self._crop() or width, self.tbptt_steps or width)
+        return AutoencoderConfig(
+            encoder=self._encoder_config(seed, windows.n_channels, differences=self._reads_differences()),
+            objectives=tuple(objectives),
+            decoder=decoder,
+            tbptt_steps=self.tbptt_steps,
+            horizon=self.horizon,
+            reverse_target=self.reverse_target,
+            loss=self.loss,
+            noise=augmentation.noise,
+            mask_rate=augmentation.rate(objectives.values()),
+            mask_span=augmentation.span(width),
+            target_offsets=options.offsets(read_at_once),
+            crop=self._crop(),
+            dropout=self.dropout,
+            seed=seed + 1,
+        )

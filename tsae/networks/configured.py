@@ -1,0 +1,34 @@
+"""Keras models that are made from a frozen config, held as `.config`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import keras
+
+from tsae.networks.config import from_json, to_json
+
+
+class ConfiguredModel(keras.Model):
+    """Base of the networks: built from a config alone, and stored by Keras as that config's plain values.
+
+    Parameters
+    ----------
+    config : the class's `config_class`
+    name : str
+    """
+
+    config_class: ClassVar[type]
+
+    def __init__(self, config: Any, name: str, **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+        self.config = config
+
+    def get_config(self) -> dict[str, Any]:
+        return {**to_json(self.config), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        plain = dict(config)
+        name = plain.pop("name")
+        return cls(from_json(cls.config_class, plain), name=name)

@@ -1,0 +1,95 @@
+"""A small builder of ONNX graphs of opset 17."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+OPSET, IR_VERSION = 17, 8
+
+
+class GraphBuilder:
+    """An ONNX graph under construction: calling it adds a node and returns the name of its (first) output."""
+
+    def __init__(self) -> None:
+        try:
+            import onnx
+        except ImportError as error:
+            raise ImportError("ONNX models need the onnx package: pip install 'tsae[onnx]'") from error
+        self._onnx = onnx
+        self._nodes: list[Any] = []
+        self._constants: dict[tuple[Any, ...], Any] = {}
+
+    def __call__(self, operator: str, *inputs: str, outputs: list[str] | None = None, **attributes: Any) -> str:
+        names = outputs or [f"{operator}_{len(self._nodes)}"]
+        self._nodes.append(self._onnx.helper.make_node(operator, list(inputs), names, **attributes))
+        return names[0]
+
+    def several(self, operator: str, n_outputs: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add a node and return the names of its outputs."""
+        names = [f"{operator}_{len(self._nodes)}_{i}" for i in range(n_outputs)]
+        self(operator, *inputs, outputs=names, **attributes)
+        return names
+
+    def constant(self, value: Any, dtype: Any = np.int64) -> str:
+        """Name of a constant; equal ones are stored once."""
+        array = np.asarray(value, dtype)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self._onnx.numpy_helper.from_array(array, f"constant_{len(self._constants)}")
+        return str(self._constants[key].name)
+
+    def axis(self, of: str, axis: int) -> str:
+        """Length of an axis, (1,) int64."""
+        return self("Shape", of, start=axis, end=axis + 1)
+
+    def cut(self, x: str, axis: int, start: int | str, end: int | str) -> str:
+        """x[start:end] along an axis."""
+        bounds = [part if isinstance(part, str) else self.constant([part]) for part in (start, end)]
+        return self("Slice", x, *bounds, self.constant([axis]))
+
+    def total(self, x: str, axis: int) -> str:
+        """Sum along an axis, which stays, of length 1."""
+        return self("ReduceSum", x, self.constant([axis]), keepdims=1)
+
+    def as_float(self, x: str) -> str:
+        return self("Cast", x, to=self._onnx.TensorProto.FLOAT)
+
+    def as_double(self, x: str) -> str:
+        return self("Cast", x, to=self._onnx.TensorProto.DOUBLE)
+
+    def as_int(self, x: str) -> str:
+        return self("Cast", x, to=self._onnx.TensorProto.INT64)
+
+    def as_int32(self, x: str) -> str:
+        return self("Cast", x, to=self._onnx.TensorProto.INT32)
+
+    def steps_of(self, x: str, axis: int, rank: int) -> str:
+        """0, 1, 2, ... along an axis, int64, of length 1 along the others."""
+        n_steps = self("Squeeze", self.axis(x, axis))
+        steps = self("Range", self.constant(0), n_steps, self.constant(1))
+        return self("Reshape", steps, self.constant([-1 if i == axis else 1 for i in range(rank)]))
+
+    def serialized(
+        self, windows: tuple[str, list[Any]], features: tuple[str, list[Any]], metadata: Mapping[str, str]
+    ) -> bytes:
+        """The model, checked: from the input "windows" to the output "features", (element type, shape) each."""
+        from tsae import __version__
+
+        onnx = self._onnx
+        describe = onnx.helper.make_tensor_value_info
+        graph = onnx.helper.make_graph(
+            self._nodes, "tsae_encoder",
+            [describe("windows", getattr(onnx.TensorProto, windows[0]), windows[1])],
+            [describe("features", getattr(onnx.TensorProto, features[0]), features[1])],
+            list(self._constants.values()),
+        )  # fmt: skip
+        model = onnx.helper.make_model(
+            graph, producer_name="tsae", producer_version=__version__, ir_version=IR_VERSION,
+            opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        )  # fmt: skip
+        onnx.helper.set_model_props(model, dict(metadata))
+        onnx.checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString())

@@ -1,0 +1,107 @@
+"""Inputs of the recurrent layers as ONNX nodes, (n_windows, n_timesteps, n_channels): the graph form of
+`tsae.networks.inputs`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsae.networks.config import CONSTANT_VARIANCE, LEAST_VARIANCE, ROUNDING_VARIANCE
+from tsae.onnx.builder import GraphBuilder
+
+
+def scaled_by_channel(graph: GraphBuilder, values: str, mean: np.ndarray, scale: np.ndarray, dtype: str) -> str:
+    if not np.any(mean) and np.all(scale == 1.0):
+        return values if dtype == "float32" else graph.as_float(values)
+    shifted = graph("Sub", graph.as_double(values), graph.constant(mean, np.float64))
+    return graph.as_float(graph("Div", shifted, graph.constant(scale, np.float64)))
+
+
+def window_lengths(graph: GraphBuilder, observed: str) -> str:
+    """Steps up to the last with an observed value, at least 1: (batch,) int64."""
+    seen = graph("ReduceMax", graph.as_int(observed), axes=[2], keepdims=0)
+    ends = graph("Add", graph.steps_of(seen, 1, rank=2), graph.constant(1))
+    return graph("Max", graph("ReduceMax", graph("Mul", seen, ends), axes=[1], keepdims=0), graph.constant([1]))
+
+
+def without_gaps(graph: GraphBuilder, values: str, observed: str) -> str:
+    """The straight line between observed neighbours, as `tsae.networks.masking.fill_gaps` draws it.
+
+    The observed steps of each channel are numbered; a table from number to step then says of every step where the
+    observed ones before and after it lie.
+    """
+    zero, one = graph.constant(0), graph.constant(1)
+    values = graph("Where", observed, values, graph.constant(0, np.float32))
+    steps = graph("Expand", graph.steps_of(values, 1, rank=3), graph("Shape", values))
+    number = graph("CumSum", graph.as_int(observed), graph.constant(1))  # of the last observed step, from 1; 0: none
+    n_observed = graph("ReduceMax", number, axes=[1], keepdims=1)
+
+    # One slot for "none", one for each number, and one for what the unobserved steps write.
+    spare = graph("Add", graph.axis(values, 1), one)
+    slots = graph("Concat", graph.axis(values, 0), graph("Add", spare, one), graph.axis(values, 2), axis=0)
+    empty = graph("Expand", graph.constant([0]), slots)
+    table = graph("ScatterElements", empty, graph("Where", observed, number, spare), steps, axis=1)
+
+    following = graph("Where", observed, number, graph("Add", number, one))
+    has_before = graph("Greater", number, zero)
+    has_after = graph("LessOrEqual", following, n_observed)
+    before_step = graph("GatherElements", table, number, axis=1)
+    after_step = graph("GatherElements", table, following, axis=1)
+    before = graph("GatherElements", values, before_step, axis=1)
+    after = graph("GatherElements", values, after_step, axis=1)
+
+    apart = graph("Max", graph("Sub", after_step, before_step), one)
+    share = graph("Div", graph.as_float(graph("Sub", steps, before_step)), graph.as_float(apart))
+    line = graph("Add", before, graph("Mul", share, graph("Sub", after, before)))
+    one_sided = graph("Where", has_before, before, after)
+    return graph("Where", graph("And", has_before, has_after), line, one_sided)
+
+
+def scaled_by_window(graph: GraphBuilder, values: str, observed: str | None) -> tuple[str, str, str, str]:
+    """Values at mean 0 and standard deviation 1; that mean, that deviation, and where there is none."""
+    if observed is None:
+        center = graph("ReduceMean", values, axes=[1], keepdims=1)
+        variance = graph("ReduceMean", _square(graph, graph("Sub", values, center)), axes=[1], keepdims=1)
+    else:
+        seen = graph.as_float(observed)
+        n_seen = graph.total(seen, 1)
+        count = graph("Max", n_seen, _number(graph, 1))
+        center = graph("Div", graph.total(graph("Mul", seen, values), 1), count)
+        squares = _square(graph, graph("Sub", values, center))
+        variance = graph("Div", graph.total(graph("Mul", seen, squares), 1), count)
+    limit = graph(
+        "Add", graph("Mul", _number(graph, CONSTANT_VARIANCE), _square(graph, center)), _number(graph, LEAST_VARIANCE)
+    )
+    constant = graph("LessOrEqual", variance, limit)
+    spread = graph("Sqrt", graph("Where", constant, _number(graph, 1), variance))
+    scaled = graph("Div", graph("Sub", values, center), spread)
+    if observed is not None:
+        scaled = graph("Where", graph("Greater", n_seen, _number(graph, 0)), scaled, _number(graph, 0))
+    return scaled, center, spread, constant
+
+
+def differences(graph: GraphBuilder, scaled: str, center: str, spread: str, constant: str, observed: str | None) -> str:
+    """Changes from step to step at root mean square 1, as `tsae.networks.inputs` computes them."""
+    end = graph.axis(scaled, 1)
+    changes = graph("Sub", graph.cut(scaled, 1, 1, end), graph.cut(scaled, 1, 0, -1))
+    squares = _square(graph, changes)
+    if observed is None:
+        count = graph.as_float(graph("Max", graph("Sub", end, graph.constant(1)), graph.constant(1)))
+    else:
+        seen = graph.as_float(graph("And", graph.cut(observed, 1, 1, end), graph.cut(observed, 1, 0, -1)))
+        count = graph("Max", graph.total(seen, 1), _number(graph, 1))
+        squares = graph("Mul", seen, squares)
+    square = graph("Div", graph.total(squares, 1), count)
+    level = _square(graph, graph("Div", center, spread))
+    rounding = graph("Mul", _number(graph, ROUNDING_VARIANCE), graph("Add", _number(graph, 1), level))
+    rough = graph("Or", constant, graph("LessOrEqual", square, rounding))
+    changes = graph("Div", changes, graph("Sqrt", graph("Where", rough, _number(graph, 1), square)))
+    first = graph("Mul", graph.cut(scaled, 1, 0, 1), _number(graph, 0))
+    return graph("Concat", first, changes, axis=1)
+
+
+def _number(graph: GraphBuilder, value: float) -> str:
+    return graph.constant(value, np.float32)
+
+
+def _square(graph: GraphBuilder, x: str) -> str:
+    return graph("Mul", x, x)
