@@ -34,6 +34,19 @@ def split_at_gaps(steps, max_gap):
     return stretches
 
 
+def layout(series, width, stride, max_gap):
+    """First row and number of windows of each stretch without a gap.
+
+    series: a list of lists of times, concatenated to rows.
+    """
+    found, row = [], 0
+    for times in series:
+        for stretch in split_at_gaps([(time, None) for time in times], max_gap) if times else []:
+            found.append((row, sum(1 for begin in range(0, len(stretch), stride) if begin + width <= len(stretch))))
+            row += len(stretch)
+    return found
+
+
 def infer_max_gap(rows):
     """1.5 times the median step of time within a series."""
     last, steps = {}, []
@@ -50,6 +63,12 @@ def covered_rows(windows):
         {(code, row) for row in range(start, start + length)}
         for code, start, length in zip(windows.series, windows.starts, windows.lengths, strict=True)
     ]
+
+
+def touching(windows, rows):
+    """For each window whether it contains any row that `rows` marks."""
+    marked = {row for row, mark in enumerate(rows) if mark}
+    return [any(row in marked for _, row in covered) for covered in covered_rows(windows)]
 
 
 # ---------------------------------------------------------------------------------------------- timeline

@@ -156,5 +156,6 @@ def _infer_max_gap(steps: np.ndarray, times: pd.Index) -> tuple[float, Any, str]
 def _steps(grouped: GroupedSeries) -> np.ndarray:
     """Time from each row to the next, as floats; NaN from one series to another."""
     steps = np.diff(time_numbers(grouped.times)).astype(np.float64)
-    steps[grouped.offsets[1:-1] - 1] = np.nan
+    firsts = grouped.offsets[(grouped.offsets > 0) & (grouped.offsets <= len(steps))]  # a series may have no rows
+    steps[firsts - 1] = np.nan
     return steps
