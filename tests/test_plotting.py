@@ -14,8 +14,8 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
 
+from tsae import make_windows  # noqa: E402
 from tsae.anomaly.detector import AnomalyDetector  # noqa: E402
-from tsae.data.windows import make_windows  # noqa: E402
 from tsae.estimators.autoencoder import LSTMAutoencoder  # noqa: E402
 from tsae.plotting import (  # noqa: E402
     EmbeddingDisplay,

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.examples import bad
+from tsae import make_windows
 from tsae.data.series import first_infinite
-from tsae.data.windows import make_windows
 
 
 def test_an_array_is_held_without_a_copy():

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests import naive
+from tsae import make_windows
 from tsae.data.containers import as_windows
 from tsae.data.splitting import PurgedKFold, PurgedSeriesKFold, PurgedTimeSeriesSplit, SeriesKFold, holdout
-from tsae.data.windows import make_windows
 
 
 @st.composite

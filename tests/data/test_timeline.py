@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import tsae.data.timeline
 from tests import naive
+from tsae import make_windows
 from tsae.data.containers import as_windows
 from tsae.data.timeline import Timeline, to_timeline
-from tsae.data.windows import make_windows
 
 HOWS = ["mean", "median", "max"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.examples import COLUMNS, as_frame, quiet_windows
-from tsae.data.windows import make_windows
+from tsae import make_windows
 
 # ------------------------------------------------------------------------------------------ what is read
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests import naive
 from tests.examples import COLUMNS, EPOCH, as_frame, bad, quiet_windows
+from tsae import Windows, from_channels_first, make_windows
 from tsae.data.containers import as_windows
 from tsae.data.series import GroupedSeries
-from tsae.data.windows import Windows, from_channels_first, make_windows
 
 
 @st.composite

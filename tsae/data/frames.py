@@ -18,7 +18,7 @@ def is_table(data: Any) -> bool:
     return isinstance(data, (pd.DataFrame, pd.Series)) or type(data).__module__.split(".")[0] == "polars"
 
 
-def read_table(
+def series_from_table(
     data: Any,
     id_column: Any = None,
     time_column: Any = None,
@@ -44,7 +44,7 @@ def read_table(
     Examples
     --------
     >>> frame = pd.DataFrame({"machine": ["a", "b", "a"], "load": [1.0, 2.0, 3.0]})
-    >>> read_table(frame, id_column="machine").values[:, 0].tolist()
+    >>> series_from_table(frame, id_column="machine").values[:, 0].tolist()
     [1.0, 3.0, 2.0]
     """
     table = _Table(data)

@@ -50,3 +50,12 @@ class Layout:
             return np.asarray(self.begins[0] + positions * self.stride)
         stretch = np.searchsorted(self.before, positions, side="right") - 1
         return np.asarray(self.begins[stretch] + (positions - self.before[stretch]) * self.stride)
+
+
+def merge_intervals(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return begins and ends of the union of intervals, ascending."""
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    opens = np.ones(len(starts), dtype=bool)
+    opens[1:] = starts[1:] > ends[:-1]
+    return starts[opens], ends[np.roll(opens, -1)]  # a stretch ends where the next one is about to open

@@ -70,40 +70,51 @@ class GroupedSeries:
 # ------------------------------------------------------------------------------------------ from arrays
 
 
-def read_arrays(data: Any) -> GroupedSeries:
-    """Series from an array, or from a list or dict of arrays, each (n_rows,) or (n_rows, n_channels).
+def series_from_arrays(arrays: Any) -> GroupedSeries:
+    """Read one array as one series, or each array of a list or dict as one series.
 
-    A single float32 or float64 array is held as it is, without a copy.
+    Parameters
+    ----------
+    arrays : ndarray, or list, tuple or dict of array-like
+        Each of shape (n_rows,) or (n_rows, n_channels). The keys of a dict are the ids of the series.
+
+    Returns
+    -------
+    GroupedSeries
+        Holds a single float32 or float64 array without a copy.
 
     Examples
     --------
-    >>> grouped = read_arrays({"a": [1.0, 2.0], "b": [3.0]})
+    >>> grouped = series_from_arrays({"a": [1.0, 2.0], "b": [3.0]})
     >>> grouped.offsets.tolist(), list(grouped.names)
     ([0, 2, 3], ['a', 'b'])
     """
-    if isinstance(data, np.ndarray):
-        values, names = _as_rows(data, "data"), pd.RangeIndex(1)
-        offsets = np.array([0, len(values)], dtype=np.int64)
-    elif isinstance(data, (Mapping, list, tuple)):
-        if not data:
-            raise ValueError(f"data is an empty {type(data).__name__}; at least one series is needed")
-        names = pd.Index(list(data)) if isinstance(data, Mapping) else pd.RangeIndex(len(data))
-        arrays = list(data.values()) if isinstance(data, Mapping) else data
-        values, offsets = lay_end_to_end(arrays, [f"data[{name!r}]" for name in names.tolist()])
-    else:
-        raise TypeError(
-            f"data is a {type(data).__module__}.{type(data).__qualname__}; allowed are tables of pandas and "
-            "polars, arrays of shape (n_rows,) or (n_rows, n_channels), and lists or dicts of such arrays"
-        )
+    if isinstance(arrays, np.ndarray):
+        values, names = _as_rows(arrays, "data"), pd.RangeIndex(1)
+        return GroupedSeries(values, np.array([0, len(values)]), names, number_channels(values.shape[1]))
+    if not arrays:
+        raise ValueError(f"data is an empty {type(arrays).__name__}; at least one series is needed")
+    is_dict = isinstance(arrays, Mapping)
+    names = pd.Index(list(arrays)) if is_dict else pd.RangeIndex(len(arrays))
+    parts = list(arrays.values()) if is_dict else arrays
+    values, offsets = concatenate_arrays(parts, [f"data[{name!r}]" for name in names.tolist()])
     return GroupedSeries(values, offsets, names, number_channels(values.shape[1]))
 
 
-def lay_end_to_end(arrays: Sequence[Any], labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Join arrays of shape (n_i,) or (n_i, n_channels) into one.
+def concatenate_arrays(arrays: Sequence[Any], labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate arrays of shape (n_i,) or (n_i, n_channels).
+
+    Parameters
+    ----------
+    arrays : sequence of array-like
+        At least one.
+    labels : sequence of str
+        How errors call each of them.
 
     Returns
     -------
     values : ndarray of shape (sum of n_i, n_channels), float32 or float64
+        The rows of all arrays.
     offsets : int64 ndarray of shape (n_arrays + 1,)
         The row at which each array begins.
     """

@@ -79,7 +79,7 @@ class PurgedTimeSeriesSplit(_Splitter):
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(12.0), width=3)
     >>> for train, test in PurgedTimeSeriesSplit(n_splits=2).split(windows):
     ...     print(train, test)
@@ -115,7 +115,7 @@ class PurgedKFold(_Splitter):
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(12.0), width=3)
     >>> for train, test in PurgedKFold(n_splits=2).split(windows):
     ...     print(train, test)
@@ -148,7 +148,7 @@ class SeriesKFold(_Splitter):
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows({"a": np.arange(4.0), "b": np.arange(5.0)}, width=3)
     >>> for train, test in SeriesKFold(n_splits=2).split(windows):
     ...     print(train, test)
@@ -185,7 +185,7 @@ class PurgedSeriesKFold(_Splitter):
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows({"a": np.arange(8.0), "b": np.arange(8.0)}, width=3)
     >>> for train, test in PurgedSeriesKFold(n_splits=2).split(windows):
     ...     print(train, test)
@@ -241,7 +241,7 @@ def holdout(windows: Windows, fraction: float, rng: Any) -> Split:
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(12.0), width=3)
     >>> train, validation = holdout(windows, 0.2, np.random.default_rng(0))
     >>> print(train, validation)

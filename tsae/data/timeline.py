@@ -44,7 +44,7 @@ def to_timeline(
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(5.0), width=2, stride=2)
     >>> to_timeline(windows, np.array([1.0, 3.0]))
        series  time  value
@@ -78,7 +78,7 @@ class Timeline:
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(4.0), width=2)
     >>> timeline = Timeline(windows, how="max")
     >>> timeline.add([0, 1], np.array([5.0, 1.0]))

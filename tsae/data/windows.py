@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import copy
 from numbers import Integral
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.frames import is_table, read_table
-from tsae.data.layout import Layout
-from tsae.data.series import GroupedSeries, first_infinite, read_arrays
+from tsae.data.layout import Layout, merge_intervals
+from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps
 
 
@@ -41,6 +39,7 @@ class Windows:
     Examples
     --------
     >>> import numpy as np
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(10.0), width=4, stride=3)
     >>> windows.shape
     (3, 4, 1)
@@ -114,6 +113,25 @@ class Windows:
         counts = np.maximum((np.diff(bounds) - width) // stride + 1, 0)
         layout = Layout.of_counts(bounds[:-1], counts, stride)
         return cls(grouped, layout, width, max_gap=max_gap, max_gap_origin=origin)
+
+    @classmethod
+    def one_per_series(cls, grouped: GroupedSeries) -> Windows:
+        """Take each series as one window.
+
+        Parameters
+        ----------
+        grouped : GroupedSeries
+            The series; where their lengths differ, the windows are ragged.
+
+        Returns
+        -------
+        Windows
+            As many as there are series.
+        """
+        lengths = np.diff(grouped.offsets)
+        width = int(lengths.max(initial=0))
+        layout = Layout.of_counts(grouped.offsets[:-1], np.ones(len(lengths), dtype=np.int64), stride=width)
+        return cls(grouped, layout, width, is_ragged=bool(np.any(lengths != width)))
 
     # ------------------------------------------------------------ contents
 
@@ -299,6 +317,7 @@ class Windows:
 
         Examples
         --------
+        >>> from tsae import make_windows
         >>> windows = make_windows(np.arange(1000.0), width=3)[[10, 500, 501]]
         >>> few = windows.compact()
         >>> len(windows.values), len(few.values)
@@ -307,7 +326,7 @@ class Windows:
         True
         """
         starts = self.starts
-        begins, ends = _merge(starts, starts + self.lengths)
+        begins, ends = merge_intervals(starts, starts + self.lengths)
         sizes = ends - begins
         if sizes.sum() == len(self.values):
             return self
@@ -361,6 +380,7 @@ class Windows:
 
         Examples
         --------
+        >>> from tsae import make_windows
         >>> windows = make_windows(np.arange(6.0), width=2)
         >>> windows.touching(windows.values[:, 0] == 3).tolist()
         [False, False, True, True, False]
@@ -417,162 +437,7 @@ class Windows:
         return f"Windows({', '.join(parts)})"
 
 
-def make_windows(
-    data: Any,
-    width: int,
-    stride: int = 1,
-    *,
-    id_column: Any = None,
-    time_column: Any = None,
-    value_columns: Sequence[Any] | None = None,
-    max_gap: Any = None,
-) -> Windows:
-    """Cut series into windows that never cross a series' end nor a gap in time.
-
-    Parameters
-    ----------
-    data : pandas or polars DataFrame, ndarray, list or dict of ndarray
-        A long table (columns of ids, times and values), a wide one (times in a DatetimeIndex, one column a
-        channel), a table with a MultiIndex (id, time), one series as an array of shape (n_rows,) or
-        (n_rows, n_channels), or several series as a list or dict of such arrays.
-    width : int
-        Steps in a window.
-    stride : int, default=1
-        Steps from the start of a window to the start of the next, counted from the start of each series and
-        after each gap.
-    id_column, time_column : column or index level, default=None
-        Where the table says which series a row belongs to, and when it was measured: datetimes (of one time
-        zone, or none), timedeltas or numbers. Rows of different ids may be mixed; times must increase within
-        an id. Without them, a MultiIndex of two levels is taken for (id, time), and any other index that does
-        not hold numbers for times.
-    value_columns : list of columns, default=None
-        The channels; None is every other column.
-    max_gap : number, timedelta or str such as "10min", default=None
-        A longer step of time ends a window. None: 1.5 times the median step of the whole table; infinity
-        lets windows span every gap.
-
-    Returns
-    -------
-    Windows
-        Holds `data` itself where that is one float32 or float64 array, and one copy of the values otherwise.
-
-    Raises
-    ------
-    ValueError
-        Times that do not increase, are missing, are text or mix time zones; values that are not numbers, or
-        infinite; no series as long as `width`.
-
-    Warns
-    -----
-    UserWarning
-        If series, or stretches between gaps, are shorter than `width`, so that no window covers them.
-
-    Notes
-    -----
-    NaN is a missing value and stays, and a constant channel is as good as any. A window in which everything
-    is missing is kept here and refused by estimators; ``windows[windows.observed]`` drops such windows.
-
-    Rows after the last whole window of a series, fewer than `stride`, are in no window.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> frame = pd.DataFrame({"machine": list("aaaabbb"), "load": [1.0, 2, 3, 4, 5, 6, 7]})
-    >>> make_windows(frame, width=3, id_column="machine").index
-      series  start  end
-    0      a      0    2
-    1      a      1    3
-    2      b      0    2
-    """
-    width, stride = check_positive_int(width, "width"), check_positive_int(stride, "stride")
-    grouped = _read(data, id_column, time_column, value_columns)
-    windows = Windows.cut(grouped, width, stride, max_gap=max_gap)
-    _report_short(windows)
-    return windows
-
-
-def from_channels_first(X: Any) -> np.ndarray | list[np.ndarray]:
-    """Turn the layout of aeon and sktime, channels before time, into (n_windows, n_timesteps, n_channels).
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_windows, n_channels, n_timesteps), or list of (n_channels, n_timesteps_i) arrays
-
-    Returns
-    -------
-    ndarray of shape (n_windows, n_timesteps, n_channels), or list of (n_timesteps_i, n_channels) arrays
-
-    Examples
-    --------
-    >>> from_channels_first(np.zeros((10, 3, 50))).shape
-    (10, 50, 3)
-    """
-    if isinstance(X, (list, tuple)):
-        parts = [np.asarray(part) for part in X]
-        for position, part in enumerate(parts):
-            if part.ndim != 2:
-                raise ValueError(f"X[{position}] has shape {part.shape}; expected (n_channels, n_timesteps)")
-        return [np.ascontiguousarray(part.T) for part in parts]
-    X = np.asarray(X)
-    if X.ndim != 3:
-        raise ValueError(f"X has shape {X.shape}; expected (n_windows, n_channels, n_timesteps)")
-    return np.ascontiguousarray(X.transpose(0, 2, 1))
-
-
-def _merge(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Begins and ends of the stretches that intervals cover together, ascending."""
-    order = np.argsort(starts, kind="stable")
-    starts, ends = starts[order], np.maximum.accumulate(ends[order])
-    opens = np.ones(len(starts), dtype=bool)
-    opens[1:] = starts[1:] > ends[:-1]
-    return starts[opens], ends[np.roll(opens, -1)]  # a stretch ends where the next one is about to open
-
-
 def check_positive_int(value: Any, name: str) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r}; it must be an integer of at least 1")
     return int(value)
-
-
-def _read(data: Any, id_column: Any, time_column: Any, value_columns: Any) -> GroupedSeries:
-    if is_table(data):
-        grouped = read_table(data, id_column, time_column, value_columns)
-    else:
-        columns = {"id_column": id_column, "time_column": time_column, "value_columns": value_columns}
-        for argument, value in columns.items():
-            if value is not None:
-                raise ValueError(f"{argument}={value!r}, but data is a {type(data).__name__}, without columns")
-        grouped = read_arrays(data)
-    found = first_infinite(grouped.values)
-    if found is not None:
-        row, channel = found
-        raise ValueError(
-            f"data holds {grouped.values[found]} in {grouped.describe(row)}, column "
-            f"{grouped.channel_names[channel]!r}; mark missing values with NaN"
-        )
-    return grouped
-
-
-def _report_short(windows: Windows) -> None:
-    """Warn of series, and stretches between gaps, that no window covers; raise where there is no window."""
-    grouped, width, begins = windows.grouped, windows.width, windows.layout.begins
-    n_rows, has_window = np.diff(begins, append=len(grouped.values)), windows.layout.counts > 0
-    if not has_window.any():
-        raise ValueError(
-            f"width={width}, but the longest stretch of data without a gap has {n_rows.max(initial=0)} rows: "
-            f"there is no window in {len(grouped.names)} series ({len(begins)} stretches)"
-        )
-    series = grouped.codes_at(begins)
-    covered = np.zeros(len(grouped.names), dtype=bool)
-    covered[series[has_window]] = True
-    lost, short = np.flatnonzero(~covered), np.flatnonzero(~has_window & covered[series])
-    parts = []
-    if len(lost):
-        [example] = grouped.names.take(lost[:1]).tolist()
-        parts.append(f"{len(lost)} of {len(covered)} series (such as {example!r})")
-    if len(short):
-        place = f"the {n_rows[short[0]]} rows from {grouped.describe(begins[short[0]])}"
-        parts.append(f"{len(short)} of {len(begins)} stretches between gaps (such as {place})")
-    if parts:
-        message = f"left out, as shorter than width={width}: {' and '.join(parts)}"
-        warnings.warn(message, UserWarning, stacklevel=3)
