@@ -75,14 +75,14 @@ def touching(windows, rows):
 
 
 def timeline(starts, lengths, n_rows, values, how):
-    """For each row, what the windows that cover it say: `values[window][step]`, summed up."""
-    said = [[] for _ in range(n_rows)]
+    """For each row, the results of the windows that cover it, `values[window][step]`, combined."""
+    results = [[] for _ in range(n_rows)]
     for window, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         for step in range(length):
             if not math.isnan(values[window][step]):
-                said[start + step].append(float(values[window][step]))
+                results[start + step].append(float(values[window][step]))
     reduce = {"mean": statistics.fmean, "median": statistics.median, "max": max}[how]
-    return [reduce(entries) if entries else math.nan for entries in said]
+    return [reduce(entries) if entries else math.nan for entries in results]
 
 
 # ---------------------------------------------------------------------------------------------- networks

@@ -1,4 +1,4 @@
-"""as_windows: every layout that estimators accept, and what they refuse."""
+"""as_windows and the registry of containers: every layout that is accepted, and what is refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_each_window_of_an_array_is_a_series_of_its_own():
     assert not windows.overlapping()
 
 
-def test_tables_have_a_row_a_window():
+def test_tables_have_one_row_per_window():
     X = RNG.normal(size=(4, 5))
     np.testing.assert_array_equal(as_windows(pd.DataFrame(X, index=list("abcd"))).gather()[..., 0], X)
     frame = pytest.importorskip("polars").DataFrame(X)

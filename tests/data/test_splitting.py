@@ -126,7 +126,7 @@ def test_series_k_fold_is_reproducible():
 
 
 def test_there_must_be_a_series_for_each_fold():
-    with pytest.raises(ValueError, match="n_splits=3, but there are windows of 2 series only"):
+    with pytest.raises(ValueError, match="n_splits=3, but there are windows of only 2 series"):
         next(SeriesKFold(3).split(make_windows([np.zeros(6)] * 2, 3)))
 
 

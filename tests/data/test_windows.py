@@ -1,4 +1,4 @@
-"""make_windows and Windows: the same windows as the obvious loop cuts, from every kind of table and array."""
+"""make_windows and Windows: the same windows as an obvious loop, from every kind of table and array."""
 
 from __future__ import annotations
 
@@ -358,7 +358,7 @@ def test_no_window_at_all_is_an_error():
         make_windows([np.ones(5), np.ones(3)], 7)
 
 
-def test_nothing_is_said_where_nothing_is_left_out():
+def test_no_warning_where_nothing_is_left_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make_windows(as_frame([("a", time, [1.0]) for time in range(5)]), 2, 2, **COLUMNS)

@@ -190,7 +190,7 @@ def _check_axis_order(shape: tuple[int, int, int], name: str) -> None:
         return
     message = (
         f"{name} has shape {shape}: {n_timesteps} steps of {n_channels} channels each. If it is "
-        f"(n_windows, n_channels, n_timesteps), as in aeon and sktime, turn it: from_channels_first({name})"
+        f"(n_windows, n_channels, n_timesteps), as in aeon and sktime, convert it with from_channels_first({name})"
     )
     if n_timesteps < 10 and n_channels >= 10 * n_timesteps:
         raise ValueError(f"{message}. If not, pass make_windows(list({name}), width={n_timesteps})")
@@ -201,7 +201,7 @@ def _check_axis_order(shape: tuple[int, int, int], name: str) -> None:
 
 
 def as_windows(X: Any, *, name: str = "X", n_timesteps: int | None = None, n_channels: int | None = None) -> Windows:
-    """Accept X in any of the layouts that estimators take, and check it.
+    """Read and check X, in any of the layouts that estimators accept.
 
     Parameters
     ----------
@@ -212,8 +212,10 @@ def as_windows(X: Any, *, name: str = "X", n_timesteps: int | None = None, n_cha
         missing value.
     name : str, default="X"
         How errors call it.
-    n_timesteps, n_channels : int, default=None
-        What a fitted estimator expects.
+    n_timesteps : int, default=None
+        The number of steps that a fitted estimator expects; None: any.
+    n_channels : int, default=None
+        The number of channels that it expects; None: any.
 
     Returns
     -------
@@ -222,8 +224,11 @@ def as_windows(X: Any, *, name: str = "X", n_timesteps: int | None = None, n_cha
 
     Raises
     ------
-    ValueError, TypeError
-        Naming the window, step and channel at fault.
+    ValueError
+        For a wrong shape, and for values that are not numbers, infinite, or all missing in a window; the message
+        names the window, step and channel.
+    TypeError
+        For sparse matrices, and for objects that are not numbers.
 
     Examples
     --------
@@ -269,15 +274,22 @@ def is_tabular(X: Any) -> bool:
 
 
 def from_channels_first(X: Any) -> np.ndarray | list[np.ndarray]:
-    """Turn the layout of aeon and sktime, channels before time, into (n_windows, n_timesteps, n_channels).
+    """Move channels after time: from the layout of aeon and sktime to that of tsae.
 
     Parameters
     ----------
-    X : ndarray of shape (n_windows, n_channels, n_timesteps), or list of (n_channels, n_timesteps_i) arrays
+    X : ndarray of shape (n_windows, n_channels, n_timesteps), or list of ndarray
+        The arrays of a list are of shape (n_channels, n_timesteps_i).
 
     Returns
     -------
-    ndarray of shape (n_windows, n_timesteps, n_channels), or list of (n_timesteps_i, n_channels) arrays
+    ndarray of shape (n_windows, n_timesteps, n_channels), or list of ndarray
+        The arrays of a list are of shape (n_timesteps_i, n_channels).
+
+    Raises
+    ------
+    ValueError
+        For other shapes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`make_windows`: from tables and arrays of series to windows."""
+"""`make_windows`: tables and arrays of series, cut into windows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def make_windows(
     Parameters
     ----------
     data : pandas or polars DataFrame, ndarray, list or dict of ndarray
-        A long table (columns of ids, times and values), a wide one (times in a DatetimeIndex, one column a
+        A long table (columns of ids, times and values), a wide one (times in a DatetimeIndex, one column per
         channel), a table with a MultiIndex (id, time), one series as an array of shape (n_rows,) or
         (n_rows, n_channels), or several series as a list or dict of such arrays.
     width : int
@@ -36,13 +36,14 @@ def make_windows(
     stride : int, default=1
         Steps from the start of a window to the start of the next, counted from the start of each series and
         after each gap.
-    id_column, time_column : column or index level, default=None
-        Where the table says which series a row belongs to, and when it was measured: datetimes (of one time
-        zone, or none), timedeltas or numbers. Rows of different ids may be mixed; times must increase within
-        an id. Without them, a MultiIndex of two levels is taken for (id, time), and any other index that does
-        not hold numbers for times.
+    id_column : column or index level, default=None
+        The series that each row of a table belongs to. Rows of different ids may be mixed. Without `id_column`
+        and `time_column`, a MultiIndex of two levels is read as (id, time).
+    time_column : column or index level, default=None
+        When each row was measured: datetimes (of one time zone, or none), timedeltas or numbers, which must
+        increase within an id. None: the index is read as times, unless it holds numbers.
     value_columns : list of columns, default=None
-        The channels; None is every other column.
+        The channels; None: every other column.
     max_gap : number, timedelta or str such as "10min", default=None
         A longer step of time ends a window. None: 1.5 times the median step of the whole table; infinity
         lets windows span every gap.
@@ -65,8 +66,8 @@ def make_windows(
 
     Notes
     -----
-    NaN is a missing value and stays, and a constant channel is as good as any. A window in which everything
-    is missing is kept here and refused by estimators; ``windows[windows.observed]`` drops such windows.
+    NaN is a missing value and is kept, as are constant channels. A window in which every value is missing is kept
+    here and refused by estimators; ``windows[windows.observed]`` drops such windows.
 
     Rows after the last whole window of a series, fewer than `stride`, are in no window.
 
@@ -122,5 +123,5 @@ def _report_short(windows: Windows) -> None:
         place = f"the {n_rows[short[0]]} rows from {grouped.describe(begins[short[0]])}"
         parts.append(f"{len(short)} of {len(begins)} stretches between gaps (such as {place})")
     if parts:
-        message = f"left out, as shorter than width={width}: {' and '.join(parts)}"
+        message = f"left out, because they are shorter than width={width}: {' and '.join(parts)}"
         warnings.warn(message, UserWarning, stacklevel=3)

@@ -183,7 +183,7 @@ class Windows:
             return np.full(len(self), self.width, dtype=np.int64)
         starts = self.starts
         ends = self.grouped.offsets[self.grouped.codes_at(starts) + 1]
-        return np.minimum(ends - starts, self.width)
+        return np.asarray(np.minimum(ends - starts, self.width))
 
     @property
     def series(self) -> np.ndarray:
@@ -211,7 +211,7 @@ class Windows:
     def __getitem__(self, key: Any) -> Windows:
         """Select windows by an integer, a slice, or an array of integers or booleans."""
         chosen = copy(self)
-        chosen._positions = self._select(key)
+        chosen._positions = self._select(key)  # noqa: SLF001
         return chosen
 
     def _select(self, key: Any) -> range | np.ndarray:
@@ -438,6 +438,7 @@ class Windows:
 
 
 def check_positive_int(value: Any, name: str) -> int:
+    """Return `value` as an int, or raise if it is not an integer of at least 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r}; it must be an integer of at least 1")
     return int(value)
