@@ -52,11 +52,35 @@ class Container:
     """
 
     def accepts(self, data: Any) -> bool:  # noqa: ARG002
-        """Tell whether `data` is of this kind."""
+        """Tell whether `data` is of this kind.
+
+        Parameters
+        ----------
+        data : object
+            What the user passed.
+
+        Returns
+        -------
+        bool
+            The first container in the list that accepts the data reads it.
+        """
         return True
 
     def read_series(self, data: Any, columns: ColumnNames) -> GroupedSeries:
-        """Read the series that `make_windows` cuts."""
+        """Read the series that `make_windows` cuts.
+
+        Parameters
+        ----------
+        data : object
+            What the user passed.
+        columns : ColumnNames
+            The columns that were named; a container without columns calls ``columns.refuse(data)``.
+
+        Returns
+        -------
+        GroupedSeries
+            Not yet checked for infinities.
+        """
         columns.refuse(data)
         raise TypeError(
             f"data is a {type(data).__module__}.{type(data).__qualname__}; allowed are tables of pandas and "
@@ -64,15 +88,39 @@ class Container:
         )
 
     def read_windows(self, X: Any, name: str) -> GroupedSeries:
-        """Read windows, each as a series of its own; errors call the argument `name`."""
+        """Read the X of estimators.
+
+        Parameters
+        ----------
+        X : object
+            What the user passed.
+        name : str
+            How errors call it.
+
+        Returns
+        -------
+        GroupedSeries
+            Each window as a series of its own, not yet checked for infinities.
+        """
         return one_series_per_window(X, name)
 
     def is_tabular(self, X: Any) -> bool:
-        """Tell whether X has one row per window and one column per feature, or is not understood at all."""
+        """Tell whether scikit-learn's ``validate_data`` is to check X first.
+
+        Parameters
+        ----------
+        X : object
+            What the user passed.
+
+        Returns
+        -------
+        bool
+            True for one row per window and one column per feature, and for what is not understood at all.
+        """
         return getattr(X, "ndim", 2) != 3
 
 
-CONTAINERS: list[Container] = [Container()]  # the first that accepts the data reads it
+CONTAINERS: list[Container] = [Container()]
 
 
 def register(kind: type[Container]) -> type[Container]:

@@ -11,7 +11,7 @@ import numpy as np
 class Layout:
     """Start rows of windows, computed on demand.
 
-    Attributes
+    Parameters
     ----------
     begins : int64 ndarray of shape (n_stretches,)
         First row of each stretch, which is the start of its first window.
@@ -33,7 +33,21 @@ class Layout:
 
     @classmethod
     def of_counts(cls, begins: np.ndarray, counts: np.ndarray, stride: int) -> Layout:
-        """Lay out `counts` windows, which may be 0, over the stretches that begin at `begins`."""
+        """Lay out a number of windows over each stretch.
+
+        Parameters
+        ----------
+        begins : int64 ndarray of shape (n_stretches,)
+            First row of each stretch.
+        counts : int64 ndarray of shape (n_stretches,)
+            Number of windows of each stretch; may be 0.
+        stride : int
+            Rows from one start to the next within a stretch.
+
+        Returns
+        -------
+        Layout
+        """
         return cls(begins, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), stride)
 
     def __len__(self) -> int:
@@ -45,7 +59,17 @@ class Layout:
         return np.diff(self.before)
 
     def starts_at(self, positions: np.ndarray) -> np.ndarray:
-        """First row of the windows at `positions`."""
+        """Return the first rows of windows.
+
+        Parameters
+        ----------
+        positions : int64 ndarray of shape (k,)
+            Which windows, from 0 to ``len(layout) - 1``.
+
+        Returns
+        -------
+        int64 ndarray of shape (k,)
+        """
         if len(self.begins) == 1:
             return np.asarray(self.begins[0] + positions * self.stride)
         stretch = np.searchsorted(self.before, positions, side="right") - 1

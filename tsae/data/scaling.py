@@ -66,13 +66,34 @@ class ChannelScaler:
 
     @classmethod
     def identity(cls, n_channels: int) -> ChannelScaler:
-        """Make a scaler that changes nothing."""
+        """Make a scaler that changes nothing.
+
+        Parameters
+        ----------
+        n_channels : int
+            Number of channels.
+
+        Returns
+        -------
+        ChannelScaler
+            With means of 0 and scales of 1.
+        """
         scaler = cls()
         scaler.mean_, scaler.scale_ = np.zeros(n_channels), np.ones(n_channels)
         return scaler
 
     def transform(self, values: np.ndarray) -> np.ndarray:
-        """Scale values of shape (..., n_channels); returns float32."""
+        """Scale values.
+
+        Parameters
+        ----------
+        values : float ndarray of shape (..., n_channels)
+            In the units of the data.
+
+        Returns
+        -------
+        float32 ndarray of the same shape
+        """
         if not self.mean_.any() and (self.scale_ == 1.0).all():
             return values.astype(np.float32, copy=False)
         scaled = np.empty(values.shape, np.float32)
@@ -90,7 +111,17 @@ class ChannelScaler:
         return scaled
 
     def inverse_transform(self, values: np.ndarray) -> np.ndarray:
-        """Undo `transform`; returns float32."""
+        """Undo `transform`.
+
+        Parameters
+        ----------
+        values : float ndarray of shape (..., n_channels)
+            Scaled values.
+
+        Returns
+        -------
+        float32 ndarray of the same shape
+        """
         return np.asarray(values * self.scale_ + self.mean_, dtype=np.float32)
 
 

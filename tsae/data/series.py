@@ -17,7 +17,7 @@ BLOCK_BYTES = 1 << 22  # values are checked in blocks of this size, so that a ch
 class GroupedSeries:
     """Several series, concatenated in one array.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_rows, n_channels), float32 or float64
         NaN is a missing value; there are no infinities.
@@ -38,21 +38,64 @@ class GroupedSeries:
     times: pd.Index | None = None
 
     def codes_at(self, rows: np.ndarray) -> np.ndarray:
-        """Return the number (0 .. n_series - 1) of the series that each row belongs to."""
+        """Return the number of the series that each row belongs to.
+
+        Parameters
+        ----------
+        rows : int ndarray of shape (k,)
+            Positions in `values`.
+
+        Returns
+        -------
+        int64 ndarray of shape (k,)
+            From 0 to n_series - 1.
+        """
         return np.asarray(np.searchsorted(self.offsets, rows, side="right") - 1)
 
     def names_at(self, rows: np.ndarray) -> pd.Index:
-        """Return the id of the series that each row belongs to."""
+        """Return the id of the series that each row belongs to.
+
+        Parameters
+        ----------
+        rows : int ndarray of shape (k,)
+            Positions in `values`.
+
+        Returns
+        -------
+        pandas.Index of length k
+        """
         return self.names.take(self.codes_at(rows))
 
     def times_at(self, rows: np.ndarray) -> pd.Index:
-        """Return the timestamp of each row; its step number within the series where there are no times."""
+        """Return the timestamp of each row.
+
+        Parameters
+        ----------
+        rows : int ndarray of shape (k,)
+            Positions in `values`.
+
+        Returns
+        -------
+        pandas.Index of length k
+            Step numbers within the series where there are no times.
+        """
         if self.times is None:
             return pd.Index(rows - self.offsets[self.codes_at(rows)])
         return self.times.take(rows)
 
     def describe(self, row: int) -> str:
-        """Describe the series and time of a row, for messages."""
+        """Describe the series and time of a row, for messages.
+
+        Parameters
+        ----------
+        row : int
+            Position in `values`.
+
+        Returns
+        -------
+        str
+            Such as ``series 'b', time 4``.
+        """
         [name], [time] = self.names_at(np.array([row])).tolist(), self.times_at(np.array([row])).tolist()
         return f"series {name!r}, {'step' if self.times is None else 'time'} {time}"
 
