@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsae.data.windows import Windows, make_windows
+from tsae import Windows, make_windows
 from tsae.jobs.report import range_measures
 
 ROOT = Path(__file__).resolve().parent.parent

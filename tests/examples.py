@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from tsae.data.windows import make_windows
+from tsae import make_windows
 
 COLUMNS = {"id_column": "id", "time_column": "time"}
 

@@ -34,6 +34,19 @@ def split_at_gaps(steps, max_gap):
     return stretches
 
 
+def layout(series, width, stride, max_gap):
+    """First row and number of windows of each stretch without a gap.
+
+    series: a list of lists of times, concatenated to rows.
+    """
+    found, row = [], 0
+    for times in series:
+        for stretch in split_at_gaps([(time, None) for time in times], max_gap) if times else []:
+            found.append((row, sum(1 for begin in range(0, len(stretch), stride) if begin + width <= len(stretch))))
+            row += len(stretch)
+    return found
+
+
 def infer_max_gap(rows):
     """1.5 times the median step of time within a series."""
     last, steps = {}, []
@@ -52,18 +65,24 @@ def covered_rows(windows):
     ]
 
 
+def touching(windows, rows):
+    """For each window whether it contains any row that `rows` marks."""
+    marked = {row for row, mark in enumerate(rows) if mark}
+    return [any(row in marked for _, row in covered) for covered in covered_rows(windows)]
+
+
 # ---------------------------------------------------------------------------------------------- timeline
 
 
 def timeline(starts, lengths, n_rows, values, how):
-    """For each row, what the windows that cover it say: `values[window][step]`, summed up."""
-    said = [[] for _ in range(n_rows)]
+    """For each row, the results of the windows that cover it, `values[window][step]`, combined."""
+    results = [[] for _ in range(n_rows)]
     for window, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         for step in range(length):
             if not math.isnan(values[window][step]):
-                said[start + step].append(float(values[window][step]))
+                results[start + step].append(float(values[window][step]))
     reduce = {"mean": statistics.fmean, "median": statistics.median, "max": max}[how]
-    return [reduce(entries) if entries else math.nan for entries in said]
+    return [reduce(entries) if entries else math.nan for entries in results]
 
 
 # ---------------------------------------------------------------------------------------------- networks

@@ -14,8 +14,8 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
 
+from tsae import make_windows  # noqa: E402
 from tsae.anomaly.detector import AnomalyDetector  # noqa: E402
-from tsae.data.windows import make_windows  # noqa: E402
 from tsae.estimators.autoencoder import LSTMAutoencoder  # noqa: E402
 from tsae.plotting import (  # noqa: E402
     EmbeddingDisplay,
@@ -55,10 +55,12 @@ def test_reconstruction_of_a_window(detector, windows):
     display = ReconstructionDisplay.from_estimator(detector, windows, window=3, linewidth=3)
     drawn(display.figure_)
     assert [axes.get_ylabel() for axes in display.axes_] == ["load", "heat"]
-    seen, said = display.axes_[1].lines
-    np.testing.assert_allclose(seen.get_ydata(), windows[3].gather()[0, :, 1])
-    np.testing.assert_allclose(said.get_ydata(), detector.autoencoder_.reconstruct(windows[3])[0, :, 1], rtol=1e-5)
-    assert seen.get_linewidth() == 3
+    data, reconstruction = display.axes_[1].lines
+    np.testing.assert_allclose(data.get_ydata(), windows[3].gather()[0, :, 1])
+    np.testing.assert_allclose(
+        reconstruction.get_ydata(), detector.autoencoder_.reconstruct(windows[3])[0, :, 1], rtol=1e-5
+    )
+    assert data.get_linewidth() == 3
 
 
 def test_reconstruction_takes_what_the_estimator_takes(detector):
@@ -102,7 +104,7 @@ def test_a_timeline_shows_one_series(detector):
     windows = make_windows(series, 12)
     display = TimelineDisplay.from_estimator(detector, windows, series="b")
     assert set(display.timeline["series"]) == {"b"}
-    with pytest.raises(ValueError, match="series='c' is not there; choose from"):
+    with pytest.raises(ValueError, match="series='c' does not exist; choose from"):
         TimelineDisplay.from_estimator(detector, windows, series="c")
     with pytest.raises(ValueError, match="timeline holds 2 series; a plot shows one"):
         TimelineDisplay(detector.score_timeline(windows))
@@ -127,7 +129,7 @@ def test_bad_input_is_named():
         TimelineDisplay(pd.DataFrame({"time": [1]}))
     with pytest.raises(ValueError, match=r"embedding has shape \(3,\)"):
         EmbeddingDisplay(np.zeros(3))
-    with pytest.raises(ValueError, match="one label a window"):
+    with pytest.raises(ValueError, match="one label per window"):
         EmbeddingDisplay(np.zeros((3, 2)), labels=[1])
     with pytest.raises(ValueError, match="at least 2 windows and 2 features"):
         EmbeddingDisplay.from_features(np.zeros((5, 1)))

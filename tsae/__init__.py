@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tsae.anomaly.detector import AnomalyDetector
-    from tsae.data.windows import Windows, from_channels_first, make_windows
+    from tsae.data.containers import from_channels_first
+    from tsae.data.cutting import make_windows
+    from tsae.data.windows import Windows
     from tsae.errors import ModelFileError, TrainingDivergedError
     from tsae.estimators.autoencoder import LSTMAutoencoder
     from tsae.estimators.classifier import LSTMClassifier
@@ -37,9 +39,9 @@ _HOMES = {
     "TrainingDivergedError": "errors",
     "Windows": "data.windows",
     "export_onnx": "onnx.encoder",
-    "from_channels_first": "data.windows",
+    "from_channels_first": "data.containers",
     "load": "loading",
-    "make_windows": "data.windows",
+    "make_windows": "data.cutting",
 }
 
 __all__ = [

@@ -14,9 +14,9 @@ from scipy.stats import binom
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 
+from tsae import make_windows
 from tsae.anomaly.detector import AnomalyDetector
 from tsae.anomaly.residuals import smooth_steps
-from tsae.data.windows import make_windows
 from tsae.estimators.autoencoder import LSTMAutoencoder
 
 

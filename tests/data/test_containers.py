@@ -1,4 +1,4 @@
-"""as_windows: every layout that estimators accept, and what they refuse."""
+"""as_windows and the registry of containers: every layout that is accepted, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsae.data.containers import as_windows
-from tsae.data.windows import make_windows
+from tsae import LSTMAutoencoder, from_channels_first, make_windows
+from tsae.data import containers
+from tsae.data.containers import as_windows, is_tabular
+from tsae.data.series import series_from_arrays
 
 RNG = np.random.default_rng(0)
 
@@ -49,7 +51,7 @@ def test_each_window_of_an_array_is_a_series_of_its_own():
     assert not windows.overlapping()
 
 
-def test_tables_have_a_row_a_window():
+def test_tables_have_one_row_per_window():
     X = RNG.normal(size=(4, 5))
     np.testing.assert_array_equal(as_windows(pd.DataFrame(X, index=list("abcd"))).gather()[..., 0], X)
     frame = pytest.importorskip("polars").DataFrame(X)
@@ -193,3 +195,73 @@ def test_usual_shapes_pass_in_silence(shape):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         as_windows(np.zeros(shape))
+
+
+# ------------------------------------------------------------------------------------------ a container of one's own
+
+
+class Recording:
+    """What a measuring instrument might hand out: windows of signals, channels before time."""
+
+    ndim = 3
+
+    def __init__(self, signals):
+        self.signals = signals  # (n_windows, n_channels, n_timesteps)
+
+
+def test_a_registered_container_is_accepted_everywhere(monkeypatch):
+    recording = Recording(RNG.normal(size=(5, 2, 8)))
+    with pytest.raises(TypeError, match="data is a .*Recording; allowed are"):
+        make_windows(recording, 4)
+    with pytest.raises(ValueError, match="got 0D array"):
+        as_windows(recording)
+
+    monkeypatch.setattr(containers, "CONTAINERS", list(containers.CONTAINERS))
+
+    @containers.register
+    class RecordingContainer(containers.Container):
+        def accepts(self, data):
+            return isinstance(data, Recording)
+
+        def read_series(self, data, columns):
+            columns.refuse(data)
+            return series_from_arrays(from_channels_first(list(data.signals)))
+
+        def read_windows(self, X, name):
+            return containers.one_series_per_window(from_channels_first(X.signals), name)
+
+        def is_tabular(self, X):
+            return False
+
+    assert make_windows(recording, 4, stride=4).shape == (10, 4, 2)
+    assert not is_tabular(recording)
+    np.testing.assert_array_equal(as_windows(recording).gather(), from_channels_first(recording.signals))
+    autoencoder = LSTMAutoencoder(units=2, bidirectional=False, epochs=1, random_state=0).fit(recording)
+    assert len(autoencoder.transform(recording)) == 5
+    with pytest.raises(ValueError, match="id_column='a', but data is a Recording, without columns"):
+        make_windows(recording, 4, id_column="a")
+
+
+@pytest.mark.parametrize(
+    ("X", "expected"),
+    [
+        (np.zeros((3, 4)), True),
+        (np.zeros(3), True),
+        (np.zeros((3, 4, 2)), False),
+        (pd.DataFrame(np.zeros((3, 4))), True),
+        (pd.Series([1.0]), True),
+        (None, True),
+        ("text", True),
+        ({"a": [1.0]}, True),
+        ([], True),
+        ([1.0, 2.0], True),
+        ([[1.0, 2.0], [3.0, 4.0]], True),
+        ([[1.0, 2.0], [3.0]], False),
+        ([np.zeros(3), np.zeros(3)], True),
+        ([np.zeros((3, 1)), np.zeros((3, 1))], False),
+        ([[[1.0], [2.0]]], False),
+        (make_windows(np.zeros(5), 2), False),
+    ],
+)
+def test_is_tabular_leaves_to_scikit_learn_what_is_not_plainly_windows(X, expected):
+    assert is_tabular(X) is expected

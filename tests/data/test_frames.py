@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.examples import COLUMNS, as_frame, bad, quiet_windows
-from tsae.data.windows import make_windows
+from tsae import make_windows
 
 # ------------------------------------------------------------------------------------------ kinds of tables
 

@@ -1,4 +1,4 @@
-"""Arrays, and lists and dicts of them: how they are laid end to end, and what is refused."""
+"""Arrays, and lists and dicts of them: how they are concatenated, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.examples import bad
+from tsae import make_windows
 from tsae.data.series import first_infinite
-from tsae.data.windows import make_windows
 
 
 def test_an_array_is_held_without_a_copy():
@@ -38,7 +38,7 @@ def test_numbers_become_floats_that_can_hold_them(dtype, expected):
         ({}, "data is an empty dict"),
         (np.zeros((0, 2)), "no window"),
         (np.zeros((5, 0)), "no channels"),
-        (np.zeros((4, 5, 6)), "an estimator takes windows that are cut already"),
+        (np.zeros((4, 5, 6)), "windows that are cut already go to an estimator directly"),
         ([np.zeros((5, 2)), np.zeros((5, 3))], r"data\[0\] has 2 channels, but data\[1\] has 3; .*from_channels_first"),
         ({"a": np.zeros(5), "b": np.zeros((1, 2, 3))}, r"data\['b'\] has shape \(1, 2, 3\)"),
         ({"a": bad()}, r"data\['a'\] is a table; join the tables"),

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests import naive
+from tsae import make_windows
 from tsae.data.containers import as_windows
 from tsae.data.splitting import PurgedKFold, PurgedSeriesKFold, PurgedTimeSeriesSplit, SeriesKFold, holdout
-from tsae.data.windows import make_windows
 
 
 @st.composite
@@ -126,7 +126,7 @@ def test_series_k_fold_is_reproducible():
 
 
 def test_there_must_be_a_series_for_each_fold():
-    with pytest.raises(ValueError, match="n_splits=3, but there are windows of 2 series only"):
+    with pytest.raises(ValueError, match="n_splits=3, but there are windows of only 2 series"):
         next(SeriesKFold(3).split(make_windows([np.zeros(6)] * 2, 3)))
 
 

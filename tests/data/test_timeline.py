@@ -1,4 +1,4 @@
-"""to_timeline and Timeline: what the obvious loop over timestamps says, however windows come."""
+"""to_timeline and Timeline: the results of an obvious loop over timestamps, however windows come in batches."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 import tsae.data.timeline
 from tests import naive
+from tsae import make_windows
 from tsae.data.containers import as_windows
 from tsae.data.timeline import Timeline, to_timeline
-from tsae.data.windows import make_windows
 
 HOWS = ["mean", "median", "max"]
 
 
 @st.composite
 def results(draw):
-    """Windows over several series (some windows missing, some twice), and a result a step, some of them NaN."""
+    """Windows over several series (some windows missing, some twice), and one result per step, some of them NaN."""
     if draw(st.booleans()):
         windows = as_windows([np.zeros(length) for length in draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))])
     else:
@@ -41,19 +41,19 @@ def expected_timeline(windows, values, how):
 
 @settings(deadline=None, max_examples=200)
 @given(results(), st.sampled_from(HOWS), st.sampled_from([1, 7, 1 << 20]))
-def test_each_timestamp_sums_up_what_its_windows_say(windows_and_values, how, chunk):
+def test_each_timestamp_combines_the_results_of_its_windows(windows_and_values, how, chunk):
     windows, values = windows_and_values
     expected = expected_timeline(windows, values, how)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tsae.data.timeline, "CHUNK", chunk)
         table = to_timeline(windows, values, how)
         both = to_timeline(windows, np.stack([values, -values], axis=2), how, columns=["plus", "minus"])
-        a_window = to_timeline(windows, values[:, 0], how)
+        by_window = to_timeline(windows, values[:, 0], how)
     np.testing.assert_allclose(table["value"], expected, rtol=1e-12, atol=1e-15)
     np.testing.assert_array_equal(both["plus"], table["value"])
     np.testing.assert_allclose(both["minus"], expected_timeline(windows, -values, how), rtol=1e-12, atol=1e-15)
     spread = np.repeat(values[:, :1], windows.width, axis=1)
-    np.testing.assert_allclose(a_window["value"], expected_timeline(windows, spread, how), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(by_window["value"], expected_timeline(windows, spread, how), rtol=1e-12, atol=1e-15)
 
 
 @settings(deadline=None, max_examples=100)
@@ -130,7 +130,7 @@ def test_wrong_arguments_are_refused():
     windows = make_windows(np.zeros(6), 3)
     with pytest.raises(ValueError, match="how='sum'; allowed are 'mean', 'median', 'max'"):
         to_timeline(windows, np.zeros(4), "sum")
-    with pytest.raises(ValueError, match=r"columns=\['a', 'b'\], but values has 1 results a step"):
+    with pytest.raises(ValueError, match=r"columns=\['a', 'b'\], but values has 1 results per step"):
         to_timeline(windows, np.zeros(4), columns=["a", "b"])
     with pytest.raises(ValueError, match="values has dtype <U1"):
         to_timeline(windows, np.array(list("abcd")))
@@ -140,5 +140,5 @@ def test_wrong_arguments_are_refused():
     timeline.add([2], np.zeros(1))
     with pytest.raises(ValueError, match="in the order of their starts"):
         timeline.add([0], np.zeros(1))
-    with pytest.raises(ValueError, match="values has 2 results a step, those added before 1"):
+    with pytest.raises(ValueError, match="values has 2 results per step, those added before have 1"):
         timeline.add([3], np.zeros((1, 3, 2)))

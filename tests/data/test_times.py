@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.examples import COLUMNS, as_frame, quiet_windows
-from tsae.data.windows import make_windows
+from tsae import make_windows
 
 # ------------------------------------------------------------------------------------------ what is read
 
@@ -50,10 +50,10 @@ def test_series_of_single_rows_have_no_gaps():
     ("max_gap", "message"),
     [
         (5, "max_gap=5 does not fit the times, which are datetimes"),
-        ("banana", "max_gap='banana' is no length of time"),
+        ("banana", "max_gap='banana' is not a length of time"),
         ("-1h", "max_gap='-1h'; it must not be negative"),
         (0, "max_gap=0; it must be positive"),
-        ([1], r"max_gap=\[1\] is no length of time"),
+        ([1], r"max_gap=\[1\] is not a length of time"),
         (True, "max_gap=True"),
     ],
 )

@@ -1,4 +1,4 @@
-"""make_windows and Windows: the same windows as the obvious loop cuts, from every kind of table and array."""
+"""make_windows and Windows: the same windows as an obvious loop, from every kind of table and array."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from tests import naive
 from tests.examples import COLUMNS, EPOCH, as_frame, bad, quiet_windows
+from tsae import Windows, from_channels_first, make_windows
 from tsae.data.containers import as_windows
-from tsae.data.windows import from_channels_first, make_windows
+from tsae.data.series import GroupedSeries
 
 
 @st.composite
@@ -144,6 +145,64 @@ def test_choosing_windows_is_choosing_from_the_array(data, stride):
         pd.testing.assert_frame_equal(windows.index, index.reset_index(drop=True), check_dtype=False)
         assert windows.shape == everything.shape
         assert len(windows.starts) == len(windows.lengths) == len(windows.series) == len(everything)
+
+
+# ------------------------------------------------------------------------------------------ cut and touching
+
+
+def as_series(series):
+    """Lists of times as series of one channel that counts rows."""
+    lengths = [len(times) for times in series]
+    times = pd.Index(np.array([time for times in series for time in times], dtype=np.int64))
+    values = np.arange(float(len(times)))[:, np.newaxis]
+    return GroupedSeries(values, np.cumsum([0, *lengths]), pd.RangeIndex(len(series)), ["x"], times)
+
+
+times = st.lists(st.sampled_from([1, 1, 1, 2, 5]), max_size=12).map(lambda steps: np.cumsum(steps).tolist())
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    series=st.lists(times, max_size=4),
+    width=st.integers(1, 5),
+    stride=st.integers(1, 7),
+    max_gap=st.sampled_from([1, 2, np.inf]),
+)
+def test_cut_lays_windows_over_the_stretches_between_gaps(series, width, stride, max_gap):
+    windows = Windows.cut(as_series(series), width, stride, max_gap=max_gap)
+    stretches = naive.layout(series, width, stride, max_gap)
+    assert list(zip(windows.layout.begins, windows.layout.counts, strict=True)) == stretches
+    rows = [(name, time, row) for name, times in enumerate(series) for row, time in enumerate(times)]
+    expected = naive.cut_windows(rows, width, stride, max_gap)
+    assert len(windows) == len(windows.index) == len(windows.gather()) == len(expected)
+    assert windows.index.to_numpy().tolist() == [[name, start, end] for name, start, end, _ in expected]
+    assert windows.max_gap == max_gap
+
+
+def test_cut_checks_width_and_stride():
+    with pytest.raises(ValueError, match="width=0; it must be an integer of at least 1"):
+        Windows.cut(as_series([[1, 2]]), 0)
+    with pytest.raises(ValueError, match="stride=1.5"):
+        Windows.cut(as_series([[1, 2]]), 1, 1.5)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), stride=st.integers(1, 5), ragged=st.booleans())
+def test_touching_finds_the_windows_of_marked_rows(data, stride, ragged):
+    if ragged:
+        windows = as_windows([np.zeros(length) for length in (3, 5, 1, 4)])
+    else:
+        windows = make_windows([np.arange(9.0), np.arange(12.0)], 3, stride)
+    windows = windows[data.draw(st.lists(st.integers(0, len(windows) - 1), max_size=8))]
+    n_rows = len(windows.values)
+    rows = np.array(data.draw(st.lists(st.booleans(), min_size=n_rows, max_size=n_rows)))
+    assert windows.touching(rows).tolist() == naive.touching(windows, rows)
+
+
+@pytest.mark.parametrize("rows", [np.zeros(5, bool), np.zeros((6, 1), bool), np.zeros(6)])
+def test_touching_takes_a_mask_of_the_rows(rows):
+    with pytest.raises(ValueError, match=r"rows is .*; it must be bool, one entry per row of the series \(6,\)"):
+        make_windows(np.arange(6.0), 2).touching(rows)
 
 
 # ------------------------------------------------------------------------------------------ Windows
@@ -299,7 +358,7 @@ def test_no_window_at_all_is_an_error():
         make_windows([np.ones(5), np.ones(3)], 7)
 
 
-def test_nothing_is_said_where_nothing_is_left_out():
+def test_no_warning_where_nothing_is_left_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make_windows(as_frame([("a", time, [1.0]) for time in range(5)]), 2, 2, **COLUMNS)

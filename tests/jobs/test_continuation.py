@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from tests.naive import cut_windows
-from tsae.data.frames import read_table
-from tsae.data.series import read_arrays
+from tsae.data.frames import series_from_table
+from tsae.data.series import series_from_arrays
 from tsae.jobs.continuation import Carry, Grid, advance, lay_end_to_end
 
 
@@ -34,7 +34,9 @@ def test_parts_give_the_windows_of_the_whole(seed):
     parts = [rows for rows in np.split(np.arange(len(table)), cuts) if len(rows)]
     carry, found, final = Carry.empty(), [], []
     for number, part in enumerate(parts, start=1):
-        piece, carry = advance(carry, read_table(table.iloc[part], "id", "time"), grid, last=number == len(parts))
+        piece, carry = advance(
+            carry, series_from_table(table.iloc[part], "id", "time"), grid, last=number == len(parts)
+        )
         if len(piece.fresh):
             found += as_rows(piece.windows[piece.fresh])
         grouped, rows = piece.windows.grouped, np.flatnonzero(piece.final)
@@ -49,23 +51,25 @@ def test_parts_give_the_windows_of_the_whole(seed):
 
 def test_rows_without_times_are_numbered_on():
     grid = Grid(width=2, stride=1, max_gap=np.inf)
-    first, carry = advance(Carry.empty(), read_arrays({"a": np.arange(3.0)}), grid, last=False)
-    second, _ = advance(carry, read_arrays({"b": np.arange(2.0), "a": np.arange(2.0)}), grid, last=True)
+    first, carry = advance(Carry.empty(), series_from_arrays({"a": np.arange(3.0)}), grid, last=False)
+    second, _ = advance(carry, series_from_arrays({"b": np.arange(2.0), "a": np.arange(2.0)}), grid, last=True)
     assert second.windows[second.fresh].index.values.tolist() == [["a", 2, 3], ["a", 3, 4], ["b", 0, 1]]
     assert len(first.fresh) == 2
 
 
 def test_rows_that_are_not_later_are_refused():
     grid = Grid(width=2, stride=1, max_gap=np.inf)
-    rows = read_table(pd.DataFrame({"time": [1, 2, 3], "x": 0.0}), time_column="time")
+    rows = series_from_table(pd.DataFrame({"time": [1, 2, 3], "x": 0.0}), time_column="time")
     _, carry = advance(Carry.empty(), rows, grid, last=False)
     with pytest.raises(ValueError, match="2 comes after 3|3 comes twice"):
-        advance(carry, read_table(pd.DataFrame({"time": [3, 4], "x": 0.0}), time_column="time"), grid, last=False)
+        advance(
+            carry, series_from_table(pd.DataFrame({"time": [3, 4], "x": 0.0}), time_column="time"), grid, last=False
+        )
 
 
 @pytest.mark.parametrize("time", [[1, 2, 3], [0.5, 1.0, 2.0], pd.date_range("2024", periods=3)])
 def test_a_carry_comes_back_from_its_file(tmp_path, time):
-    rows = read_table(pd.DataFrame({"id": list("äba"), "time": time, "x": [1.0, np.nan, 3.0]}), "id", "time")
+    rows = series_from_table(pd.DataFrame({"id": list("äba"), "time": time, "x": [1.0, np.nan, 3.0]}), "id", "time")
     _, carry = advance(Carry.empty(), rows, Grid(2, 1, np.inf), last=False)
     carry.save(tmp_path / "carry.npz")
     again = Carry.load(tmp_path / "carry.npz")
@@ -77,14 +81,17 @@ def test_a_carry_comes_back_from_its_file(tmp_path, time):
 def test_digests_tell_carries_apart():
     grid = Grid(2, 1, np.inf)
     digests = {
-        advance(Carry.empty(), read_arrays({name: np.array(values)}), grid, last=False)[1].digest
+        advance(Carry.empty(), series_from_arrays({name: np.array(values)}), grid, last=False)[1].digest
         for name, values in [("a", [1.0, 2.0]), ("b", [1.0, 2.0]), ("a", [1.0, 2.5]), ("a", [0.0, 1.0, 2.0])]
     }
     assert len(digests) == 4
 
 
 def test_tables_are_joined_series_by_series():
-    tables = [read_arrays({"a": np.array([1.0]), "b": np.array([2.0])}), read_arrays({"c": [3.0], "a": [4.0]})]
+    tables = [
+        series_from_arrays({"a": np.array([1.0]), "b": np.array([2.0])}),
+        series_from_arrays({"c": [3.0], "a": [4.0]}),
+    ]
     joined, order = lay_end_to_end(tables)
     assert joined.values[:, 0].tolist() == [1.0, 4.0, 2.0, 3.0]
     assert joined.names.tolist() == ["a", "b", "c"]

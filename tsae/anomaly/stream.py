@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.windows import make_windows
+from tsae.data.cutting import make_windows
 
 
 class TimelineStream:

@@ -14,22 +14,24 @@ from tsae.data.times import check_increasing, read_times
 
 
 def is_table(data: Any) -> bool:
-    """Whether `data` is a table of pandas or polars (which need not be installed)."""
+    """Tell whether `data` is a table of pandas or polars (which need not be installed)."""
     return isinstance(data, (pd.DataFrame, pd.Series)) or type(data).__module__.split(".")[0] == "polars"
 
 
-def read_table(
+def series_from_table(
     data: Any,
     id_column: Any = None,
     time_column: Any = None,
     value_columns: Sequence[Any] | None = None,
 ) -> GroupedSeries:
-    """Series from a long table, a table with a DatetimeIndex, or one with a MultiIndex (id, time).
+    """Read a long table, a table with a DatetimeIndex, or one with a MultiIndex (id, time).
 
     Parameters
     ----------
-    data, id_column, time_column, value_columns
-        As in `tsae.data.windows.make_windows`.
+    data : pandas or polars DataFrame or Series
+        The table.
+    id_column, time_column, value_columns : optional
+        As in `tsae.make_windows`.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def read_table(
     Examples
     --------
     >>> frame = pd.DataFrame({"machine": ["a", "b", "a"], "load": [1.0, 2.0, 3.0]})
-    >>> read_table(frame, id_column="machine").values[:, 0].tolist()
+    >>> series_from_table(frame, id_column="machine").values[:, 0].tolist()
     [1.0, 3.0, 2.0]
     """
     table = _Table(data)
@@ -70,7 +72,7 @@ def read_table(
 
 
 class _Table:
-    """The columns, and the levels of the index, of a pandas or polars table, each read as a pandas Series."""
+    """A pandas or polars table whose columns, and levels of the index, are read as pandas Series."""
 
     def __init__(self, data: Any):
         if hasattr(data, "collect"):
@@ -101,7 +103,7 @@ class _Table:
 
 
 def _from_polars(column: Any) -> pd.Series:
-    """A polars column as a pandas Series, which shares its memory where there are no nulls."""
+    """Convert a polars column to a pandas Series, which shares its memory where there are no nulls."""
     if column.dtype.is_decimal() or (column.null_count() and column.dtype.is_integer()):
         column = column.cast(float)
     elif column.null_count() and str(column.dtype) == "Boolean":
@@ -112,7 +114,7 @@ def _from_polars(column: Any) -> pd.Series:
 
 
 def _find_ids_and_times(table: _Table, id_column: Any, time_column: Any) -> tuple[pd.Series | None, pd.Index | None]:
-    """Ids and times from the columns named; else from the index of a pandas table."""
+    """Read ids and times from the columns named; else from the index of a pandas table."""
     for argument, name in (("id_column", id_column), ("time_column", time_column)):
         if name is not None:
             table.require(name, argument)
@@ -129,13 +131,13 @@ def _find_ids_and_times(table: _Table, id_column: Any, time_column: Any) -> tupl
     if time_column is not None:
         return ids, read_times(table.column(time_column), f"time_column {time_column!r}")
     if table.index is None or id_column in table.levels or pd.api.types.is_numeric_dtype(table.index.dtype):
-        return ids, None  # an index of numbers is taken for row numbers
+        return ids, None  # an index of numbers is treated as row numbers
     hint = "; if it is not a time, drop it with data.reset_index(drop=True)"
     return ids, read_times(table.level(0), "the index", hint)
 
 
 def _group_rows(ids: pd.Series | None, n_rows: int) -> tuple[np.ndarray | None, np.ndarray, pd.Index]:
-    """The order that puts the rows of an id together (None: they are already), the offsets, and the ids."""
+    """Return the order that puts the rows of an id together (None: they are already), the offsets, and the ids."""
     if ids is None:
         return None, np.array([0, n_rows], dtype=np.int64), pd.RangeIndex(1)
     codes, names = pd.factorize(ids)
@@ -148,7 +150,7 @@ def _group_rows(ids: pd.Series | None, n_rows: int) -> tuple[np.ndarray | None, 
 
 
 def _read_values(table: _Table, names: Sequence[Any], order: np.ndarray | None) -> np.ndarray:
-    """The value columns side by side, filled one by one, so that one copy is all there ever is."""
+    """Read the value columns one by one into one array, so that they are copied only once."""
     dtype = np.result_type(*(_float_dtype(table.column(name), name) for name in names))
     values = np.empty((len(table), len(names)), dtype=dtype)
     for position, name in enumerate(names):
@@ -160,7 +162,7 @@ def _read_values(table: _Table, names: Sequence[Any], order: np.ndarray | None) 
 
 
 def _float_dtype(column: pd.Series, name: Any) -> np.dtype:
-    """The type that holds a column's numbers."""
+    """Choose the type that holds a column's numbers."""
     if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
         raise ValueError(
             f"column {name!r} has dtype {column.dtype}{_first_not_number(column)}; values must be numbers: "
@@ -173,7 +175,7 @@ def _float_dtype(column: pd.Series, name: Any) -> np.dtype:
 
 
 def _first_not_number(column: pd.Series) -> str:
-    """The first entry that is neither a number nor missing, in words; nothing where there is none."""
+    """Describe the first entry that is neither a number nor missing; empty where there is none."""
     for row, value in enumerate(column):
         if not isinstance(value, Number) and not pd.isna(value):
             return f" and holds {value!r} in row {row}"

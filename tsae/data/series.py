@@ -1,4 +1,4 @@
-"""Series laid end to end in one array: the form in which every table and array is held."""
+"""Series concatenated in one array: the form in which every table and array is held."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-BLOCK_BYTES = 1 << 22  # values are checked in blocks of this size, so that a check needs next to no memory
+BLOCK_BYTES = 1 << 22  # values are checked in blocks of this size, so that a check needs little memory
 
 
 @dataclass(frozen=True, eq=False)
 class GroupedSeries:
-    """All series in one array, end to end, plus the row at which each begins.
+    """Several series, concatenated in one array.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_rows, n_channels), float32 or float64
         NaN is a missing value; there are no infinities.
@@ -26,6 +26,7 @@ class GroupedSeries:
     names : pandas.Index of length n_series
         The ids.
     channel_names : list of str
+        One per channel.
     times : pandas.Index of length n_rows, or None
         Strictly increasing within a series. None: rows are numbered from 0 within their series.
     """
@@ -37,21 +38,64 @@ class GroupedSeries:
     times: pd.Index | None = None
 
     def codes_at(self, rows: np.ndarray) -> np.ndarray:
-        """Number (0 .. n_series - 1) of the series that each row belongs to."""
-        return np.searchsorted(self.offsets, rows, side="right") - 1
+        """Return the number of the series that each row belongs to.
+
+        Parameters
+        ----------
+        rows : int ndarray of shape (k,)
+            Positions in `values`.
+
+        Returns
+        -------
+        int64 ndarray of shape (k,)
+            From 0 to n_series - 1.
+        """
+        return np.asarray(np.searchsorted(self.offsets, rows, side="right") - 1)
 
     def names_at(self, rows: np.ndarray) -> pd.Index:
-        """Id of the series that each row belongs to."""
+        """Return the id of the series that each row belongs to.
+
+        Parameters
+        ----------
+        rows : int ndarray of shape (k,)
+            Positions in `values`.
+
+        Returns
+        -------
+        pandas.Index of length k
+        """
         return self.names.take(self.codes_at(rows))
 
     def times_at(self, rows: np.ndarray) -> pd.Index:
-        """Timestamp of each row; its step number within the series where there are no times."""
+        """Return the timestamp of each row.
+
+        Parameters
+        ----------
+        rows : int ndarray of shape (k,)
+            Positions in `values`.
+
+        Returns
+        -------
+        pandas.Index of length k
+            Step numbers within the series where there are no times.
+        """
         if self.times is None:
             return pd.Index(rows - self.offsets[self.codes_at(rows)])
         return self.times.take(rows)
 
     def describe(self, row: int) -> str:
-        """A row in words, for messages."""
+        """Describe the series and time of a row, for messages.
+
+        Parameters
+        ----------
+        row : int
+            Position in `values`.
+
+        Returns
+        -------
+        str
+            Such as ``series 'b', time 4``.
+        """
         [name], [time] = self.names_at(np.array([row])).tolist(), self.times_at(np.array([row])).tolist()
         return f"series {name!r}, {'step' if self.times is None else 'time'} {time}"
 
@@ -70,40 +114,51 @@ class GroupedSeries:
 # ------------------------------------------------------------------------------------------ from arrays
 
 
-def read_arrays(data: Any) -> GroupedSeries:
-    """Series from an array, or from a list or dict of arrays, each (n_rows,) or (n_rows, n_channels).
+def series_from_arrays(arrays: Any) -> GroupedSeries:
+    """Read one array as one series, or each array of a list or dict as one series.
 
-    A single float32 or float64 array is held as it is, without a copy.
+    Parameters
+    ----------
+    arrays : ndarray, or list, tuple or dict of array-like
+        Each of shape (n_rows,) or (n_rows, n_channels). The keys of a dict are the ids of the series.
+
+    Returns
+    -------
+    GroupedSeries
+        Holds a single float32 or float64 array without a copy.
 
     Examples
     --------
-    >>> grouped = read_arrays({"a": [1.0, 2.0], "b": [3.0]})
+    >>> grouped = series_from_arrays({"a": [1.0, 2.0], "b": [3.0]})
     >>> grouped.offsets.tolist(), list(grouped.names)
     ([0, 2, 3], ['a', 'b'])
     """
-    if isinstance(data, np.ndarray):
-        values, names = _as_rows(data, "data"), pd.RangeIndex(1)
-        offsets = np.array([0, len(values)], dtype=np.int64)
-    elif isinstance(data, (Mapping, list, tuple)):
-        if not data:
-            raise ValueError(f"data is an empty {type(data).__name__}; at least one series is needed")
-        names = pd.Index(list(data)) if isinstance(data, Mapping) else pd.RangeIndex(len(data))
-        arrays = list(data.values()) if isinstance(data, Mapping) else data
-        values, offsets = lay_end_to_end(arrays, [f"data[{name!r}]" for name in names.tolist()])
-    else:
-        raise TypeError(
-            f"data is a {type(data).__module__}.{type(data).__qualname__}; allowed are tables of pandas and "
-            "polars, arrays of shape (n_rows,) or (n_rows, n_channels), and lists or dicts of such arrays"
-        )
+    if isinstance(arrays, np.ndarray):
+        values, names = _as_rows(arrays, "data"), pd.RangeIndex(1)
+        return GroupedSeries(values, np.array([0, len(values)]), names, number_channels(values.shape[1]))
+    if not arrays:
+        raise ValueError(f"data is an empty {type(arrays).__name__}; at least one series is needed")
+    is_dict = isinstance(arrays, Mapping)
+    names = pd.Index(list(arrays)) if is_dict else pd.RangeIndex(len(arrays))
+    parts = list(arrays.values()) if is_dict else arrays
+    values, offsets = concatenate_arrays(parts, [f"data[{name!r}]" for name in names.tolist()])
     return GroupedSeries(values, offsets, names, number_channels(values.shape[1]))
 
 
-def lay_end_to_end(arrays: Sequence[Any], labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Join arrays of shape (n_i,) or (n_i, n_channels) into one.
+def concatenate_arrays(arrays: Sequence[Any], labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate arrays of shape (n_i,) or (n_i, n_channels).
+
+    Parameters
+    ----------
+    arrays : sequence of array-like
+        At least one.
+    labels : sequence of str
+        How errors call each of them.
 
     Returns
     -------
     values : ndarray of shape (sum of n_i, n_channels), float32 or float64
+        The rows of all arrays.
     offsets : int64 ndarray of shape (n_arrays + 1,)
         The row at which each array begins.
     """
@@ -118,12 +173,12 @@ def lay_end_to_end(arrays: Sequence[Any], labels: Sequence[str]) -> tuple[np.nda
 
 
 def number_channels(n_channels: int) -> list[str]:
-    """Names for channels that have none."""
+    """Return names for channels that have none."""
     return [f"channel_{channel}" for channel in range(n_channels)]
 
 
 def _as_rows(array: Any, label: str) -> np.ndarray:
-    """One series as floats of shape (n_rows, n_channels); a view where possible."""
+    """Read one series as floats of shape (n_rows, n_channels); a view where possible."""
     if hasattr(array, "columns"):
         raise ValueError(
             f"{label} is a table; join the tables into one first, for example with "
@@ -133,7 +188,7 @@ def _as_rows(array: Any, label: str) -> np.ndarray:
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.ndim != 2:
-        hint = "; an estimator takes windows that are cut already" if array.ndim == 3 else ""
+        hint = "; windows that are cut already go to an estimator directly" if array.ndim == 3 else ""
         raise ValueError(f"{label} has shape {array.shape}, not (n_rows,) or (n_rows, n_channels){hint}")
     if array.shape[1] == 0:
         raise ValueError(f"{label} has shape {array.shape}: no channels")
@@ -144,7 +199,7 @@ def _as_rows(array: Any, label: str) -> np.ndarray:
 
 
 def as_float(array: np.ndarray, label: str) -> np.ndarray:
-    """The same array where it is float32 or float64, else a copy as `float_dtype` says.
+    """Convert numbers to the type that `float_dtype` chooses, without a copy where they have it.
 
     Arrays of objects are read as float64 where every entry is a number.
     """
@@ -154,7 +209,7 @@ def as_float(array: np.ndarray, label: str) -> np.ndarray:
 
 
 def float_dtype(dtype: np.dtype, label: str) -> np.dtype:
-    """What numbers of a type become: float32 for 8 or 16 bits and booleans, float64 for all that is wider."""
+    """Choose the type for numbers: float32 for 8 or 16 bits and booleans, float64 for all that is wider."""
     if dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {label} has dtype {dtype}")
     if dtype.kind not in "biuf":
@@ -175,25 +230,25 @@ def _parse_objects(array: np.ndarray, label: str) -> np.ndarray:
 
 
 def row_blocks(values: np.ndarray) -> list[slice]:
-    """Slices of rows, each a few megabytes of `values`."""
+    """Return slices of rows, each a few megabytes of `values`."""
     n_rows = max(1, BLOCK_BYTES // (values.shape[1] * values.itemsize))
     return [slice(begin, begin + n_rows) for begin in range(0, len(values), n_rows)]
 
 
 def all_finite(values: np.ndarray) -> bool:
-    """Whether a float array holds neither NaN nor infinity, in one pass; False may also be a sum that overflows."""
+    """Tell whether a float array holds neither NaN nor infinity, in one pass; may be False where its sum overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(values.sum()))
 
 
 def has_missing(values: np.ndarray) -> bool:
-    """Whether a float array without infinities holds NaN; in one pass, without a temporary."""
+    """Tell whether a float array without infinities holds NaN; in one pass, without a temporary."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isnan(values.sum()))
 
 
 def first_infinite(values: np.ndarray) -> tuple[int, int] | None:
-    """(row, column) of the first infinity in a 2-D float array, or None."""
+    """Return (row, column) of the first infinity in a 2-D float array, or None."""
     if all_finite(values):
         return None
     for block in row_blocks(values):

@@ -1,4 +1,4 @@
-"""Splits of windows in which nothing that is tested was trained on."""
+"""Splits of windows in which training and test data share no rows."""
 
 from __future__ import annotations
 
@@ -15,29 +15,53 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 class _Splitter:
-    """The form that scikit-learn expects of a splitter; positions come out ascending."""
+    """The interface that scikit-learn expects of a splitter; positions are ascending."""
 
     def __init__(self, n_splits: int = 5):
         self.n_splits = n_splits
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of splits."""
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: ARG002
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X : object, default=None
+            Ignored, as `y` and `groups`; scikit-learn passes them.
+        y : object, default=None
+            Ignored.
+        groups : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        int
+            As `n_splits`.
+        """
         return self.n_splits
 
-    def split(self, X: Windows, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Positions of the windows to train on and of those to test on.
+    def split(self, X: Windows, y: Any = None, groups: Any = None) -> Iterator[Split]:  # noqa: ARG002
+        """Generate the positions of the windows to train on and of those to test on.
 
         Parameters
         ----------
         X : Windows
-        y, groups : ignored
+            The windows to split.
+        y : object, default=None
+            Ignored; scikit-learn passes it.
+        groups : object, default=None
+            Ignored.
 
         Yields
         ------
-        train, test : int64 ndarrays
+        train : int64 ndarray
+            Positions of the windows to train on, ascending.
+        test : int64 ndarray
+            Positions of the windows to test on, ascending.
 
         Raises
         ------
+        TypeError
+            If X is not `Windows`.
         ValueError
             If a part of a split would be empty.
         """
@@ -65,21 +89,21 @@ class _Splitter:
 class PurgedTimeSeriesSplit(_Splitter):
     """Train on the past, test on the time that follows, as `sklearn.model_selection.TimeSeriesSplit`.
 
-    The windows that start in the last ``n_splits / (n_splits + 1)`` of all are tested, in `n_splits` blocks
-    of time. Training windows end before the block begins: those that reach into it, up to one window width
-    before it, are purged. Time is the clock of `Windows.index`, the same for all series: where there are no
-    times, step numbers.
+    The last ``n_splits / (n_splits + 1)`` of the windows, by start, are tested in `n_splits` blocks of time.
+    Training windows end before the block begins: those that reach into it, up to one window width before it, are
+    purged. Time is that of `Windows.index`, the same for all series; step numbers where there are no times.
 
     Parameters
     ----------
     n_splits : int, default=5
+        Number of splits, at least 2.
     gap : number, timedelta or str such as "1h", default=0
         Time that must lie between the end of the last training window and the start of the first test window,
         for targets that look beyond their window.
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(12.0), width=3)
     >>> for train, test in PurgedTimeSeriesSplit(n_splits=2).split(windows):
     ...     print(train, test)
@@ -92,7 +116,7 @@ class PurgedTimeSeriesSplit(_Splitter):
         self.gap = gap
 
     def _masks(self, windows: Windows) -> Iterator[Split]:
-        starts, ends, gap = _clock(windows, self.gap)
+        starts, ends, gap = _start_and_end_times(windows, self.gap)
         for test in _time_blocks(starts, self.n_splits + 1)[1:]:
             yield starts[test].min() - ends > gap, test
 
@@ -100,12 +124,13 @@ class PurgedTimeSeriesSplit(_Splitter):
 class PurgedKFold(_Splitter):
     """Test each block of time once; train on what lies before and after it.
 
-    Windows that share time with the test block are purged from training on both sides [1]_. Time is the clock
-    of `Windows.index`, the same for all series.
+    Windows that share time with the test block are purged from training on both sides [1]_. Time is
+    that of `Windows.index`, the same for all series.
 
     Parameters
     ----------
     n_splits : int, default=5
+        Number of splits, at least 2.
     gap : number, timedelta or str such as "1h", default=0
         Time that must lie between training and test windows, on both sides.
 
@@ -115,7 +140,7 @@ class PurgedKFold(_Splitter):
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(12.0), width=3)
     >>> for train, test in PurgedKFold(n_splits=2).split(windows):
     ...     print(train, test)
@@ -128,7 +153,7 @@ class PurgedKFold(_Splitter):
         self.gap = gap
 
     def _masks(self, windows: Windows) -> Iterator[Split]:
-        starts, ends, gap = _clock(windows, self.gap)
+        starts, ends, gap = _start_and_end_times(windows, self.gap)
         for test in _time_blocks(starts, self.n_splits):
             yield (starts[test].min() - ends > gap) | (starts - ends[test].max() > gap), test
 
@@ -139,16 +164,15 @@ class SeriesKFold(_Splitter):
     Parameters
     ----------
     n_splits : int, default=5
-        At most the number of series.
+        Number of splits, at least 2 and at most the number of series.
     shuffle : bool, default=False
-        Whether to draw the series of a fold at random; else folds are filled so that they hold about as many
-        windows each.
+        Whether to draw the series of a fold at random; otherwise folds hold about the same number of windows each.
     random_state : int, RandomState or None, default=None
         For `shuffle`.
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows({"a": np.arange(4.0), "b": np.arange(5.0)}, width=3)
     >>> for train, test in SeriesKFold(n_splits=2).split(windows):
     ...     print(train, test)
@@ -169,23 +193,25 @@ class SeriesKFold(_Splitter):
 class PurgedSeriesKFold(_Splitter):
     """Test series that were not trained on, at times that were not trained on.
 
-    As `SeriesKFold`, but a fold is tested on the last part of time alone, and trained on the other series'
-    windows that end before it. Everything else is left out.
+    As `SeriesKFold`, but a fold is tested on the last part of time alone, and trained on the windows of the other
+    series that end before it. All other windows are left out.
 
     Parameters
     ----------
     n_splits : int, default=5
-        At most the number of series.
+        Number of splits, at least 2 and at most the number of series.
     test_fraction : float in (0, 1), default=0.3
-        Share of all windows, the last to start, that tests are drawn from.
+        Tests are drawn from this share of all windows, those that start last.
     gap : number, timedelta or str such as "1h", default=0
         Time that must lie between the end of the last training window and the start of the first test window.
     shuffle : bool, default=False
+        As in `SeriesKFold`.
     random_state : int, RandomState or None, default=None
+        For `shuffle`.
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows({"a": np.arange(8.0), "b": np.arange(8.0)}, width=3)
     >>> for train, test in PurgedSeriesKFold(n_splits=2).split(windows):
     ...     print(train, test)
@@ -210,7 +236,7 @@ class PurgedSeriesKFold(_Splitter):
 
     def _masks(self, windows: Windows) -> Iterator[Split]:
         _check_fraction(self.test_fraction, "test_fraction")
-        starts, ends, gap = _clock(windows, self.gap)
+        starts, ends, gap = _start_and_end_times(windows, self.gap)
         cut = np.sort(starts)[int((1 - self.test_fraction) * len(starts))]
         for fold in _series_folds(windows, self.n_splits, self.shuffle, self.random_state):
             yield ~fold & (cut - ends > gap), fold & (starts >= cut)
@@ -225,14 +251,18 @@ def holdout(windows: Windows, fraction: float, rng: Any) -> Split:
     Parameters
     ----------
     windows : Windows
-    fraction : float in (0, 1)
-        Share of the windows to hold out.
+        The windows to choose from.
+    fraction : float
+        Share of the windows to hold out, between 0 and 1.
     rng : numpy.random.Generator or numpy.random.RandomState
         For the random draw.
 
     Returns
     -------
-    train_positions, validation_positions : int64 ndarrays, ascending
+    train : int64 ndarray
+        Positions of the windows to train on, ascending.
+    validation : int64 ndarray
+        Positions of the windows to validate on, ascending.
 
     Raises
     ------
@@ -241,7 +271,7 @@ def holdout(windows: Windows, fraction: float, rng: Any) -> Split:
 
     Examples
     --------
-    >>> from tsae.data.windows import make_windows
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(12.0), width=3)
     >>> train, validation = holdout(windows, 0.2, np.random.default_rng(0))
     >>> print(train, validation)
@@ -270,7 +300,7 @@ def _last_of_each_series(windows: Windows, fraction: float) -> Split:
     n_windows = np.bincount(in_order.series)
     n_windows = n_windows[n_windows > 0]
     until = np.cumsum(n_windows)
-    # rounding is carried from series to series, so that the shares of many short ones add up to `fraction`
+    # rounding errors are carried from series to series, so that the shares of many short ones add up to `fraction`
     n_held_out = np.diff(np.floor(fraction * until + 0.5).astype(np.int64), prepend=0)
     first_held_out = np.repeat(until - n_held_out, n_windows)
     is_validation = np.arange(len(order)) >= first_held_out
@@ -278,33 +308,34 @@ def _last_of_each_series(windows: Windows, fraction: float) -> Split:
     return order[is_train], order[is_validation]
 
 
-def _clock(windows: Windows, gap: Any) -> tuple[np.ndarray, np.ndarray, float]:
-    """First and last time of every window, and the gap, as numbers of one unit."""
+def _start_and_end_times(windows: Windows, gap: Any) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return first and last time of every window, and the gap, as numbers of one unit."""
     index = windows.index
     starts, ends = pd.Index(index["start"]), pd.Index(index["end"])
     return time_numbers(starts), time_numbers(ends), duration_number(gap, starts, "gap")
 
 
 def _time_blocks(starts: np.ndarray, n_blocks: int) -> list[np.ndarray]:
-    """Masks of about as many windows each, by start; windows that start together stay together."""
+    """Return masks of about as many windows each, by start; windows with the same start stay together."""
     cuts = np.sort(starts)[np.arange(n_blocks) * len(starts) // n_blocks]
     if len(np.unique(cuts)) < n_blocks:
         raise ValueError(
             f"{len(starts)} windows start at {len(np.unique(starts))} different times, too few (or too "
-            f"unevenly spread) for {n_blocks} blocks of time; windows that are series of their own need no purge"
+            f"unevenly spread) for {n_blocks} blocks of time; where each window is a series of its own, nothing "
+            "needs purging"
         )
     block = np.searchsorted(cuts, starts, side="right") - 1
     return [block == number for number in range(n_blocks)]
 
 
 def _series_folds(windows: Windows, n_splits: int, shuffle: bool, random_state: Any) -> Iterator[np.ndarray]:
-    """Masks of the windows whose series are tested."""
+    """Generate masks of the windows whose series are tested."""
     from sklearn.model_selection import GroupKFold
 
     series = windows.series
     n_series = len(np.unique(series))
     if n_series < n_splits:
-        raise ValueError(f"n_splits={n_splits}, but there are windows of {n_series} series only")
+        raise ValueError(f"n_splits={n_splits}, but there are windows of only {n_series} series")
     folds = GroupKFold(n_splits, shuffle=shuffle, random_state=random_state if shuffle else None)
     for _, test in folds.split(series, groups=series):
         mask = np.zeros(len(windows), dtype=bool)

@@ -1,4 +1,4 @@
-"""Times of measurement: which are accepted, that they increase, and where a gap ends a series."""
+"""Timestamps: which types are accepted, that they increase, and where there are gaps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,21 @@ GAP_IN_STEPS = 1.5  # without max_gap, a step longer than this many median steps
 
 
 def read_times(column: pd.Series, label: str, hint: str = "") -> pd.Index:
-    """A column as an Index of datetimes (one time zone or none), timedeltas or finite numbers.
+    """Read a column as an Index of datetimes (one time zone or none), timedeltas or finite numbers.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        The times.
+    label : str
+        How errors call it.
+    hint : str, default=""
+        Added to errors about the type.
+
+    Returns
+    -------
+    pandas.Index
+        As long as the column.
 
     Raises
     ------
@@ -50,7 +64,7 @@ def read_times(column: pd.Series, label: str, hint: str = "") -> pd.Index:
 
 
 def _parse_datetimes(column: pd.Series, label: str) -> pd.Series:
-    """Python's datetimes and dates, which may each carry a time zone of their own."""
+    """Convert Python's datetimes and dates, each of which may have its own time zone."""
     zones: dict[str, int] = {}
     for row, value in enumerate(column):
         if not pd.isna(value):
@@ -65,20 +79,26 @@ def _parse_datetimes(column: pd.Series, label: str) -> pd.Series:
 
 
 def time_numbers(times: pd.Index) -> np.ndarray:
-    """Times as plain numbers: counts of their unit for datetimes and timedeltas."""
-    return times.asi8 if times.dtype.kind in "mM" else times.to_numpy()
+    """Return times as plain numbers: counts of their unit for datetimes and timedeltas."""
+    return np.asarray(times.asi8 if times.dtype.kind in "mM" else times)
 
 
 def duration_number(duration: Any, times: pd.Index, argument: str) -> float:
-    """A length of time as a number, in the unit of `time_numbers`.
+    """Convert a length of time to a number, in the unit of `time_numbers`.
 
     Parameters
     ----------
     duration : number, timedelta or str such as "10min"
-        Zero and infinity are understood whatever the times are.
+        Zero and infinity are allowed whatever the times are.
     times : pandas.Index
+        Gives the unit.
     argument : str
         How errors call `duration`.
+
+    Returns
+    -------
+    float
+        Not negative.
     """
     is_number = isinstance(duration, Real) and not isinstance(duration, (bool, np.timedelta64))
     is_dated = times.dtype.kind in "mM"
@@ -91,7 +111,7 @@ def duration_number(duration: Any, times: pd.Index, argument: str) -> float:
         try:
             number = pd.Timedelta(duration) / pd.Timedelta(1, unit=times.unit)
         except ValueError as error:
-            raise ValueError(f"{argument}={duration!r} is no length of time: {error}") from None
+            raise ValueError(f"{argument}={duration!r} is not a length of time: {error}") from None
     if not number >= 0:
         raise ValueError(f"{argument}={duration!r}; it must not be negative")
     return number
@@ -116,7 +136,14 @@ def check_increasing(grouped: GroupedSeries) -> None:
 
 
 def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarray]:
-    """Where a step of time is longer than `max_gap`.
+    """Find where a step of time is longer than `max_gap`.
+
+    Parameters
+    ----------
+    grouped : GroupedSeries
+        The series.
+    max_gap : number, timedelta, str or None
+        As in `tsae.make_windows`.
 
     Returns
     -------
@@ -124,7 +151,7 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
         As given, or inferred: `GAP_IN_STEPS` times the median step of the whole table. None where there are
         no steps.
     origin : str
-        Where `max_gap` comes from, in words.
+        Where `max_gap` comes from, for messages.
     rows : int64 ndarray
         The first row after each gap.
     """
@@ -144,7 +171,7 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
 
 def _infer_max_gap(steps: np.ndarray, times: pd.Index) -> tuple[float, Any, str]:
     if not np.any(steps > 0):
-        return np.inf, None, "no step to infer it from"
+        return np.inf, None, "no step of time to infer it from"
     median = float(np.nanmedian(steps))
     limit = GAP_IN_STEPS * median
     shown, step = limit, median
@@ -154,7 +181,8 @@ def _infer_max_gap(steps: np.ndarray, times: pd.Index) -> tuple[float, Any, str]
 
 
 def _steps(grouped: GroupedSeries) -> np.ndarray:
-    """Time from each row to the next, as floats; NaN from one series to another."""
+    """Return the time from each row to the next, as floats; NaN from one series to another."""
     steps = np.diff(time_numbers(grouped.times)).astype(np.float64)
-    steps[grouped.offsets[1:-1] - 1] = np.nan
+    firsts = grouped.offsets[(grouped.offsets > 0) & (grouped.offsets <= len(steps))]  # a series may have no rows
+    steps[firsts - 1] = np.nan
     return steps

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from copy import copy
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsae.data.frames import is_table, read_table
-from tsae.data.series import GroupedSeries, first_infinite, read_arrays
+from tsae.data.layout import Layout, merge_intervals
+from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """Where windows begin: every `stride` rows from the first row of each stretch, computed on demand."""
-
-    first: np.ndarray  # (n_stretches,) row of the first window of each stretch
-    before: np.ndarray  # (n_stretches + 1,) number of windows in the stretches before each one
-    stride: int
-
-    @classmethod
-    def of_counts(cls, first: np.ndarray, counts: np.ndarray, stride: int) -> Layout:
-        return cls(first, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), stride)
-
-    def __len__(self) -> int:
-        return int(self.before[-1])
-
-    def starts_at(self, positions: np.ndarray) -> np.ndarray:
-        """First row of the windows numbered `positions`."""
-        if len(self.first) == 1:
-            return self.first[0] + positions * self.stride
-        stretch = np.searchsorted(self.before, positions, side="right") - 1
-        return self.first[stretch] + (positions - self.before[stretch]) * self.stride
 
 
 class Windows:
@@ -45,23 +21,25 @@ class Windows:
     Made by `make_windows`; estimators and scikit-learn's splitters take it as X. The series are held once: a
     selection (``windows[:100]``, ``windows[mask]``) shares them and holds row numbers at most.
 
-    Attributes
+    Parameters
     ----------
     grouped : GroupedSeries
         The series that the windows are cut from.
-    values : ndarray of shape (n_rows, n_channels), float32 or float64
-        All series end to end. NaN is a missing value.
+    layout : Layout
+        Where windows begin, before any of them are selected.
     width : int
         Steps in the longest window.
-    is_ragged : bool
+    is_ragged : bool, default=False
         Whether windows may be shorter than `width`.
-    max_gap : number, pandas.Timedelta or None
+    max_gap : number, pandas.Timedelta or None, default=None
         Longest step of time that a window may span; None where there are no times.
-    channel_names : list of str
+    max_gap_origin : str, default=""
+        Where `max_gap` comes from; shown by ``repr``.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from tsae import make_windows
     >>> windows = make_windows(np.arange(10.0), width=4, stride=3)
     >>> windows.shape
     (3, 4, 1)
@@ -88,38 +66,103 @@ class Windows:
         max_gap_origin: str = "",
     ):
         self.grouped = grouped
-        self._layout = layout
-        self._positions: range | np.ndarray = range(len(layout))
-        self._max_gap_origin = max_gap_origin
+        self.layout = layout
         self.width = width
         self.is_ragged = is_ragged
         self.max_gap = max_gap
+        self.max_gap_origin = max_gap_origin
+        self._positions: range | np.ndarray = range(len(layout))
 
-    # ------------------------------------------------------------ what is in it
+    @classmethod
+    def cut(cls, grouped: GroupedSeries, width: int, stride: int = 1, *, max_gap: Any = None) -> Windows:
+        """Cut series into windows, of which there may be none.
+
+        Windows begin every `stride` rows from the first row of each series, and of each stretch after a gap.
+        `make_windows` also reads tables and arrays, and reports what is too short for a window.
+
+        Parameters
+        ----------
+        grouped : GroupedSeries
+            The series.
+        width : int
+            Steps in a window, at least 1.
+        stride : int, default=1
+            Steps from the start of a window to the start of the next, at least 1.
+        max_gap : number, timedelta or str such as "10min", default=None
+            A longer step of time ends a window; as in `make_windows`.
+
+        Returns
+        -------
+        Windows
+            Its `layout` holds the first row of each stretch between gaps (``layout.begins``) and the number of its
+            windows (``layout.counts``), also of those that are too short for one.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from tsae.data.series import GroupedSeries
+        >>> times = pd.Index([0, 1, 2, 7, 8])
+        >>> grouped = GroupedSeries(np.zeros((5, 1)), np.array([0, 5]), pd.RangeIndex(1), ["x"], times)
+        >>> windows = Windows.cut(grouped, width=3, max_gap=1)
+        >>> len(windows), windows.layout.begins.tolist(), windows.layout.counts.tolist()
+        (1, [0, 3], [1, 0])
+        """
+        width, stride = check_positive_int(width, "width"), check_positive_int(stride, "stride")
+        max_gap, origin, after_gaps = find_gaps(grouped, max_gap)
+        bounds = np.union1d(grouped.offsets, after_gaps)
+        counts = np.maximum((np.diff(bounds) - width) // stride + 1, 0)
+        layout = Layout.of_counts(bounds[:-1], counts, stride)
+        return cls(grouped, layout, width, max_gap=max_gap, max_gap_origin=origin)
+
+    @classmethod
+    def one_per_series(cls, grouped: GroupedSeries) -> Windows:
+        """Take each series as one window.
+
+        Parameters
+        ----------
+        grouped : GroupedSeries
+            The series; where their lengths differ, the windows are ragged.
+
+        Returns
+        -------
+        Windows
+            As many as there are series.
+        """
+        lengths = np.diff(grouped.offsets)
+        width = int(lengths.max(initial=0))
+        layout = Layout.of_counts(grouped.offsets[:-1], np.ones(len(lengths), dtype=np.int64), stride=width)
+        return cls(grouped, layout, width, is_ragged=bool(np.any(lengths != width)))
+
+    # ------------------------------------------------------------ contents
 
     @property
     def values(self) -> np.ndarray:
+        """All series concatenated, float32 or float64 of shape (n_rows, n_channels); NaN is a missing value."""
         return self.grouped.values
 
     @property
     def channel_names(self) -> list[str]:
+        """Names of the channels."""
         return self.grouped.channel_names
 
     @property
     def n_channels(self) -> int:
-        return self.values.shape[1]
+        """Number of channels."""
+        return int(self.values.shape[1])
 
     @property
     def stride(self) -> int:
         """Rows from one window's start to the next one's, as the windows were made."""
-        return self._layout.stride
+        return self.layout.stride
 
     @property
     def dtype(self) -> np.dtype:
+        """Type of the values."""
         return self.values.dtype
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Shape of the array that `gather` returns: (n_windows, width, n_channels)."""
         return len(self), self.width, self.n_channels
 
     def __len__(self) -> int:
@@ -131,7 +174,7 @@ class Windows:
         positions = self._positions
         if isinstance(positions, range):
             positions = np.arange(positions.start, positions.stop, positions.step, dtype=np.int64)
-        return self._layout.starts_at(positions)
+        return self.layout.starts_at(positions)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -140,7 +183,7 @@ class Windows:
             return np.full(len(self), self.width, dtype=np.int64)
         starts = self.starts
         ends = self.grouped.offsets[self.grouped.codes_at(starts) + 1]
-        return np.minimum(ends - starts, self.width)
+        return np.asarray(np.minimum(ends - starts, self.width))
 
     @property
     def series(self) -> np.ndarray:
@@ -149,7 +192,7 @@ class Windows:
 
     @property
     def index(self) -> pd.DataFrame:
-        """One row a window: `series` (its id), `start` and `end` (its first and last timestamp).
+        """Series, first and last timestamp of each window: columns `series` (its id), `start` and `end`.
 
         Timestamps are step numbers within the series where there are no times. Computed at every call: for a
         few of many windows ask for ``windows[:10].index``.
@@ -163,19 +206,18 @@ class Windows:
             }
         )
 
-    # ------------------------------------------------------------ choosing windows
+    # ------------------------------------------------------------ selecting windows
 
     def __getitem__(self, key: Any) -> Windows:
-        """Some of the windows, by an integer, a slice, or an array of integers or booleans."""
-        chosen = object.__new__(Windows)
-        chosen.__dict__.update(self.__dict__)
-        chosen._positions = self._choose(key)
+        """Select windows by an integer, a slice, or an array of integers or booleans."""
+        chosen = copy(self)
+        chosen._positions = self._select(key)  # noqa: SLF001
         return chosen
 
-    def _choose(self, key: Any) -> range | np.ndarray:
+    def _select(self, key: Any) -> range | np.ndarray:
         if isinstance(key, tuple):  # scikit-learn asks for windows[key, ...]
             if len(key) != 2 or key[1] is not Ellipsis:
-                raise IndexError("windows are chosen along their first axis only: windows[key]")
+                raise IndexError("windows are selected along their first axis only: windows[key]")
             key = key[0]
         if isinstance(key, slice):
             return self._positions[key]
@@ -184,25 +226,24 @@ class Windows:
             key = key.astype(np.int64)
         if key.dtype == bool:
             if key.shape != (len(self),):
-                raise IndexError(f"a mask of shape {key.shape} cannot choose from {len(self)} windows")
+                raise IndexError(f"a mask of shape {key.shape} cannot select from {len(self)} windows")
             key = np.flatnonzero(key)
         if key.dtype.kind not in "iu" or key.ndim > 1:
             raise IndexError(
-                f"windows are chosen by integers, slices and 1-D masks, got {key.dtype} of shape {key.shape}"
+                f"windows are selected by integers, slices and 1-D masks, got {key.dtype} of shape {key.shape}"
             )
         key = np.atleast_1d(key).astype(np.int64, copy=False)
         outside = key[(key < -len(self)) | (key >= len(self))]
         if len(outside):
             raise IndexError(f"window {outside[0]} of {len(self)} does not exist")
         key = np.where(key < 0, key + len(self), key)
-        if isinstance(self._positions, range):
-            return self._positions.start + key * self._positions.step
-        return self._positions[key]
+        positions = self._positions
+        return np.asarray(positions.start + key * positions.step if isinstance(positions, range) else positions[key])
 
     def __iter__(self) -> Iterator[Windows]:
         return (self[position] for position in range(len(self)))
 
-    # ------------------------------------------------------------ cutting them out
+    # ------------------------------------------------------------ copies
 
     def gather(self, positions: Any = None) -> np.ndarray:
         """Copy windows out as one array.
@@ -210,7 +251,7 @@ class Windows:
         Parameters
         ----------
         positions : int array, bool array or slice, default=None
-            Which windows; None is all of them.
+            Which windows; None selects all.
 
         Returns
         -------
@@ -220,21 +261,27 @@ class Windows:
         chosen = self if positions is None else self[positions]
         values, starts = self.values, chosen.starts
         if not self.is_ragged:
-            return self._every_window()[starts]
+            return np.asarray(self._every_window()[starts])
         steps = np.arange(self.width)
-        batch = values[np.minimum(starts[:, np.newaxis] + steps, len(values) - 1)]
+        batch: np.ndarray = values[np.minimum(starts[:, np.newaxis] + steps, len(values) - 1)]
         batch[steps >= chosen.lengths[:, np.newaxis]] = np.nan
         return batch
 
     def view(self) -> np.ndarray:
-        """As `gather`, without a copy where windows of one length begin at even distances; read-only there."""
+        """Return what `gather` returns, without a copy where windows of one length begin at equal distances.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, width, n_channels), dtype of `values`
+            Read-only where it is not a copy.
+        """
         starts = self.starts
         if self.is_ragged or len(starts) < 2:
             return self.gather()
         distance = starts[1] - starts[0]
         if distance <= 0 or np.any(np.diff(starts) != distance):
             return self.gather()
-        return self._every_window()[starts[0] : starts[-1] + 1 : distance]
+        return np.asarray(self._every_window()[starts[0] : starts[-1] + 1 : distance])
 
     def _every_window(self) -> np.ndarray:
         """A view of the window that begins at each row, whichever series it runs into."""
@@ -244,7 +291,13 @@ class Windows:
         return np.lib.stride_tricks.as_strided(values, shape, strides, writeable=False)
 
     def to_numpy(self) -> np.ndarray:
-        """All windows as one array of shape (n_windows, width, n_channels)."""
+        """Copy all windows out as one array.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, width, n_channels), dtype of `values`
+            As `gather`.
+        """
         return self.gather()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -253,12 +306,18 @@ class Windows:
         return self.gather().astype(dtype or self.dtype, copy=False)
 
     def compact(self) -> Windows:
-        """The same windows over a copy of the rows that they cover, without all others; itself where they cover all.
+        """Copy the rows that the windows cover, without all others.
 
         For a few windows of long series, before they are trained on, pickled or sent to another process.
 
+        Returns
+        -------
+        Windows
+            The same windows over fewer rows; itself where the windows cover all rows.
+
         Examples
         --------
+        >>> from tsae import make_windows
         >>> windows = make_windows(np.arange(1000.0), width=3)[[10, 500, 501]]
         >>> few = windows.compact()
         >>> len(windows.values), len(few.values)
@@ -267,7 +326,7 @@ class Windows:
         True
         """
         starts = self.starts
-        begins, ends = _merge(starts, starts + self.lengths)
+        begins, ends = merge_intervals(starts, starts + self.lengths)
         sizes = ends - begins
         if sizes.sum() == len(self.values):
             return self
@@ -287,22 +346,58 @@ class Windows:
             self.width,
             is_ragged=self.is_ragged,
             max_gap=self.max_gap,
-            max_gap_origin=self._max_gap_origin,
+            max_gap_origin=self.max_gap_origin,
         )
 
-    # ------------------------------------------------------------ what they share
+    # ------------------------------------------------------------ rows and windows
 
     def overlapping(self) -> bool:
-        """Whether any two of the windows share a row."""
+        """Tell whether any two of the windows share a row.
+
+        Returns
+        -------
+        bool
+            False also where there are no windows.
+        """
         starts, lengths = self.starts, self.lengths
         if len(starts) > 1 and not np.all(starts[1:] >= starts[:-1]):
             order = np.argsort(starts, kind="stable")
             starts, lengths = starts[order], lengths[order]
         return bool(np.any(starts[1:] < starts[:-1] + lengths[:-1]))
 
+    def touching(self, rows: np.ndarray) -> np.ndarray:
+        """Tell which windows contain any of the marked rows.
+
+        Parameters
+        ----------
+        rows : bool ndarray of shape (n_rows,)
+            Mask of the rows of `values`.
+
+        Returns
+        -------
+        bool ndarray of shape (n_windows,)
+            Mask of the windows.
+
+        Examples
+        --------
+        >>> from tsae import make_windows
+        >>> windows = make_windows(np.arange(6.0), width=2)
+        >>> windows.touching(windows.values[:, 0] == 3).tolist()
+        [False, False, True, True, False]
+        """
+        rows = np.asarray(rows)
+        if rows.dtype != bool or rows.shape != (len(self.values),):
+            raise ValueError(
+                f"rows is {rows.dtype} of shape {rows.shape}; it must be bool, one entry per row of the series "
+                f"({len(self.values)},)"
+            )
+        n_before = np.concatenate([[0], np.cumsum(rows)])
+        starts = self.starts
+        return np.asarray(n_before[starts + self.lengths] > n_before[starts])
+
     @property
     def observed(self) -> np.ndarray:
-        """Whether each window holds any value that is not missing, bool of shape (n_windows,).
+        """Mask of the windows that hold any value that is not missing, bool of shape (n_windows,).
 
         ``windows[windows.observed]`` drops the windows that no network can encode.
         """
@@ -311,10 +406,21 @@ class Windows:
             return np.ones(len(self), dtype=bool)
         starts = self.starts
         stretch = np.searchsorted(begins, starts, side="right") - 1
-        return (stretch < 0) | (starts + self.lengths > ends[stretch])
+        return np.asarray((stretch < 0) | (starts + self.lengths > ends[stretch]))
 
     def describe_start(self, position: int) -> str:
-        """Series and time at which a window starts, in words, for messages."""
+        """Describe the series and time at which a window starts, for messages.
+
+        Parameters
+        ----------
+        position : int
+            Which window.
+
+        Returns
+        -------
+        str
+            Such as ``series 'b', time 4``.
+        """
         return self.grouped.describe(self[position].starts[0])
 
     def __repr__(self) -> str:
@@ -326,171 +432,13 @@ class Windows:
             f"channels={self.channel_names}" if self.n_channels <= 8 else f"n_channels={self.n_channels}",
             f"dtype={self.dtype}",
         ]
-        if self._max_gap_origin:
-            parts.append(f"max_gap={self.max_gap} ({self._max_gap_origin})")
+        if self.max_gap_origin:
+            parts.append(f"max_gap={self.max_gap} ({self.max_gap_origin})")
         return f"Windows({', '.join(parts)})"
 
 
-def make_windows(
-    data: Any,
-    width: int,
-    stride: int = 1,
-    *,
-    id_column: Any = None,
-    time_column: Any = None,
-    value_columns: Sequence[Any] | None = None,
-    max_gap: Any = None,
-) -> Windows:
-    """Cut series into windows that never cross a series' end nor a gap in time.
-
-    Parameters
-    ----------
-    data : pandas or polars DataFrame, ndarray, list or dict of ndarray
-        A long table (columns of ids, times and values), a wide one (times in a DatetimeIndex, one column a
-        channel), a table with a MultiIndex (id, time), one series as an array of shape (n_rows,) or
-        (n_rows, n_channels), or several series as a list or dict of such arrays.
-    width : int
-        Steps in a window.
-    stride : int, default=1
-        Steps from the start of a window to the start of the next, counted from the start of each series and
-        after each gap.
-    id_column, time_column : column or index level, default=None
-        Where the table says which series a row belongs to, and when it was measured: datetimes (of one time
-        zone, or none), timedeltas or numbers. Rows of different ids may be mixed; times must increase within
-        an id. Without them, a MultiIndex of two levels is taken for (id, time), and any other index that does
-        not hold numbers for times.
-    value_columns : list of columns, default=None
-        The channels; None is every other column.
-    max_gap : number, timedelta or str such as "10min", default=None
-        A longer step of time ends a window. None: 1.5 times the median step of the whole table; infinity
-        lets windows span every gap.
-
-    Returns
-    -------
-    Windows
-        Holds `data` itself where that is one float32 or float64 array, and one copy of the values otherwise.
-
-    Raises
-    ------
-    ValueError
-        Times that do not increase, are missing, are text or mix time zones; values that are not numbers, or
-        infinite; no series as long as `width`.
-
-    Warns
-    -----
-    UserWarning
-        If series, or stretches between gaps, are shorter than `width`, so that no window covers them.
-
-    Notes
-    -----
-    NaN is a missing value and stays, and a constant channel is as good as any. A window in which everything
-    is missing is kept here and refused by estimators; ``windows[windows.observed]`` drops such windows.
-
-    Rows after the last whole window of a series, fewer than `stride`, are in no window.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> frame = pd.DataFrame({"machine": list("aaaabbb"), "load": [1.0, 2, 3, 4, 5, 6, 7]})
-    >>> make_windows(frame, width=3, id_column="machine").index
-      series  start  end
-    0      a      0    2
-    1      a      1    3
-    2      b      0    2
-    """
-    width, stride = _positive_int(width, "width"), _positive_int(stride, "stride")
-    grouped = _read(data, id_column, time_column, value_columns)
-    max_gap, origin, after_gaps = find_gaps(grouped, max_gap)
-    bounds = np.union1d(grouped.offsets, after_gaps)
-    begins, n_rows = bounds[:-1], np.diff(bounds)
-    counts = np.maximum((n_rows - width) // stride + 1, 0)
-    _report_short(grouped, begins, n_rows, counts > 0, width)
-    layout = Layout.of_counts(begins[counts > 0], counts[counts > 0], stride)
-    return Windows(grouped, layout, width, max_gap=max_gap, max_gap_origin=origin)
-
-
-def from_channels_first(X: Any) -> np.ndarray | list[np.ndarray]:
-    """Turn the layout of aeon and sktime, channels before time, into (n_windows, n_timesteps, n_channels).
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_windows, n_channels, n_timesteps), or list of (n_channels, n_timesteps_i) arrays
-
-    Returns
-    -------
-    ndarray of shape (n_windows, n_timesteps, n_channels), or list of (n_timesteps_i, n_channels) arrays
-
-    Examples
-    --------
-    >>> from_channels_first(np.zeros((10, 3, 50))).shape
-    (10, 50, 3)
-    """
-    if isinstance(X, (list, tuple)):
-        parts = [np.asarray(part) for part in X]
-        for position, part in enumerate(parts):
-            if part.ndim != 2:
-                raise ValueError(f"X[{position}] has shape {part.shape}; expected (n_channels, n_timesteps)")
-        return [np.ascontiguousarray(part.T) for part in parts]
-    X = np.asarray(X)
-    if X.ndim != 3:
-        raise ValueError(f"X has shape {X.shape}; expected (n_windows, n_channels, n_timesteps)")
-    return np.ascontiguousarray(X.transpose(0, 2, 1))
-
-
-def _merge(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Begins and ends of the stretches that intervals cover together, ascending."""
-    order = np.argsort(starts, kind="stable")
-    starts, ends = starts[order], np.maximum.accumulate(ends[order])
-    opens = np.ones(len(starts), dtype=bool)
-    opens[1:] = starts[1:] > ends[:-1]
-    return starts[opens], ends[np.roll(opens, -1)]  # a stretch ends where the next one is about to open
-
-
-def _positive_int(value: Any, name: str) -> int:
+def check_positive_int(value: Any, name: str) -> int:
+    """Return `value` as an int, or raise if it is not an integer of at least 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r}; it must be an integer of at least 1")
     return int(value)
-
-
-def _read(data: Any, id_column: Any, time_column: Any, value_columns: Any) -> GroupedSeries:
-    if is_table(data):
-        grouped = read_table(data, id_column, time_column, value_columns)
-    else:
-        columns = {"id_column": id_column, "time_column": time_column, "value_columns": value_columns}
-        for argument, value in columns.items():
-            if value is not None:
-                raise ValueError(f"{argument}={value!r}, but data is a {type(data).__name__}, without columns")
-        grouped = read_arrays(data)
-    found = first_infinite(grouped.values)
-    if found is not None:
-        row, channel = found
-        raise ValueError(
-            f"data holds {grouped.values[found]} in {grouped.describe(row)}, column "
-            f"{grouped.channel_names[channel]!r}; mark missing values with NaN"
-        )
-    return grouped
-
-
-def _report_short(
-    grouped: GroupedSeries, begins: np.ndarray, n_rows: np.ndarray, has_window: np.ndarray, width: int
-) -> None:
-    """Warn of series, and stretches between gaps, that no window covers; raise where there is no window."""
-    if not has_window.any():
-        raise ValueError(
-            f"width={width}, but the longest stretch of data without a gap has {n_rows.max(initial=0)} rows: "
-            f"there is no window in {len(grouped.names)} series ({len(begins)} stretches)"
-        )
-    series = grouped.codes_at(begins)
-    covered = np.zeros(len(grouped.names), dtype=bool)
-    covered[series[has_window]] = True
-    lost, short = np.flatnonzero(~covered), np.flatnonzero(~has_window & covered[series])
-    parts = []
-    if len(lost):
-        [example] = grouped.names.take(lost[:1]).tolist()
-        parts.append(f"{len(lost)} of {len(covered)} series (such as {example!r})")
-    if len(short):
-        place = f"the {n_rows[short[0]]} rows from {grouped.describe(begins[short[0]])}"
-        parts.append(f"{len(short)} of {len(begins)} stretches between gaps (such as {place})")
-    if parts:
-        message = f"left out, as shorter than width={width}: {' and '.join(parts)}"
-        warnings.warn(message, UserWarning, stacklevel=3)

@@ -131,11 +131,11 @@ def advance(carry: Carry, new: GroupedSeries, grid: Grid, *, last: bool) -> tupl
 
     Examples
     --------
-    >>> from tsae.data.series import read_arrays
+    >>> from tsae.data.series import series_from_arrays
     >>> grid = Grid(width=3, stride=2, max_gap=np.inf)
     >>> carry, starts = Carry.empty(), []
     >>> for rows in np.split(np.arange(8.0), [4, 5]):
-    ...     piece, carry = advance(carry, read_arrays(rows), grid, last=False)
+    ...     piece, carry = advance(carry, series_from_arrays(rows), grid, last=False)
     ...     starts.append(piece.windows[piece.fresh].index["start"].tolist())
     >>> starts
     [[0], [2], [4]]

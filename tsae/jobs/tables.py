@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from tsae.data.frames import read_table as group_rows
+from tsae.data.frames import series_from_table as group_rows
 from tsae.data.series import GroupedSeries, first_infinite
 from tsae.io.archive import replacing
 from tsae.jobs.errors import InputError, JobError

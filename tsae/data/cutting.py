@@ -1,0 +1,127 @@
+"""`make_windows`: tables and arrays of series, cut into windows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tsae.data.containers import ColumnNames, find_container
+from tsae.data.series import GroupedSeries, first_infinite
+from tsae.data.windows import Windows, check_positive_int
+
+
+def make_windows(
+    data: Any,
+    width: int,
+    stride: int = 1,
+    *,
+    id_column: Any = None,
+    time_column: Any = None,
+    value_columns: Sequence[Any] | None = None,
+    max_gap: Any = None,
+) -> Windows:
+    """Cut series into windows that never cross a series' end nor a gap in time.
+
+    Parameters
+    ----------
+    data : pandas or polars DataFrame, ndarray, list or dict of ndarray
+        A long table (columns of ids, times and values), a wide one (times in a DatetimeIndex, one column per
+        channel), a table with a MultiIndex (id, time), one series as an array of shape (n_rows,) or
+        (n_rows, n_channels), or several series as a list or dict of such arrays.
+    width : int
+        Steps in a window.
+    stride : int, default=1
+        Steps from the start of a window to the start of the next, counted from the start of each series and
+        after each gap.
+    id_column : column or index level, default=None
+        The series that each row of a table belongs to. Rows of different ids may be mixed. Without `id_column`
+        and `time_column`, a MultiIndex of two levels is read as (id, time).
+    time_column : column or index level, default=None
+        When each row was measured: datetimes (of one time zone, or none), timedeltas or numbers, which must
+        increase within an id. None: the index is read as times, unless it holds numbers.
+    value_columns : list of columns, default=None
+        The channels; None: every other column.
+    max_gap : number, timedelta or str such as "10min", default=None
+        A longer step of time ends a window. None: 1.5 times the median step of the whole table; infinity
+        lets windows span every gap.
+
+    Returns
+    -------
+    Windows
+        Holds `data` itself where that is one float32 or float64 array, and one copy of the values otherwise.
+
+    Raises
+    ------
+    ValueError
+        Times that do not increase, are missing, are text or mix time zones; values that are not numbers, or
+        infinite; no series as long as `width`.
+
+    Warns
+    -----
+    UserWarning
+        If series, or stretches between gaps, are shorter than `width`, so that no window covers them.
+
+    Notes
+    -----
+    NaN is a missing value and is kept, as are constant channels. A window in which every value is missing is kept
+    here and refused by estimators; ``windows[windows.observed]`` drops such windows.
+
+    Rows after the last whole window of a series, fewer than `stride`, are in no window.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"machine": list("aaaabbb"), "load": [1.0, 2, 3, 4, 5, 6, 7]})
+    >>> make_windows(frame, width=3, id_column="machine").index
+      series  start  end
+    0      a      0    2
+    1      a      1    3
+    2      b      0    2
+    """
+    width, stride = check_positive_int(width, "width"), check_positive_int(stride, "stride")
+    columns = ColumnNames(id_column, time_column, value_columns)
+    grouped = find_container(data).read_series(data, columns)
+    _refuse_infinite_rows(grouped)
+    windows = Windows.cut(grouped, width, stride, max_gap=max_gap)
+    _report_short(windows)
+    return windows
+
+
+def _refuse_infinite_rows(grouped: GroupedSeries) -> None:
+    """Name the series, time and column of the first infinity."""
+    found = first_infinite(grouped.values)
+    if found is None:
+        return
+    row, channel = found
+    raise ValueError(
+        f"data holds {grouped.values[found]} in {grouped.describe(row)}, column "
+        f"{grouped.channel_names[channel]!r}; mark missing values with NaN"
+    )
+
+
+def _report_short(windows: Windows) -> None:
+    """Warn of series, and stretches between gaps, that no window covers; raise where there is no window."""
+    grouped, width, begins = windows.grouped, windows.width, windows.layout.begins
+    n_rows, has_window = np.diff(begins, append=len(grouped.values)), windows.layout.counts > 0
+    if not has_window.any():
+        raise ValueError(
+            f"width={width}, but the longest stretch of data without a gap has {n_rows.max(initial=0)} rows: "
+            f"there is no window in {len(grouped.names)} series ({len(begins)} stretches)"
+        )
+    series = grouped.codes_at(begins)
+    covered = np.zeros(len(grouped.names), dtype=bool)
+    covered[series[has_window]] = True
+    lost, short = np.flatnonzero(~covered), np.flatnonzero(~has_window & covered[series])
+    parts = []
+    if len(lost):
+        [example] = grouped.names.take(lost[:1]).tolist()
+        parts.append(f"{len(lost)} of {len(covered)} series (such as {example!r})")
+    if len(short):
+        place = f"the {n_rows[short[0]]} rows from {grouped.describe(begins[short[0]])}"
+        parts.append(f"{len(short)} of {len(begins)} stretches between gaps (such as {place})")
+    if parts:
+        message = f"left out, because they are shorter than width={width}: {' and '.join(parts)}"
+        warnings.warn(message, UserWarning, stacklevel=3)

@@ -1,0 +1,38 @@
+"""Figures, Axes and colours of the displays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+DATA_COLOR, RECONSTRUCTION_COLOR, EVENT_COLOR = "C0", "C1", "C3"
+
+
+def import_pyplot() -> Any:
+    """Import matplotlib.pyplot, or say how to install it."""
+    try:
+        import matplotlib.pyplot
+    except ImportError as error:
+        raise ImportError('plots need matplotlib: pip install "tsae[plot]"') from error
+    return matplotlib.pyplot
+
+
+def one_axes(ax: Any, size: tuple[float, float] | None = None) -> tuple[Any, Any]:
+    """Return the given Axes and its Figure, or new ones."""
+    if ax is not None:
+        return ax.figure, ax
+    figure, ax = import_pyplot().subplots(figsize=size, layout="constrained")
+    return figure, ax
+
+
+def panels(ax: Any, n: int) -> tuple[Any, np.ndarray]:
+    """Return the given Axes for n panels, or new ones, one above the other."""
+    if ax is None:
+        size = (8, min(1.2 + 1.5 * n, 40))
+        figure, axes = import_pyplot().subplots(n, 1, sharex=True, squeeze=False, figsize=size, layout="constrained")
+        return figure, axes[:, 0]
+    axes = np.atleast_1d(np.asarray(ax, dtype=object))
+    if axes.shape != (n,):
+        raise ValueError(f"ax holds {axes.size} Axes; {n} are needed, one per channel")
+    return axes[0].figure, axes
