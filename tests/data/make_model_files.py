@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsae import AnomalyDetector, LSTMAutoencoder, LSTMClassifier, LSTMSeq2Seq
+from tsae import AnomalyDetector, DecoderOptions, LSTMAutoencoder, LSTMClassifier, LSTMSeq2Seq
 from tsae.io.archive import FORMAT_VERSION
 
 FOLDERS = {version: Path(__file__).parent / f"model_files_{version}" for version in range(1, FORMAT_VERSION + 1)}
@@ -27,8 +27,9 @@ def main() -> None:
     models = {
         "autoencoder": LSTMAutoencoder(units=(3, 2), dilations=(1, 2), epochs=2, random_state=0).fit(X),
         "gru": LSTMAutoencoder(
-            units=(3,), cell="gru", bidirectional=False, decoder="composite", conditioning="teacher",
-            attention="general", scale="window", horizon=3, epochs=1, random_state=np.random.default_rng(0),
+            units=(3,), cell="gru", bidirectional=False, decoder="composite", scale="window", horizon=3, epochs=1,
+            decoder_options=DecoderOptions(feedback="teacher_forcing", attention="general"),
+            random_state=np.random.default_rng(0),
         ).fit(X),
         "detector": AnomalyDetector(
             LSTMAutoencoder(units=2, decoder="reconstruction", epochs=1, random_state=0), alpha=0.3, random_state=0

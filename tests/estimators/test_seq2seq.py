@@ -150,9 +150,7 @@ def test_shared_vocabulary_are_one_set_and_weights_are_those_of_the_tutorial():
 
 
 def test_unknown_tokens_are_named_with_their_place(reverser):
-    with pytest.raises(
-        ValueError, match=r"X\[1\] holds 'x' at position 2, a token that is not in the vocabulary of"
-    ):
+    with pytest.raises(ValueError, match=r"X\[1\] holds 'x' at position 2, a token that is not in the vocabulary of"):
         reverser.predict(["up", "foxo"])
 
 

@@ -20,7 +20,8 @@ from sklearn.frozen import FrozenEstimator
 import tsae
 from tests.data import make_model_files
 from tests.io import mutations
-from tsae import AnomalyDetector, LSTMAutoencoder, ModelFileError, load, make_windows
+from tests.options import nested
+from tsae import AnomalyDetector, DecoderOptions, LSTMAutoencoder, ModelFileError, load, make_windows
 from tsae.anomaly.thresholds import ConformalThreshold, PeaksOverThreshold
 from tsae.data.scaling import ChannelScaler
 from tsae.estimators.classifier import LSTMClassifier
@@ -65,15 +66,15 @@ def read(data: bytes):
         {},
         {"cell": "gru", "bidirectional": False, "pooling": "last"},
         {"decoder": "composite", "horizon": 3, "scale": "window"},
-        {"decoder": ("reconstruction", "imputation"), "decoder_units": 5, "scale": None, "kernel_l2": 1e-4},
+        {"decoder": ("reconstruction", "imputation"), "decoder_units": 5, "scale": None, "kernel_regularizer": "l2"},
         {"decoder_units": 9},  # without a decoder that has units
         {"random_state": np.random.RandomState(3)},
         {"random_state": np.random.default_rng(3)},
-        {"attention": "general", "decoder": "reconstruction", "conditioning": "teacher", "bidirectional": False},
+        {"attention": "general", "decoder": "reconstruction", "feedback": "teacher_forcing", "bidirectional": False},
     ],
 )
 def test_a_loaded_estimator_says_the_same(X, tmp_path, parameters):
-    model = LSTMAutoencoder(**{"units": (3, 2), "epochs": 1, "random_state": 0, **parameters}).fit(X)
+    model = LSTMAutoencoder(**nested({"units": (3, 2), "epochs": 1, "random_state": 0, **parameters})).fit(X)
     model.save(tmp_path / "model.tsae")
     again = load(tmp_path / "model.tsae")
     for method in ("transform", "score_samples"):
@@ -81,10 +82,10 @@ def test_a_loaded_estimator_says_the_same(X, tmp_path, parameters):
     assert list(again.get_feature_names_out()) == list(model.get_feature_names_out())
     pd.testing.assert_frame_equal(again.history_, model.history_)
     assert again.n_timesteps_ == model.n_timesteps_ == 16
-    for name, value in model.get_params().items():
+    for name, value in model.get_params(deep=True).items():
         if name != "random_state":
-            assert getattr(again, name) == value
-            assert type(getattr(again, name)) is type(value)
+            assert again.get_params()[name] == value
+            assert type(again.get_params()[name]) is type(value)
 
 
 def test_the_same_answers_in_a_new_process(X, model, tmp_path):
@@ -252,9 +253,10 @@ def test_a_classifier(X, tmp_path, start):
 
 @pytest.mark.parametrize("attention", [None, "location", "additive"])
 @pytest.mark.parametrize("embedding", [None, 3])
-def test_a_sequence_model_of_symbols(tmp_path, attention, embedding):
+def test_a_sequence_model_of_tokens(tmp_path, attention, embedding):
     words, answers = ["abc", "ba", "c", "ab"] * 3, ["xyz", "x", "zz", "yx"] * 3
-    model = LSTMSeq2Seq(units=3, epochs=1, attention=attention, embedding=embedding, random_state=0)
+    options = DecoderOptions(attention=attention)
+    model = LSTMSeq2Seq(units=3, epochs=1, decoder_options=options, embedding=embedding, random_state=0)
     model.fit(words, answers)
     assert read_saved(model, tmp_path).predict(words) == model.predict(words)
 
@@ -268,15 +270,16 @@ def test_a_sequence_model_of_numbers(X, tmp_path):
 def test_sequence_models_larger_than_their_weights_are_never_built(tmp_path, monkeypatch):
     from tsae.networks import weights
 
-    model = LSTMSeq2Seq(units=3, epochs=1, attention="location", embedding=3, random_state=0)
+    options = DecoderOptions(attention="location")
+    model = LSTMSeq2Seq(units=3, epochs=1, decoder_options=options, embedding=3, random_state=0)
     model.fit(["abc", "ba"], ["xyz", "x"]).save(tmp_path / "model.tsae")
     data = (tmp_path / "model.tsae").read_bytes()
     classifier = LSTMClassifier(units=2, epochs=1, random_state=0).fit(np.eye(4), [0, 1, 0, 1])
     classifier.save(tmp_path / "classifier.tsae")
     monkeypatch.setattr(weights, "build_network", lambda config: pytest.fail("built a huge network"))
-    for key in ("n_inputs", "n_outputs", "embedding", "decoder_units"):
-        size = [10**9] if key == "decoder_units" else 10**9
-        refused(mutations.with_state(data, lambda s, k=key, n=size: network_of(s)["config"].update({k: n})))
+    for key in ("n_inputs", "n_outputs", "embedding"):
+        refused(mutations.with_state(data, lambda s, k=key: network_of(s)["config"].update({k: 10**9})))
+    refused(mutations.with_state(data, lambda s: network_of(s)["config"]["decoder"].update(units=[10**9])))
     refused(mutations.with_state(data, lambda s: network_of(s)["config"]["decoder"].update(n_memory_steps=10**9)))
     data = (tmp_path / "classifier.tsae").read_bytes()
     refused(mutations.with_state(data, lambda s: network_of(s)["config"].update(n_classes=10**9)))
@@ -669,9 +672,9 @@ def test_a_network_larger_than_its_weights_is_never_built(saved, monkeypatch, si
         lambda state: network_of(state)["config"]["encoder"].update(units=[size]),
         lambda state: network_of(state)["config"]["encoder"].update(units=[3] * 10_000),
         lambda state: network_of(state)["config"]["encoder"].update(n_channels=size),
-        lambda state: network_of(state)["config"].update(decoders=["reconstruction"], decoder_units=[size]),
-        lambda state: network_of(state)["config"].update(decoders=["reconstruction"] * 100_000),
-        lambda state: network_of(state)["config"].update(name="os"),
+        lambda state: network_of(state)["config"].update(objectives=["reconstruction"], decoder={"units": [size]}),
+        lambda state: network_of(state)["config"].update(objectives=["reconstruction"] * 100_000),
+        lambda state: network_of(state).update(kind="os"),
         lambda state: network_of(state).update(weights={}),
         lambda state: network_of(state).update(config=[]),
     ):
@@ -695,9 +698,9 @@ def test_parameters_are_checked_as_in_fit(saved):
 
 def test_parameters_of_later_versions_have_their_defaults(saved):
     def edit(state):
-        del state["state"]["mask_span"]
+        del state["state"]["patience"]
 
-    assert read(mutations.with_state(saved, edit)).mask_span == LSTMAutoencoder().mask_span
+    assert read(mutations.with_state(saved, edit)).patience == LSTMAutoencoder().patience
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tests import naive
 from tsae.errors import TrainingDivergedError
-from tsae.networks.random_state import StepRandomState
 from tsae.networks.network import Autoencoder
+from tsae.networks.random_state import StepRandomState
 from tsae.networks.training import Trainer, TrainingData, gather_windows
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from tsae.data.containers import as_windows
+from tsae.data.containers import as_windows, is_tabular
 from tsae.data.windows import Windows
 
 
@@ -21,7 +21,7 @@ class WindowReader(BaseEstimator):
 
     def _read(self, X: Any, *, reset: bool) -> Windows:
         """Check X and view it as windows; `reset` records its shape, otherwise it must have the fitted one."""
-        if _is_table(X):
+        if is_tabular(X):
             table = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
             windows = as_windows(table)
         else:
@@ -53,14 +53,3 @@ class WindowReader(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _is_table(X: Any) -> bool:
-    """Whether X is for scikit-learn to check: anything that is not plainly windows, 3-D or ragged."""
-    if isinstance(X, Windows):
-        return False
-    if isinstance(X, (list, tuple)):
-        if len(X) and all(isinstance(part, np.ndarray) and part.ndim == 2 for part in X):
-            return False
-        return len({np.size(part) for part in X}) <= 1 and not (len(X) and np.ndim(X[0]) > 1)
-    return getattr(X, "ndim", 2) != 3

@@ -93,7 +93,7 @@ def _seq2seq(state: Tree) -> None:
 
 
 def _decoder_options(state: Tree, own_defaults: Tree) -> Tree | None:
-    """The parameters of decoders, which were parameters of the estimator, as an object; None: all had their defaults."""
+    """The parameters of decoders, once of the estimator itself, as an object; None: all had their defaults."""
     defaults = {
         "decoder_units": None, "sampling": "linear", "sampling_epochs": None, "sampling_floor": 0.0, "attention": None,
         "input_feeding": False, "offsets": "auto", **own_defaults,
