@@ -9,9 +9,12 @@ import tensorflow as tf
 
 from tests import naive
 from tsae.errors import TrainingDivergedError
-from tsae.networks.random_state import StepRandomState
+from tsae.networks.config import TrainingConfig
 from tsae.networks.network import Autoencoder
-from tsae.networks.training import Trainer, TrainingData, gather_windows
+from tsae.networks.random_state import StepRandomState
+from tsae.networks.schedules import cosine_rates
+from tsae.networks.training import Trainer
+from tsae.networks.training_data import TrainingData, gather_windows
 
 
 def data(n=50, n_timesteps=12, n_channels=2, seed=0, ragged=False, missing=0.0):
@@ -34,7 +37,7 @@ def network(decoders=("reconstruction", "prediction"), seed=0, **options):
 
 def trained(n_shards, data, epochs=2, batch_size=32, **options):
     net = network(**options)
-    trainer = Trainer(net, keras.optimizers.Adam(0.01), batch_size, clipnorm=1.0, n_shards=n_shards)
+    trainer = Trainer(net, keras.optimizers.Adam(0.01), TrainingConfig(batch_size, clipnorm=1.0), n_shards=n_shards)
     history = trainer.fit(data, None, epochs)
     return net, history
 
@@ -64,7 +67,7 @@ def test_gradients_are_those_of_plain_keras():
     plain.compile(keras.optimizers.SGD(0.5), "mse")
     windows = data_.values.reshape(20, 12, 2)
     plain.fit(windows, windows, batch_size=20, verbose=0)
-    Trainer(net, keras.optimizers.SGD(0.5), 20, n_shards=2).fit(data_, None, 1)
+    Trainer(net, keras.optimizers.SGD(0.5), TrainingConfig(20), n_shards=2).fit(data_, None, 1)
     for ours, theirs in zip(net.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
@@ -95,7 +98,7 @@ def test_weights_of_windows_count():
     outcomes = []
     for part in (alone, beside):
         net = network()
-        Trainer(net, keras.optimizers.SGD(0.1), 20, n_shards=1).fit(part, None, 1)
+        Trainer(net, keras.optimizers.SGD(0.1), TrainingConfig(20), n_shards=1).fit(part, None, 1)
         outcomes.append(net.get_weights())
     for ours, theirs in zip(*outcomes, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
@@ -103,7 +106,7 @@ def test_weights_of_windows_count():
 
 def test_the_best_epoch_is_kept():
     net = network()
-    trainer = Trainer(net, keras.optimizers.SGD(0.5), 32)
+    trainer = Trainer(net, keras.optimizers.SGD(0.5), TrainingConfig(32))
     validation = data(n=10, seed=1)
     seen = []
 
@@ -123,7 +126,9 @@ def test_the_best_epoch_is_kept():
 
 def test_patience_ends_training():
     net = network()
-    history = Trainer(net, keras.optimizers.SGD(1e-30), 32).fit(data(), data(n=10, seed=1), 50, patience=3)
+    history = Trainer(net, keras.optimizers.SGD(1e-30), TrainingConfig(32)).fit(
+        data(), data(n=10, seed=1), 50, patience=3
+    )
     assert len(history) == 4
 
 
@@ -137,13 +142,15 @@ def test_callbacks_may_stop_and_set_the_learning_rate():
             self.model.stop_training = epoch == 2
 
     halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
-    history = Trainer(network(), keras.optimizers.Adam(0.01), 32).fit(data(), None, 9, callbacks=[halve, Watch()])
+    history = Trainer(network(), keras.optimizers.Adam(0.01), TrainingConfig(32)).fit(
+        data(), None, 9, callbacks=[halve, Watch()]
+    )
     assert len(history) == 3
     np.testing.assert_allclose(rates, [0.005, 0.0025, 0.00125], rtol=1e-5)
 
 
 def test_cosine_schedule_rises_and_falls_to_zero():
-    trainer = Trainer(network(), keras.optimizers.Adam(0.01), 32, schedule="cosine")
+    trainer = Trainer(network(), keras.optimizers.Adam(0.01), TrainingConfig(32, schedule="cosine"))
     rates = trainer._rates(100)
     assert rates[0] == pytest.approx(0.01 / 5)
     assert rates.argmax() in (4, 5)
@@ -155,14 +162,14 @@ def test_cosine_schedule_rises_and_falls_to_zero():
 
 def test_an_optimizer_keeps_to_a_schedule_of_its_own():
     falling = keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=1, decay_rate=0.5)
-    trainer = Trainer(network(), keras.optimizers.Adam(falling), 32, schedule="cosine")
+    trainer = Trainer(network(), keras.optimizers.Adam(falling), TrainingConfig(32, schedule="cosine"))
     trainer.fit(data(), None, 3)  # of two steps each
     assert float(trainer.optimizer.learning_rate) == pytest.approx(0.01 * 0.5**6)
 
 
 def test_an_explosion_is_told_and_the_best_weights_are_kept():
     net = network()
-    trainer = Trainer(net, keras.optimizers.SGD(1e30), 32)
+    trainer = Trainer(net, keras.optimizers.SGD(1e30), TrainingConfig(32))
     history: list = []
 
     class CalmFirst(keras.callbacks.Callback):
@@ -180,7 +187,7 @@ def test_an_explosion_is_told_and_the_best_weights_are_kept():
 def test_clipping_bounds_the_step(limit, bound):
     net = network()
     before = net.get_weights()
-    Trainer(net, keras.optimizers.SGD(1.0), 50, **limit).fit(data(), None, 1)
+    Trainer(net, keras.optimizers.SGD(1.0), TrainingConfig(50, **limit)).fit(data(), None, 1)
     for new, old in zip(net.get_weights(), before, strict=True):
         size = np.linalg.norm(new - old) if "clipnorm" in limit else np.abs(new - old).max()
         assert size <= bound * 1.01
@@ -202,7 +209,9 @@ def test_an_interrupted_fit_keeps_its_weights():
 
     net, history = network(), []
     with pytest.raises(KeyboardInterrupt):
-        Trainer(net, keras.optimizers.Adam(0.01), 32).fit(data(), None, 9, callbacks=[Interrupt()], history=history)
+        Trainer(net, keras.optimizers.Adam(0.01), TrainingConfig(32)).fit(
+            data(), None, 9, callbacks=[Interrupt()], history=history
+        )
     assert len(history) == 2
     assert all(np.isfinite(w).all() for w in net.get_weights())
 
@@ -240,7 +249,9 @@ def test_states_are_asked_for_what_lies_around_them_in_the_window(lengths, offse
         for row, length in enumerate(lengths):
             x[row, length:] = np.nan
     row_weights = np.array([1.0, 2.0, 3.0], np.float32)
-    batch = net.prepare(tf.constant(x), tf.constant(row_weights), lengths is not None, StepRandomState(tf.constant([0, 1])))
+    batch = net.prepare(
+        tf.constant(x), tf.constant(row_weights), lengths is not None, StepRandomState(tf.constant([0, 1]))
+    )
     target, weight = batch["targets"]["imputation"], batch["weights"]["imputation"]
     weight = np.broadcast_to(weight, target.shape)
     expected = np.zeros(target.shape)
@@ -269,7 +280,7 @@ def test_windows_that_lie_one_after_the_other_are_gathered_as_any_others():
 
 def test_progress_is_told_in_order():
     told = []
-    Trainer(network(), keras.optimizers.Adam(), 8).fit(
+    Trainer(network(), keras.optimizers.Adam(), TrainingConfig(8)).fit(
         data(), None, 2, on_progress=lambda epoch, step, n_steps, row: told.append(epoch + step / n_steps)
     )
     assert told == sorted(told)

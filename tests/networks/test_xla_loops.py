@@ -11,6 +11,7 @@ from tests.networks.test_recurrent import assert_close, exact, normal, pair, val
 from tests.networks.test_training import data, network
 from tsae import LSTMSeq2Seq
 from tsae.networks import recurrent, training
+from tsae.networks.config import TrainingConfig
 from tsae.networks.training import Trainer
 from tsae.networks.xla_loops import compiled_training, repeated_input_lstm
 
@@ -37,11 +38,13 @@ def test_outputs_and_gradients_are_those_of_keras_on_the_repeated_input(batch, n
 def test_long_training_is_compiled_and_ends_at_the_same_weights(monkeypatch, missing):
     weights = []
     for many in (1 << 60, 1):
-        monkeypatch.setattr(training, "MANY_STEPS", many)
+        monkeypatch.setattr(training, "COMPILE_FROM_STEPS", many)
         net = network()
         calls: list = []
-        monkeypatch.setattr(recurrent, "repeated_input_lstm", lambda *a, calls=calls: calls.append(1) or repeated_input_lstm(*a))
-        Trainer(net, keras.optimizers.Adam(0.01), 32).fit(data(missing=missing), None, 2)
+        monkeypatch.setattr(
+            recurrent, "repeated_input_lstm", lambda *a, calls=calls: calls.append(1) or repeated_input_lstm(*a)
+        )
+        Trainer(net, keras.optimizers.Adam(0.01), TrainingConfig(32)).fit(data(missing=missing), None, 2)
         weights.append(net.get_weights())
         assert bool(calls) == (many == 1)
     for fused, compiled in zip(*weights, strict=True):
@@ -49,10 +52,10 @@ def test_long_training_is_compiled_and_ends_at_the_same_weights(monkeypatch, mis
 
 
 def test_networks_of_one_shape_share_what_is_compiled(monkeypatch):
-    monkeypatch.setattr(training, "MANY_STEPS", 1)
+    monkeypatch.setattr(training, "COMPILE_FROM_STEPS", 1)
 
     def fit():
-        Trainer(network(), keras.optimizers.Adam(0.01), 32).fit(data(), None, 1)
+        Trainer(network(), keras.optimizers.Adam(0.01), TrainingConfig(32)).fit(data(), None, 1)
         keras.utils.clear_session(free_memory=False)
         gc.collect()
         graphs = sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
@@ -95,7 +98,7 @@ def test_a_compiled_sequence_model_trains_the_vectors_of_its_symbols(monkeypatch
     X = [list(draw.choice(list("abcd"), 6)) for _ in range(64)]
     vectors = []
     for many in (1 << 60, 1):
-        monkeypatch.setattr(training, "MANY_STEPS", many)
+        monkeypatch.setattr(training, "COMPILE_FROM_STEPS", many)
         model = LSTMSeq2Seq(8, embedding=3, feedback=None, epochs=2, batch_size=32, random_state=0).fit(X, X)
         vectors.append(model._network.read_symbols.get_weights()[0])
     np.testing.assert_allclose(*vectors, atol=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tsae.data.series import has_missing
-from tsae.networks.training import map_shards, shards_for
+from tsae.networks.sharding import map_shards, shards_for
 
 # Rows that one core works on at a time: large enough for its matrix products, small enough for its cache.
 SHARD_ROWS = 128
