@@ -167,7 +167,7 @@ class RecurrentDecoder(keras.layers.Layer):
             x, _ = first.run(tf.concat(reads, axis=-1), None, state)
         else:
             x = tf.zeros([tf.shape(encoded.context)[0], 1]) if source.context is None else source.context
-            x = first.unfold(x, n_timesteps, state)
+            x = first.run_repeated(x, n_timesteps, state)
         for layer, state in above:
             x, _ = layer.run(x, None, state)
         return self._read_out(source, x)
