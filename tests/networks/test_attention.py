@@ -20,7 +20,7 @@ def make(kind, query_width=4, memory_width=4, n_steps=6):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lengths", [None, [6, 2, 5]])
-def test_it_looks_where_the_formula_says(kind, lengths):
+def test_weights_and_attended_memory_follow_the_formula(kind, lengths):
     attention = make(kind)
     query, memory = normal(3, 2, 4), normal(3, 6, 4, seed=1)
     attended, weights = attention(query, memory, attention.keys(memory), lengths and np.array(lengths))
@@ -28,9 +28,9 @@ def test_it_looks_where_the_formula_says(kind, lengths):
     for row in range(3):
         n_steps = lengths[row] if lengths else 6
         for place in range(2):
-            expected, looked = naive.attend(kind, named, query[row, place], memory[row, :n_steps])
+            expected, expected_weights = naive.attend(kind, named, query[row, place], memory[row, :n_steps])
             np.testing.assert_allclose(attended[row, place], expected, atol=1e-5)
-            np.testing.assert_allclose(weights[row, place, :n_steps], looked, atol=1e-5)
+            np.testing.assert_allclose(weights[row, place, :n_steps], expected_weights, atol=1e-5)
             assert np.all(weights[row, place, n_steps:] == 0)
 
 

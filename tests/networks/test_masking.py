@@ -1,4 +1,4 @@
-"""Missing values: lengths of rows, and what is read in place of a gap."""
+"""Missing values: lengths of rows, and interpolation of gaps."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ from tsae.networks.masking import fill_gaps, reverse_rows, row_lengths, step_mas
     arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, 2)),
            elements=st.one_of(st.just(np.nan), st.floats(-5, 5, width=32)))
 )  # fmt: skip
-def test_gaps_are_filled_by_straight_lines(x):
+def test_gaps_are_filled_by_linear_interpolation(x):
     filled = fill_gaps(tf.constant(x), tf.constant(~np.isnan(x)))
     for row in range(x.shape[0]):
         for channel in range(x.shape[2]):

@@ -1,4 +1,4 @@
-"""Random rng: repeatable, independent, and of the rates they are asked for."""
+"""Random numbers of a step: reproducible, independent, and with the rates asked for."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def rng(seed=0):
     return StepRandomState(tf.constant([seed, 7]))
 
 
-def test_the_same_seed_draws_the_same_and_each_call_draws_anew():
+def test_the_same_seed_gives_the_same_numbers_and_each_call_new_ones():
     one, two, other = rng(), rng(), rng(1)
     first = one.uniform([100])
     np.testing.assert_array_equal(first, two.uniform([100]))
@@ -24,18 +24,18 @@ def test_spans_hide_the_share_asked_for(rate, longest):
     hidden = rng().spans(400, 200, rate, longest).numpy()[..., 0]
     assert hidden.shape == (400, 200)
     assert abs(hidden.mean() - rate) < 0.01
-    by_step = hidden.mean(axis=0)  # the first steps as often as any
+    by_step = hidden.mean(axis=0)  # the first steps are hidden as often as any
     assert abs(by_step[:3].mean() - by_step[50:].mean()) < 0.08
 
 
-def test_spans_are_spans():
+def test_hidden_steps_form_spans():
     hidden = rng().spans(400, 200, 0.05, 10).numpy()[..., 0].astype(int)
     edges = np.diff(np.pad(hidden, [[0, 0], [1, 1]]), axis=1)
     lengths = np.argwhere(edges == -1)[:, 1] - np.argwhere(edges == 1)[:, 1]
-    assert 4.5 < lengths.mean() < 7.0  # 1 to 10 evenly, cut at the edges, joined where they meet
+    assert 4.5 < lengths.mean() < 7.0  # uniform from 1 to 10, cut at the edges, merged where they overlap
 
 
-def test_dropout_keeps_the_mean_and_is_held_over_time():
+def test_dropout_keeps_the_mean_and_is_the_same_at_all_steps():
     x = tf.ones([500, 6, 20])
     dropped = rng().dropout(x, 0.25).numpy()
     assert set(np.unique(dropped).round(4)) == {0.0, np.float32(1 / 0.75).round(4)}

@@ -1,4 +1,4 @@
-"""The fused LSTM is Keras's LSTM: same numbers, same gradients, same weights."""
+"""The fused LSTM has the outputs, gradients and weights of Keras's LSTM."""
 
 import keras
 import numpy as np
@@ -15,14 +15,14 @@ SHAPES = [(128, 64, 4, 64), (9, 128, 1, 64), (64, 24, 1, 32), (9, 64, 8, 128), (
 def pair(n_inputs, units, fast=LSTM, stock=keras.layers.LSTM, **options):
     """A layer of ours and one of Keras with the same weights.
 
-    That of Keras reckons in float64: in float32 its own rounding takes up half of what is allowed to ours.
+    That of Keras computes in float64: in float32 its own rounding error is half the tolerance.
     """
     options = {"return_sequences": True, "return_state": True, **options}
     ours, theirs = fast(units, **options), stock(units, dtype="float64", **options)
     for layer in (ours, theirs):
         layer.build((None, None, n_inputs))
-    draw = np.random.default_rng(0)
-    weights = [draw.normal(scale=max(w.shape[0], units) ** -0.5, size=w.shape) for w in theirs.get_weights()]
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(scale=max(w.shape[0], units) ** -0.5, size=w.shape) for w in theirs.get_weights()]
     weights = [w.astype(np.float32) for w in weights]
     ours.set_weights(weights)
     theirs.set_weights(weights)
@@ -38,7 +38,7 @@ def exact(x):
 
 
 def value_and_gradients(call, layer, inputs):
-    """What `call` says of the inputs, and the gradients of a sum of it to inputs and weights."""
+    """Outputs of `call`, and the gradients of a weighted sum of them with respect to inputs and weights."""
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = call(*inputs)
@@ -48,7 +48,7 @@ def value_and_gradients(call, layer, inputs):
 
 
 def assert_close(ours, theirs, tolerance=1e-6):
-    """Within `tolerance` of the largest value."""
+    """Compare within `tolerance` times the largest value."""
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, rtol=0, atol=tolerance * np.abs(other).max())
 
@@ -84,7 +84,7 @@ def test_right_padded_rows_are_those_of_keras_with_a_mask(fast, stock):
 
 
 @pytest.mark.parametrize("options", [{"activation": "relu"}, {"unroll": True}, {"use_bias": False}, {"dropout": 0.5}])
-def test_what_the_kernel_cannot_do_is_left_to_keras(options):
+def test_options_that_the_kernel_lacks_run_in_keras(options):
     ours, theirs = pair(3, 6, **options)
     x = normal(4, 7, 3)
     assert not ours.is_fusable
@@ -92,7 +92,7 @@ def test_what_the_kernel_cannot_do_is_left_to_keras(options):
     np.testing.assert_array_equal(ours.run(x)[0], ours(x)[0])
 
 
-def test_the_step_loop_in_numpy_agrees():
+def test_a_loop_in_numpy_agrees():
     ours, _ = pair(3, 6)
     x = normal(2, 9, 3)
     sequence, (h, c) = ours.run(x)
@@ -105,7 +105,7 @@ def test_the_step_loop_in_numpy_agrees():
 
 @pytest.mark.parametrize("dilation", [1, 2, 3, 4, 20])
 @pytest.mark.parametrize("lengths", [None, [9, 1, 4, 8]])
-def test_a_dilated_layer_skips_back(dilation, lengths):
+def test_a_dilated_layer_reads_the_state_of_earlier_steps(dilation, lengths):
     ours, _ = pair(3, 6)
     x = normal(4, 9, 3)
     sequence, (h, c) = run_dilated(ours, x, None if lengths is None else tf.constant(lengths), dilation)

@@ -1,4 +1,4 @@
-"""The training loop: splitting a batch changes nothing, the best weights stay, trouble is told."""
+"""The training loop: sharding a batch changes nothing, the best weights are kept, divergence is reported."""
 
 import dataclasses
 
@@ -8,17 +8,21 @@ import pytest
 import tensorflow as tf
 
 from tests import naive
+from tests.networks.builders import autoencoder_config
 from tsae.errors import TrainingDivergedError
+from tsae.networks.config import TrainingConfig
 from tsae.networks.network import Autoencoder
 from tsae.networks.random_state import StepRandomState
-from tsae.networks.training import Trainer, TrainingData, gather_windows
+from tsae.networks.schedules import cosine_rates
+from tsae.networks.training import Trainer
+from tsae.networks.training_data import TrainingData, gather_windows
 
 
 def data(n=50, n_timesteps=12, n_channels=2, seed=0, ragged=False, missing=0.0):
-    draw = np.random.default_rng(seed)
-    values = draw.normal(size=(n * n_timesteps, n_channels)).astype(np.float32)
-    values[draw.random(values.shape) < missing] = np.nan
-    lengths = draw.integers(5, n_timesteps + 1, n) if ragged else np.full(n, n_timesteps)
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n * n_timesteps, n_channels)).astype(np.float32)
+    values[rng.random(values.shape) < missing] = np.nan
+    lengths = rng.integers(5, n_timesteps + 1, n) if ragged else np.full(n, n_timesteps)
     weights = np.ones(n, np.float32)
     return TrainingData(values, np.arange(n) * n_timesteps, lengths, weights, n_timesteps, ragged or missing > 0)
 
@@ -26,15 +30,14 @@ def data(n=50, n_timesteps=12, n_channels=2, seed=0, ragged=False, missing=0.0):
 def network(decoders=("reconstruction", "prediction"), seed=0, **options):
     encoder = {
         "n_channels": 2, "units": [6, 4], "dilations": [1, 2], "bidirectional": True, "pooling": ["last", "mean"],
-        "pooled_layers": "all", "seed": seed,
+        "pooled_layers": "all", "seed": seed, "kernel_regularizer": options.pop("kernel_regularizer", None),
     }  # fmt: skip
-    encoder |= {key: options.pop(key) for key in ("kernel_l2",) if key in options}
-    return Autoencoder(encoder, decoders, [5], seed=seed + 1, **options)
+    return Autoencoder(autoencoder_config(encoder, decoders, [5], seed=seed + 1, **options))
 
 
 def trained(n_shards, data, epochs=2, batch_size=32, **options):
     net = network(**options)
-    trainer = Trainer(net, keras.optimizers.Adam(0.01), batch_size, clipnorm=1.0, n_shards=n_shards)
+    trainer = Trainer(net, keras.optimizers.Adam(0.01), TrainingConfig(batch_size, clipnorm=1.0), n_shards=n_shards)
     history = trainer.fit(data, None, epochs)
     return net, history
 
@@ -42,19 +45,20 @@ def trained(n_shards, data, epochs=2, batch_size=32, **options):
 @pytest.mark.parametrize("kind", [{}, {"ragged": True}, {"missing": 0.2}])
 @pytest.mark.parametrize("decoders", [("reconstruction", "prediction"), ("imputation",)])
 def test_shards_add_up_to_the_batch(kind, decoders):
-    """Gradients of parts, the last batch filled up with weight zero, are those of the whole."""
+    """Gradients of shards, with the last batch filled up by weight zero, add up to those of the batch."""
     results = [trained(n_shards, data(**kind), decoders=decoders) for n_shards in (1, 2, 4)]
+    unsharded, unsharded_history = results[0]
     for net, history in results[1:]:
-        assert history[-1]["loss"] == pytest.approx(results[0][1][-1]["loss"], rel=1e-5)
-        for ours, whole in zip(net.get_weights(), results[0][0].get_weights(), strict=True):
+        assert history[-1]["loss"] == pytest.approx(unsharded_history[-1]["loss"], rel=1e-5)
+        for ours, whole in zip(net.get_weights(), unsharded.get_weights(), strict=True):
             np.testing.assert_allclose(ours, whole, atol=2e-5)
 
 
 def test_gradients_are_those_of_plain_keras():
-    """One step of gradient descent on a Keras functional model and here: the same weights after."""
-    data_ = data(n=20)
+    """One step of gradient descent gives the same weights as for a Keras functional model."""
+    given = data(n=20)
     encoder = {"n_channels": 2, "units": [6], "pooling": ["last"]}
-    net = Autoencoder(encoder, ["reconstruction"], [5], reverse_target=False)
+    net = Autoencoder(autoencoder_config(encoder, ["reconstruction"], [5], reverse_target=False))
     inputs = keras.Input((12, 2))
     x = keras.layers.LSTM(6)(inputs)
     x = keras.layers.RepeatVector(12)(x)
@@ -62,20 +66,20 @@ def test_gradients_are_those_of_plain_keras():
     plain = keras.Model(inputs, keras.layers.Dense(2)(x))
     plain.set_weights(net.get_weights())
     plain.compile(keras.optimizers.SGD(0.5), "mse")
-    windows = data_.values.reshape(20, 12, 2)
+    windows = given.values.reshape(20, 12, 2)
     plain.fit(windows, windows, batch_size=20, verbose=0)
-    Trainer(net, keras.optimizers.SGD(0.5), 20, n_shards=2).fit(data_, None, 1)
+    Trainer(net, keras.optimizers.SGD(0.5), TrainingConfig(20), n_shards=2).fit(given, None, 1)
     for ours, theirs in zip(net.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_missing_values_are_neither_inputs_nor_targets():
-    """What stands in memory where a window has ended, or in another window, takes no part."""
+    """Values past the end of a window, and of other windows, have no effect."""
     kept = data(ragged=True)
-    spoilt = data(ragged=True)
+    changed = data(ragged=True)
     for start, length in zip(kept.starts, kept.lengths, strict=True):
-        spoilt.values[start + length : start + kept.width] = 1e6
-    for ours, theirs in zip(trained(1, kept)[0].get_weights(), trained(1, spoilt)[0].get_weights(), strict=True):
+        changed.values[start + length : start + kept.width] = 1e6
+    for ours, theirs in zip(trained(1, kept)[0].get_weights(), trained(1, changed)[0].get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -87,15 +91,15 @@ def test_the_same_seed_trains_to_the_same_bits():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_weights_of_windows_count():
-    """A window of weight zero does not train; this is what fills up the last batch."""
-    alone, beside = data(n=10), data(n=20)
-    beside.weights[10:] = 0
-    beside.values[: len(alone.values)] = alone.values
+def test_windows_of_weight_zero_have_no_effect():
+    """Such windows fill up the last batch."""
+    alone, filled = data(n=10), data(n=20)
+    filled.weights[10:] = 0
+    filled.values[: len(alone.values)] = alone.values
     outcomes = []
-    for part in (alone, beside):
+    for part in (alone, filled):
         net = network()
-        Trainer(net, keras.optimizers.SGD(0.1), 20, n_shards=1).fit(part, None, 1)
+        Trainer(net, keras.optimizers.SGD(0.1), TrainingConfig(20), n_shards=1).fit(part, None, 1)
         outcomes.append(net.get_weights())
     for ours, theirs in zip(*outcomes, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
@@ -103,12 +107,12 @@ def test_weights_of_windows_count():
 
 def test_the_best_epoch_is_kept():
     net = network()
-    trainer = Trainer(net, keras.optimizers.SGD(0.5), 32)
+    trainer = Trainer(net, keras.optimizers.SGD(0.5), TrainingConfig(32))
     validation = data(n=10, seed=1)
     seen = []
 
     class Worsen(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 (called by name)
             seen.append([w.copy() for w in self.model.get_weights()])
             if epoch == 1:
                 self.model.set_weights([w + 0.5 for w in self.model.get_weights()])
@@ -123,7 +127,9 @@ def test_the_best_epoch_is_kept():
 
 def test_patience_ends_training():
     net = network()
-    history = Trainer(net, keras.optimizers.SGD(1e-30), 32).fit(data(), data(n=10, seed=1), 50, patience=3)
+    history = Trainer(net, keras.optimizers.SGD(1e-30), TrainingConfig(32)).fit(
+        data(), data(n=10, seed=1), 50, patience=3
+    )
     assert len(history) == 4
 
 
@@ -136,41 +142,43 @@ def test_callbacks_may_stop_and_set_the_learning_rate():
             assert set(logs) >= {"loss"}
             self.model.stop_training = epoch == 2
 
-    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
-    history = Trainer(network(), keras.optimizers.Adam(0.01), 32).fit(data(), None, 9, callbacks=[halve, Watch()])
+    halve = keras.callbacks.LearningRateScheduler(lambda _, rate: rate / 2)
+    history = Trainer(network(), keras.optimizers.Adam(0.01), TrainingConfig(32)).fit(
+        data(), None, 9, callbacks=[halve, Watch()]
+    )
     assert len(history) == 3
     np.testing.assert_allclose(rates, [0.005, 0.0025, 0.00125], rtol=1e-5)
 
 
 def test_cosine_schedule_rises_and_falls_to_zero():
-    trainer = Trainer(network(), keras.optimizers.Adam(0.01), 32, schedule="cosine")
-    rates = trainer._rates(100)
+    rates = cosine_rates(0.01, 100)
     assert rates[0] == pytest.approx(0.01 / 5)
     assert rates.argmax() in (4, 5)
     assert rates.max() == pytest.approx(0.01)
     assert rates[-1] < 1e-4
-    trainer.fit(data(), None, 3)
-    assert float(trainer.optimizer.learning_rate) < 0.01
+    trainer = Trainer(network(), keras.optimizers.Adam(0.01), TrainingConfig(32, schedule="cosine"))
+    trainer.fit(data(), None, 3)  # of two steps each
+    assert float(trainer.optimizer.learning_rate) == pytest.approx(cosine_rates(0.01, 6)[-1])
 
 
-def test_an_optimizer_keeps_to_a_schedule_of_its_own():
+def test_an_optimizer_keeps_its_own_schedule():
     falling = keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=1, decay_rate=0.5)
-    trainer = Trainer(network(), keras.optimizers.Adam(falling), 32, schedule="cosine")
+    trainer = Trainer(network(), keras.optimizers.Adam(falling), TrainingConfig(32, schedule="cosine"))
     trainer.fit(data(), None, 3)  # of two steps each
     assert float(trainer.optimizer.learning_rate) == pytest.approx(0.01 * 0.5**6)
 
 
-def test_an_explosion_is_told_and_the_best_weights_are_kept():
+def test_divergence_is_reported_and_the_best_weights_are_kept():
     net = network()
-    trainer = Trainer(net, keras.optimizers.SGD(1e30), 32)
+    trainer = Trainer(net, keras.optimizers.SGD(1e30), TrainingConfig(32))
     history: list = []
 
-    class CalmFirst(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
+    class DivergeLater(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002 (called by name)
             self.model.optimizer.learning_rate = 0.01 if epoch == 0 else 1e30
 
     with pytest.raises(TrainingDivergedError, match=r"epoch [12]\b.*clipnorm.*clipvalue"):
-        trainer.fit(data(), None, 5, callbacks=[CalmFirst()], history=history)
+        trainer.fit(data(), None, 5, callbacks=[DivergeLater()], history=history)
     assert len(history) in (1, 2)
     assert all(np.isfinite(w).all() for w in net.get_weights())
     assert np.isfinite(trainer.evaluate(data()))
@@ -180,7 +188,7 @@ def test_an_explosion_is_told_and_the_best_weights_are_kept():
 def test_clipping_bounds_the_step(limit, bound):
     net = network()
     before = net.get_weights()
-    Trainer(net, keras.optimizers.SGD(1.0), 50, **limit).fit(data(), None, 1)
+    Trainer(net, keras.optimizers.SGD(1.0), TrainingConfig(50, **limit)).fit(data(), None, 1)
     for new, old in zip(net.get_weights(), before, strict=True):
         size = np.linalg.norm(new - old) if "clipnorm" in limit else np.abs(new - old).max()
         assert size <= bound * 1.01
@@ -189,27 +197,30 @@ def test_clipping_bounds_the_step(limit, bound):
 def test_penalties_shrink_weights():
     sizes = [
         np.abs(trained(2, data(), epochs=5, **extra)[0].encoder.forward_layers[0].get_weights()[0]).sum()
-        for extra in ({}, {"kernel_l2": 10.0})
+        for extra in ({}, {"kernel_regularizer": {"class_name": "L2", "config": {"l2": 10.0}}})
     ]
     assert sizes[1] < sizes[0]
 
 
 def test_an_interrupted_fit_keeps_its_weights():
     class Interrupt(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 (called by name)
             if epoch == 1:
                 raise KeyboardInterrupt
 
     net, history = network(), []
     with pytest.raises(KeyboardInterrupt):
-        Trainer(net, keras.optimizers.Adam(0.01), 32).fit(data(), None, 9, callbacks=[Interrupt()], history=history)
+        Trainer(net, keras.optimizers.Adam(0.01), TrainingConfig(32)).fit(
+            data(), None, 9, callbacks=[Interrupt()], history=history
+        )
     assert len(history) == 2
     assert all(np.isfinite(w).all() for w in net.get_weights())
 
 
 @pytest.mark.parametrize("scale", ["none", "only"])
-def test_crops_are_stretches_of_the_window_at_its_own_scale(scale):
-    net = Autoencoder({"n_channels": 1, "units": [3], "window_scale": scale}, ["imputation"], crop=5, mask_rate=0.0)
+def test_crops_are_parts_of_the_window_at_the_scale_of_the_whole(scale):
+    encoder = {"n_channels": 1, "units": [3], "window_scale": scale}
+    net = Autoencoder(autoencoder_config(encoder, ["imputation"], crop=5, mask_rate=0.0))
     x = np.full((3, 20, 1), np.nan, np.float32)
     for row, length in enumerate((20, 3, 10)):
         x[row, :length, 0] = 100 * row + np.arange(length)
@@ -232,21 +243,24 @@ def test_crops_are_stretches_of_the_window_at_its_own_scale(scale):
 
 @pytest.mark.parametrize("lengths", [None, (9, 5, 1)])
 @pytest.mark.parametrize("offsets", [(), (1,), (2, 30)])
-def test_states_are_asked_for_what_lies_around_them_in_the_window(lengths, offsets):
-    net = Autoencoder({"n_channels": 1, "units": [3]}, ["imputation"], offsets=offsets, mask_rate=0.5)
+def test_imputation_targets_are_the_values_at_the_offsets_in_the_window(lengths, offsets):
+    encoder = {"n_channels": 1, "units": [3]}
+    net = Autoencoder(autoencoder_config(encoder, ["imputation"], target_offsets=tuple(offsets), mask_rate=0.5))
     x = np.random.default_rng(0).normal(size=(3, 9, 1)).astype(np.float32)
     if lengths is not None:
         x[0, 4] = np.nan  # a gap is no target
         for row, length in enumerate(lengths):
             x[row, length:] = np.nan
     row_weights = np.array([1.0, 2.0, 3.0], np.float32)
-    batch = net.prepare(tf.constant(x), tf.constant(row_weights), lengths is not None, StepRandomState(tf.constant([0, 1])))
+    batch = net.prepare(
+        tf.constant(x), tf.constant(row_weights), lengths is not None, StepRandomState(tf.constant([0, 1]))
+    )
     target, weight = batch["targets"]["imputation"], batch["weights"]["imputation"]
     weight = np.broadcast_to(weight, target.shape)
     expected = np.zeros(target.shape)
     for row, length in enumerate(lengths or (9, 9, 9)):
-        told = naive.told_by_states([None if np.isnan(v) else v for v in x[row, :length, 0]], offsets)
-        for step, values in enumerate(told):
+        around = naive.told_by_states([None if np.isnan(v) else v for v in x[row, :length, 0]], offsets)
+        for step, values in enumerate(around):
             for place, value in enumerate(values):
                 if value is not None:
                     assert target[row, step, place] == value
@@ -254,23 +268,23 @@ def test_states_are_asked_for_what_lies_around_them_in_the_window(lengths, offse
     np.testing.assert_allclose(weight, expected / expected.sum(), rtol=1e-5)
 
 
-def test_windows_that_lie_one_after_the_other_are_gathered_as_any_others():
+def test_contiguous_windows_are_gathered_as_any_others():
     given = data()
-    assert given.stacked
-    assert not data(ragged=True).stacked
-    assert not dataclasses.replace(given, starts=given.starts + 1).stacked
-    assert not dataclasses.replace(given, values=given.values[:-1]).stacked
+    assert given.is_contiguous
+    assert not data(ragged=True).is_contiguous
+    assert not dataclasses.replace(given, starts=given.starts + 1).is_contiguous
+    assert not dataclasses.replace(given, values=given.values[:-1]).is_contiguous
     first, lengths = tf.constant(given.starts[[7, 0, 49, 7]]), tf.fill([4], 12)
     one_by_one = np.stack([given.values[begin : begin + 12] for begin in first.numpy()])
-    for stacked in (False, True):
-        gathered = gather_windows(tf.constant(given.values), first, lengths, 12, 2, False, stacked)
+    for contiguous in (False, True):
+        gathered = gather_windows(tf.constant(given.values), first, lengths, 12, 2, False, contiguous)
         np.testing.assert_array_equal(gathered, one_by_one)
 
 
-def test_progress_is_told_in_order():
-    told = []
-    Trainer(network(), keras.optimizers.Adam(), 8).fit(
-        data(), None, 2, on_progress=lambda epoch, step, n_steps, row: told.append(epoch + step / n_steps)
+def test_progress_is_reported_in_order():
+    reported = []
+    Trainer(network(), keras.optimizers.Adam(), TrainingConfig(8)).fit(
+        data(), None, 2, on_progress=lambda epoch, step, n_steps, _: reported.append(epoch + step / n_steps)
     )
-    assert told == sorted(told)
-    assert told[-1] == 2
+    assert reported == sorted(reported)
+    assert reported[-1] == 2

@@ -203,7 +203,7 @@ class TrainableModel(RecurrentParameters, TrainingParameters, Saveable, Sequence
 
 
 def _training_data(windows: Windows, scaled: np.ndarray, weights: np.ndarray, targets: Windows | None) -> Any:
-    from tsae.networks.training import Targets, TrainingData
+    from tsae.networks.training_data import Targets, TrainingData
 
     if targets is not None:
         targets = Targets(targets.values, targets.starts, targets.lengths, targets.width)

@@ -1,4 +1,4 @@
-"""Attention: which steps of the encoder a decoder looks at (Luong et al. 2015; Bahdanau et al. 2015)."""
+"""Attention of a decoder to the steps of the encoder (Luong et al. 2015; Bahdanau et al. 2015)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="tsae")
 class Attention(keras.layers.Layer):
-    """Global attention: scores of all steps of a memory, their softmax, and the mean of the steps weighted by it.
+    """Global attention: the mean of all steps of a memory, weighted by the softmax of their scores.
 
     Parameters
     ----------
     kind : "dot", "general", "concat", "location" or "additive"
         How a query q scores a step m of the memory. Luong et al. 2015 (section 3.1): "dot" q·m; "general" q·Wm;
-        "concat" v·tanh(W[q; m]); "location" the entry for that step of Wq, whatever m is. "additive" (Bahdanau et
-        al. 2015, appendix A.1.2) is the formula of "concat"; what differs is its place in the decoder.
+        "concat" v·tanh(W[q; m]); "location" the entry of Wq for that step, independent of m. "additive" (Bahdanau et
+        al. 2015, appendix A.1.2) has the formula of "concat", but another place in the decoder.
     query_width, memory_width : int
     n_memory_steps : int or None
-        For "location": steps of the longest memory.
+        Steps of the longest memory; for "location" alone.
     seeds : iterator of int
-        Seeds for the initial weights.
+        Seeds of the initial weights.
     """
 
     def __init__(self, kind, query_width, memory_width, n_memory_steps, seeds, name=None):
@@ -42,25 +42,28 @@ class Attention(keras.layers.Layer):
         self.built = True
 
     def keys(self, memory):
-        """What of the scores depends on the memory alone, worked out once for all queries."""
+        """The part of the scores that depends on the memory alone, computed once for all queries."""
         if self.kind in ("general", "concat", "additive"):
             return tf.matmul(memory, self.memory_kernel.value)
         return memory
 
     def call(self, query, memory, keys, lengths=None):
-        """Look at the memory.
+        """Attend to the memory.
 
         Parameters
         ----------
-        query : (batch, n_queries, query_width)
-        memory : (batch, n_steps, memory_width)
-        keys : what `keys` made of the memory
-        lengths : (batch,) steps of each memory; None: all
+        query : tensor of shape (batch, n_queries, query_width)
+        memory : tensor of shape (batch, n_steps, memory_width)
+        keys : tensor
+            The result of `keys` for this memory.
+        lengths : int tensor of shape (batch,), optional
+            Steps of each memory; None: all of them.
 
         Returns
         -------
-        attended : (batch, n_queries, memory_width)
-        weights : (batch, n_queries, n_steps), sums of 1; 0 past the end of a memory
+        attended : tensor of shape (batch, n_queries, memory_width)
+        weights : tensor of shape (batch, n_queries, n_steps)
+            They sum to 1 over the steps; 0 past the end of a memory.
         """
         scores = self._scores(query, keys)
         if lengths is not None:
@@ -76,12 +79,12 @@ class Attention(keras.layers.Layer):
         if self.kind == "location":
             return _fit_width(projected, keys.shape[1])
         summed = tf.tanh(projected[:, :, None] + keys[:, None])
-        # as a product of two matrices: oneDNN ends the process on some of higher rank
+        # A product of two matrices: oneDNN crashes on some products of higher rank.
         scores = tf.matmul(tf.reshape(summed, [-1, summed.shape[-1]]), self.score_kernel.value)
         return tf.reshape(scores, tf.shape(summed)[:-1])
 
 
 def _fit_width(scores, n_steps: int):
-    """Cut or fill the scores of places to `n_steps`; what is filled is padding of the memory."""
+    """Cut or pad the scores of positions to `n_steps`; positions that are added are padding of the memory."""
     missing = max(0, n_steps - scores.shape[-1])
     return tf.pad(scores[..., :n_steps], [[0, 0], [0, 0], [0, missing]], constant_values=-1e9)

@@ -23,15 +23,7 @@ def build_network(config: Any) -> Any:
 
 def build_trainer(network: Any, optimizer: Any, learning_rate: float, config: TrainingConfig, seed: int) -> Trainer:
     """Make a trainer; `optimizer` is a name that Keras knows, or an optimizer to copy."""
-    return Trainer(
-        network,
-        make_optimizer(optimizer, learning_rate),
-        config.batch_size,
-        config.clipnorm,
-        config.clipvalue,
-        config.schedule,
-        seed,
-    )
+    return Trainer(network, make_optimizer(optimizer, learning_rate), config, seed=seed)
 
 
 def make_optimizer(optimizer: Any, learning_rate: float) -> keras.optimizers.Optimizer:

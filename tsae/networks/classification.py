@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tsae.networks.config import ClassifierConfig
-from tsae.networks.configured import ConfiguredModel
+from tsae.networks.configured import TrainableModel
 from tsae.networks.decoders import output_layer
 from tsae.networks.encoder import Encoder, weight_seeds
 from tsae.networks.inputs import EncoderInputs
@@ -16,7 +16,7 @@ from tsae.networks.random_state import StepRandomState
 
 
 @keras.saving.register_keras_serializable(package="tsae")
-class Classifier(ConfiguredModel):
+class Classifier(TrainableModel):
     """An `Encoder` and a softmax over classes.
 
     Parameters
@@ -30,8 +30,6 @@ class Classifier(ConfiguredModel):
     """
 
     config_class = ClassifierConfig
-    tbptt_steps = None
-    has_recurrent_decoders = False
 
     def __init__(self, config: ClassifierConfig, name: str = "classifier", **kwargs: Any):
         super().__init__(config, name=name, **kwargs)

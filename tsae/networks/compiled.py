@@ -19,7 +19,7 @@ from tsae.networks.config import EncoderConfig, from_json, to_json
 from tsae.networks.encoder import Encoder
 from tsae.networks.inference import fill_up
 from tsae.networks.recurrent import LSTM
-from tsae.networks.training import map_shards, shards_for
+from tsae.networks.sharding import map_shards, shards_for
 from tsae.networks.xla_loops import for_compiler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.

@@ -32,3 +32,13 @@ class ConfiguredModel(keras.Model):
         plain = dict(config)
         name = plain.pop("name")
         return cls(from_json(cls.config_class, plain), name=name)
+
+
+class TrainableModel(ConfiguredModel):
+    """Base of the networks that a `Trainer` fits; see `tsae.networks.protocols.TrainableNetwork`."""
+
+    tbptt_steps: int | None = None
+    has_recurrent_decoders = False
+
+    def initial_state(self, batch_size: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} is not trained in chunks; {batch_size} windows have no state")

@@ -1,4 +1,4 @@
-"""Loops over steps that depend on one another, inside a graph."""
+"""Loops inside a graph whose steps depend on the step before."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ from typing import Any
 
 import tensorflow as tf
 
-# So many steps are laid out one after the other, which runs faster than a loop and is compiled more slowly.
+# Up to this many steps a loop is unrolled: it runs faster and compiles more slowly.
 UNROLLED_STEPS = 16
 
 
 def run_steps(step: Callable, carry: Any, n_steps: int, unroll: bool = False) -> tuple[Any, Any]:
     """Run ``carry, output = step(i, carry)`` for i in 0 ... n_steps - 1.
 
+    Parameters
+    ----------
+    step : callable(i, carry) -> (carry, output)
+        carry, output: structures of tensors; those of `output` have shape (batch, ...).
+    carry : structure of tensors
+        What the first step is given.
+    n_steps : int
+    unroll : bool
+        Always unroll the loop; otherwise up to `UNROLLED_STEPS` steps.
+
     Returns
     -------
-    carry : as the last step left it
-    outputs : the steps' outputs (a structure of tensors), stacked along a new axis after the batch's
+    carry : structure of tensors
+        As returned by the last step.
+    outputs : structure of tensors of shape (batch, n_steps, ...)
     """
     if unroll or n_steps <= UNROLLED_STEPS:
         outputs = []
@@ -31,7 +42,7 @@ def run_steps(step: Callable, carry: Any, n_steps: int, unroll: bool = False) ->
         after, output = step(i, tf.nest.pack_sequence_as(carry, flat))
         return tf.nest.flatten(after), output
 
-    # The first step stands outside, since only from it the kinds of the outputs are known.
+    # The first step runs outside the loop: it shows the structure and types of the outputs.
     flat_carry, first = traced(tf.constant(0), flat_carry)
     kept = [
         tf.TensorArray(part.dtype, size=n_steps, element_shape=part.shape).write(0, part)

@@ -1,4 +1,4 @@
-"""Errors between what a decoder says and its target, value by value."""
+"""Errors between a decoder's output and its target, value by value."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Missing values: what a network reads where a window has NaN.
 
-NaN is the one mask of the package. Steps after the last one with any observed value are padding; a NaN before
-that is a gap. A gap is filled by the straight line between its neighbours in the same window, so that neither
-the missing value nor anything outside the window takes part.
+NaN is the only mask in the package. Steps after the last one with an observed value are padding; a NaN before it is a
+gap. A gap is filled by linear interpolation between its neighbours in the same window, so that the result depends
+neither on the missing value nor on anything outside the window.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def row_lengths(observed):
-    """Steps of each row up to its last observed one: (batch, n_timesteps, n_channels) bool -> (batch,) int32."""
+    """Length of each row up to its last observed step: (batch, n_timesteps, n_channels) bool -> (batch,) int32."""
     seen = tf.reduce_any(observed, axis=-1)
     steps = tf.range(1, tf.shape(seen)[1] + 1)
     return tf.reduce_max(tf.where(seen, steps, 0), axis=1)
@@ -23,26 +23,26 @@ def step_mask(lengths, n_timesteps):
 
 
 def reverse_rows(x, lengths=None):
-    """Reverse each row in time, its padding staying at the end."""
+    """Reverse each row in time; its padding stays at the end."""
     if lengths is None:
         return tf.reverse(x, axis=[1])
     return tf.reverse_sequence(x, lengths, seq_axis=1, batch_axis=0)
 
 
 def fill_gaps(x, observed):
-    """Put the straight line between observed neighbours in place of missing values.
+    """Fill missing values by linear interpolation between observed neighbours, channel by channel.
 
     Parameters
     ----------
     x : float tensor of shape (batch, n_timesteps, n_channels)
-        Anything may stand where `observed` is False. The number of steps must be known.
+        Values where `observed` is False are ignored. The number of steps must be static.
     observed : bool tensor of the same shape
 
     Returns
     -------
     tensor of the same shape
-        Before the first and after the last observed value of a channel that value is held; a channel without
-        any is 0, which is its mean where channels are scaled.
+        Before the first and after the last observed value of a channel it is that value; a channel without any is 0,
+        its mean if channels are scaled.
     """
     steps = tf.cast(tf.range(x.shape[1]), x.dtype)[None, :, None] + tf.zeros_like(x)
     x = tf.where(observed, x, 0.0)
@@ -56,7 +56,7 @@ def fill_gaps(x, observed):
 
 
 def _hold_last(x, steps, observed):
-    """Carry each channel's last observed value, and its step, forward; in log2(n_timesteps) shifts."""
+    """Carry each channel's last observed value and its step forward, in log2(n_timesteps) shifts."""
     shift = 1
     while shift < x.shape[1]:
         pad = [[0, 0], [shift, 0], [0, 0]]

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tsae.networks.config import AutoencoderConfig
-from tsae.networks.configured import ConfiguredModel
+from tsae.networks.configured import TrainableModel
 from tsae.networks.decoders import (
     OWN_OUTPUTS,
     Decoded,
@@ -28,7 +28,7 @@ from tsae.networks.random_state import StepRandomState
 
 
 @keras.saving.register_keras_serializable(package="tsae")
-class Autoencoder(ConfiguredModel):
+class Autoencoder(TrainableModel):
     """An `Encoder` and its heads.
 
     Parameters
@@ -46,6 +46,7 @@ class Autoencoder(ConfiguredModel):
     def __init__(self, config: AutoencoderConfig, name: str = "autoencoder", **kwargs: Any):
         super().__init__(config, name=name, **kwargs)
         self.encoder = Encoder(config.encoder)
+        self.tbptt_steps = config.tbptt_steps
         self.error = LOSSES[config.loss]
         entries = [OBJECTIVES[objective] for objective in config.objectives]
         # What is predicted beyond the window's own steps is kept from the encoder.
@@ -55,10 +56,6 @@ class Autoencoder(ConfiguredModel):
         for layer in (self.encoder.forward_layers[0], *self.encoder.backward_layers[:1]):
             layer.input_gradient = False  # windows are not trained
         self.built = True
-
-    @property
-    def tbptt_steps(self) -> int | None:
-        return self.config.tbptt_steps
 
     def head(self, name: str) -> Any:
         return next(head for head in self.heads if head.name == name)

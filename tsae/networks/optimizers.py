@@ -5,68 +5,75 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras.optimizers.schedules import LearningRateSchedule
 
-OPTIMIZERS = (
+from tsae.networks.plain_values import check_plain, find_class, listed_classes, plain_settings
+
+OPTIMIZERS = listed_classes(keras.optimizers, (
     "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW", "Ftrl", "Lion", "Muon", "Nadam", "RMSprop", "SGD",
-)  # fmt: skip
-SCHEDULES = (
+))  # fmt: skip
+SCHEDULES = listed_classes(keras.optimizers.schedules, (
     "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay",
     "PolynomialDecay",
-)  # fmt: skip
+))  # fmt: skip
+
+
+def schedule_of(optimizer: Any) -> LearningRateSchedule | None:
+    """Return the learning rate schedule that an optimizer was given, if any.
+
+    Its public attribute `learning_rate` is the schedule's current value.
+    """
+    schedule = getattr(optimizer, "_learning_rate", None)
+    return schedule if isinstance(schedule, LearningRateSchedule) else None
 
 
 def plain_optimizer(optimizer: Any) -> dict:
-    """Class name and settings of one of Keras's optimizers; its state is left out.
+    """Class name and settings of a Keras optimizer, without its state.
+
+    Parameters
+    ----------
+    optimizer : keras.optimizers.Optimizer
+        One of `OPTIMIZERS`, with a constant learning rate or one of `SCHEDULES`.
+
+    Returns
+    -------
+    dict
+        {"name": ..., "settings": {...}}, plain values.
 
     Raises
     ------
     TypeError
         For any other object, and for an optimizer with settings that are not plain.
     """
-    if type(optimizer) not in _classes(keras.optimizers, OPTIMIZERS).values():
+    if type(optimizer) not in OPTIMIZERS.values():
         raise TypeError(
             f"{type(optimizer).__name__} is not one of the Keras optimizers that a model file holds: "
             f"{', '.join(OPTIMIZERS)}"
         )
-    settings = optimizer.get_config()
-    schedule = getattr(optimizer, "_learning_rate", None)
-    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        if type(schedule) not in _classes(keras.optimizers.schedules, SCHEDULES).values():
-            raise TypeError(f"its schedule {type(schedule).__name__} is not one of Keras's {', '.join(SCHEDULES)}")
-        settings["learning_rate"] = {"schedule": type(schedule).__name__, "settings": _plain(schedule.get_config())}
-    return {"name": type(optimizer).__name__, "settings": _plain(settings)}
+    settings, schedule = optimizer.get_config(), schedule_of(optimizer)
+    if schedule is None:
+        return {"name": type(optimizer).__name__, "settings": plain_settings(settings)}
+    if type(schedule) not in SCHEDULES.values():
+        raise TypeError(f"its schedule {type(schedule).__name__} is not one of Keras's {', '.join(SCHEDULES)}")
+    rate = {"schedule": type(schedule).__name__, "settings": plain_settings(schedule.get_config())}
+    del settings["learning_rate"]
+    return {"name": type(optimizer).__name__, "settings": {**plain_settings(settings), "learning_rate": rate}}
 
 
 def rebuild_optimizer(plain: dict) -> keras.optimizers.Optimizer:
-    """Undo `plain_optimizer`; ValueError for what it does not write."""
-    settings = dict(plain["settings"])
+    """Make the optimizer that `plain_optimizer` described.
+
+    Raises
+    ------
+    ValueError
+        For a class that is not listed.
+    TypeError
+        For settings that are not plain.
+    """
+    make, settings = find_class(OPTIMIZERS, plain["name"]), dict(plain["settings"])
     rate = settings.get("learning_rate")
-    if isinstance(rate, dict):
-        schedules = _classes(keras.optimizers.schedules, SCHEDULES)
-        settings["learning_rate"] = _named(schedules, rate["schedule"])(**_checked(rate["settings"]))
-        return _named(_classes(keras.optimizers, OPTIMIZERS), plain["name"])(**_checked(settings, "learning_rate"))
-    return _named(_classes(keras.optimizers, OPTIMIZERS), plain["name"])(**_checked(settings))
-
-
-def _classes(module: Any, names: tuple[str, ...]) -> dict[str, type]:
-    return {name: getattr(module, name) for name in names if hasattr(module, name)}
-
-
-def _named(classes: dict[str, type], name: Any) -> type:
-    if not isinstance(name, str) or name not in classes:
-        raise ValueError(f"{name!r} is not one of {', '.join(classes)}")
-    return classes[name]
-
-
-def _plain(settings: dict) -> dict:
-    settings = {key: value.item() if hasattr(value, "item") else value for key, value in settings.items()}
-    return _checked(settings, "learning_rate" if isinstance(settings.get("learning_rate"), dict) else None)
-
-
-def _checked(settings: dict, but: str | None = None) -> dict:
-    """The settings, if all of them (`but` one) are plain values or lists of them."""
-    for key, value in settings.items():
-        parts = value if isinstance(value, (list, tuple)) else [value]
-        if key != but and not all(part is None or isinstance(part, (bool, int, float, str)) for part in parts):
-            raise TypeError(f"the setting {key}={value!r} is not a plain value")
-    return settings
+    if not isinstance(rate, dict):
+        return make(**check_plain(settings))
+    del settings["learning_rate"]
+    schedule = find_class(SCHEDULES, rate["schedule"])(**check_plain(rate["settings"]))
+    return make(**check_plain(settings), learning_rate=schedule)

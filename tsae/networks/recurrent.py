@@ -1,11 +1,11 @@
 """Recurrent layers: Keras's own LSTM and GRU, with a faster loop where it gives the same numbers.
 
-`LSTM` is `keras.layers.LSTM` to the letter: same weights, same names, same configuration. On a CPU, with the
-default activations, its loop over time is TensorFlow's fused ``BlockLSTM`` kernel. Anything else (another
-activation, recurrent dropout, ``unroll``, a GPU, where cuDNN is faster still) runs the stock Keras loop.
+`LSTM` has the weights, names and configuration of `keras.layers.LSTM`. On a CPU, with the default activations, its
+loop over time is TensorFlow's fused ``BlockLSTM`` kernel. Anything else (another activation, recurrent dropout,
+``unroll``, a GPU, where cuDNN is faster still) runs the loop of Keras.
 
-Both layers add one method, `run`, for right-padded batches: instead of a mask, which fused kernels and cuDNN
-take badly, it is given the length of each row. Steps past the end of a row are computed and ignored.
+Both layers add a method `run` for right-padded batches. It takes the length of each row instead of a mask, which fused
+kernels do not support and cuDNN only in part. Steps past the end of a row are computed and ignored.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
 
     Notes
     -----
-    This is the first version of TensorFlow's kernel, whose gates are ordered input, cell, forget, output. The second
-    version has Keras's order, but the gradient that TensorFlow registers for it calls the first one's, and is wrong;
-    and a gradient of our own (`tf.custom_gradient`) would be registered anew, for good, by each graph.
+    This is the first version of TensorFlow's kernel, with gates in the order input, cell, forget, output. The second
+    version has Keras's order, but its registered gradient is that of the first version, which is wrong for it. A
+    gradient of our own (`tf.custom_gradient`) is no way out: each graph would register it again, never to be freed.
     """
     no_peephole = tf.zeros_like(bias[: h0.shape[-1]])
     _, c, _, _, _, _, h = tf.raw_ops.BlockLSTM(
@@ -48,13 +48,13 @@ def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
 
 
 def _kernel_order(weights):
-    """Gates from Keras's order to the kernel's."""
+    """Reorder gates from Keras's order to that of the kernel."""
     i, f, c, o = tf.split(weights, 4, axis=-1)
     return tf.concat([i, c, f, o], axis=-1)
 
 
 def at_step(sequence, step):
-    """Pick one step of each row: (batch, n_timesteps, k), (batch,) -> (batch, k)."""
+    """Select one step of each row: (batch, n_timesteps, k), (batch,) -> (batch, k)."""
     return tf.gather(sequence, step, batch_dims=1)
 
 
@@ -63,7 +63,7 @@ def _runs_on_gpu() -> bool:
 
 
 class _RightPadded(keras.layers.RNN):
-    """A Keras recurrent layer that returns its sequence and its state, with `run` for right-padded batches."""
+    """A Keras recurrent layer that returns its sequence and its state."""
 
     def run(self, x, lengths=None, initial_state=None):
         """Run over a right-padded batch.
@@ -78,7 +78,7 @@ class _RightPadded(keras.layers.RNN):
         Returns
         -------
         sequence : tensor of shape (batch, n_timesteps, units)
-            The output of each step. Values past the end of a row mean nothing.
+            The output of each step; undefined past the end of a row.
         state : list of tensors of shape (batch, units)
             The state after the last step of each row: [h, c], for a GRU [h].
         """
@@ -87,28 +87,46 @@ class _RightPadded(keras.layers.RNN):
         return sequence, state
 
     def run_repeated(self, x, n_timesteps, initial_state):
-        """Run `n_timesteps` steps, each of which reads x, (batch, n_inputs); returns the sequence."""
+        """Run over an input that is the same at every step.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_inputs)
+        n_timesteps : int
+        initial_state : list of tensors of shape (batch, units)
+
+        Returns
+        -------
+        sequence : tensor of shape (batch, n_timesteps, units)
+        """
         return self.run(tf.repeat(x[:, None], n_timesteps, axis=1), None, initial_state)[0]
 
     @property
     def n_states(self) -> int:
+        """Number of tensors in the state."""
         return len(self.cell.state_size) if isinstance(self.cell.state_size, (list, tuple)) else 1
 
     def step(self, x, state):
-        """One step: (batch, n_inputs) and the state before it -> the output and the state after it."""
+        """Run one step: (batch, n_inputs) and the state before it -> the output and the state after it."""
         return self.cell(x, state)
 
 
 @keras.saving.register_keras_serializable(package="tsae")
 class LSTM(_RightPadded, keras.layers.LSTM):
-    """`keras.layers.LSTM` with the fused kernel; arguments, weights and results are those of Keras."""
+    """`keras.layers.LSTM` with the fused kernel; arguments, weights and results are those of Keras.
 
-    # Whether anything below this layer is to be trained with it.
+    Attributes
+    ----------
+    input_gradient : bool
+        Whether the compiled loop computes the gradient with respect to the layer's input; set it to False if nothing
+        below the layer is trained.
+    """
+
     input_gradient = True
 
     @property
     def is_fusable(self) -> bool:
-        """Whether the fused kernel gives this layer's results, and is the fastest way to them."""
+        """Whether the fused kernel gives the same results as Keras's loop, and is the fastest to do so."""
         return (
             self.activation is keras.activations.tanh
             and self.recurrent_activation is keras.activations.sigmoid
@@ -121,7 +139,7 @@ class LSTM(_RightPadded, keras.layers.LSTM):
             and not _runs_on_gpu()
         )
 
-    def run(self, x, lengths=None, initial_state=None):
+    def run(self, x, lengths=None, initial_state=None):  # noqa: D102 (inherited)
         if not self.is_fusable:
             return super().run(x, lengths, initial_state)
         if lengths is None and trains_compiled():
@@ -131,16 +149,16 @@ class LSTM(_RightPadded, keras.layers.LSTM):
             return h, last
         return h, [at_step(h, lengths - 1), at_step(c, lengths - 1)]
 
-    def run_repeated(self, x, n_timesteps, initial_state):
+    def run_repeated(self, x, n_timesteps, initial_state):  # noqa: D102 (inherited)
         if not (self.is_fusable and trains_compiled()):
             return super().run_repeated(x, n_timesteps, initial_state)
         cell = self.cell
         projected = tf.matmul(x, cell.kernel.value) + cell.bias.value
-        return tf.transpose(
-            repeated_input_lstm(projected, *initial_state, cell.recurrent_kernel.value, n_timesteps), [1, 0, 2]
-        )
+        h = repeated_input_lstm(projected, *initial_state, cell.recurrent_kernel.value, n_timesteps)
+        return tf.transpose(h, [1, 0, 2])
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
+        """Run the loop that Keras's `call` uses."""
         if mask is not None or not self.is_fusable:
             return super().inner_loop(sequences, initial_state, mask, training)
         h, _, *last = self._fused(sequences, initial_state)
@@ -151,32 +169,32 @@ class LSTM(_RightPadded, keras.layers.LSTM):
         return tf.transpose(h, [1, 0, 2]), [h[-1], last_c]
 
     def _arguments(self, x, initial_state):
-        """What the loops take: x by step, the initial state, the weights."""
+        """Arguments of the loops: x with time first, the initial state, the weights."""
         cell = self.cell
         zeros = tf.zeros([x.shape[0] or tf.shape(x)[0], self.units])
         state = [zeros, zeros] if initial_state is None else initial_state
         return tf.transpose(x, [1, 0, 2]), *state, cell.kernel.value, cell.recurrent_kernel.value, cell.bias.value
 
     def _fused(self, x, initial_state):
-        by_step, h0, c0, *weights = self._arguments(x, initial_state)
+        arguments = self._arguments(x, initial_state)
         if is_for_compiler():
-            h, c, *last = looped_lstm(by_step, h0, c0, *weights)
+            h, c, *last = looped_lstm(*arguments)
         else:
-            h, c = fused_lstm(by_step, h0, c0, *weights)
+            h, c = fused_lstm(*arguments)
             last = [h[-1], c[-1]]
         return tf.transpose(h, [1, 0, 2]), tf.transpose(c, [1, 0, 2]), *last
 
 
 @keras.saving.register_keras_serializable(package="tsae")
 class GRU(_RightPadded, keras.layers.GRU):
-    """`keras.layers.GRU`; TensorFlow has no fused kernel for Keras's kind of GRU on a CPU."""
+    """`keras.layers.GRU`; for its variant of the GRU TensorFlow has no fused kernel on a CPU."""
 
 
 def run_dilated(layer, x, lengths, dilation: int):
-    """`layer.run` with a state that skips back `dilation` steps instead of one (Chang et al. 2017, section 2.1).
+    """Run a layer whose state comes from `dilation` steps before instead of one (Chang et al. 2017, section 2.1).
 
-    The steps are dealt out to `dilation` interleaved sequences that the same layer reads side by side, so that a
-    larger dilation also means fewer steps one after the other.
+    The steps are divided into `dilation` interleaved sequences, which the layer reads in parallel: the larger the
+    dilation, the fewer sequential steps. Parameters and results are otherwise those of `run`.
     """
     if dilation == 1:
         return layer.run(x, lengths)
@@ -185,12 +203,12 @@ def run_dilated(layer, x, lengths, dilation: int):
     x = tf.pad(x, [[0, 0], [0, n_steps * dilation - n_timesteps], [0, 0]])
     x = tf.transpose(tf.reshape(x, [batch, n_steps, dilation, width]), [0, 2, 1, 3])
     ends = tf.fill([batch], n_timesteps) if lengths is None else lengths
-    # of sequence k of a row with n steps the steps k, k + dilation, ... < n are its own
-    own = (ends[:, None] - tf.range(dilation)[None] + dilation - 1) // dilation
-    sequence, state = layer.run(tf.reshape(x, [-1, n_steps, width]), tf.reshape(tf.maximum(own, 1), [-1]))
+    # Sequence k of a row with n steps consists of the steps k, k + dilation, ... < n.
+    n_own = (ends[:, None] - tf.range(dilation)[None] + dilation - 1) // dilation
+    sequence, state = layer.run(tf.reshape(x, [-1, n_steps, width]), tf.reshape(tf.maximum(n_own, 1), [-1]))
     sequence = tf.reshape(sequence, [batch, dilation, n_steps, layer.units])
     sequence = tf.reshape(tf.transpose(sequence, [0, 2, 1, 3]), [batch, n_steps * dilation, layer.units])
-    final = (ends - 1) % dilation  # the sequence that holds the last step
+    final = (ends - 1) % dilation  # the sequence with the last step
     state = [at_step(tf.reshape(part, [batch, dilation, layer.units]), final) for part in state]
     return sequence[:, :n_timesteps], state
 

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tsae.networks.config import Seq2SeqConfig
-from tsae.networks.configured import ConfiguredModel
+from tsae.networks.configured import TrainableModel
 from tsae.networks.decoders import (
     Decoded,
     Encoded,
@@ -52,7 +52,7 @@ class TokenVectors(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tsae")
-class Seq2Seq(ConfiguredModel):
+class Seq2Seq(TrainableModel):
     """An `Encoder` of one sequence and a `RecurrentDecoder` of another.
 
     Parameters
@@ -66,7 +66,6 @@ class Seq2Seq(ConfiguredModel):
     """
 
     config_class = Seq2SeqConfig
-    tbptt_steps = None
     has_recurrent_decoders = True
 
     def __init__(self, config: Seq2SeqConfig, name: str = "seq2seq", **kwargs: Any):
