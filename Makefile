@@ -1,22 +1,35 @@
 # Everything sets itself up in .venv. PYTHON=python3.12 make test chooses another interpreter (3.10 or newer).
 PYTHON ?= python3
-BIN := .venv/bin
-OLDEST := .venv-oldest/bin
+PROGRAMS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := .venv/$(PROGRAMS)
+OLDEST := .venv-oldest/$(PROGRAMS)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+SLOW := quality or statistics
 CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_sklearn_contract.py tests/anomaly tests/networks/test_compiled.py
 
-.PHONY: demo test lint oldest bench bench-quality clean
+.PHONY: demo test test-fast test-slow lint dev oldest bench bench-quality clean
 
 demo: .venv/demo.stamp
 	$(BIN)/tsae demo --output demo_output
 
-test: lint .venv/test.stamp
-	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --doctest-glob="*.md" tsae docs README.md tests
-	$(MAKE) oldest
+test: lint test-fast test-slow oldest
+
+# Doctests, and all tests but those of rates and quality.
+test-fast: .venv/test.stamp
+	$(PYTEST) -m "not ($(SLOW))" --doctest-modules --doctest-glob="*.md" tsae docs README.md tests
+
+test-slow: .venv/test.stamp
+	$(PYTEST) -m "$(SLOW)" tests
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Lint before each commit.
+dev: .venv/dev.stamp
+	$(BIN)/pre-commit install
 
 oldest: .venv-oldest/test.stamp
 	$(OLDEST)/python -m pytest -q $(CONTRACT_TESTS)
@@ -31,14 +44,14 @@ bench-quality: .venv/bench.stamp
 
 # A stamp says which extra is installed; it is older than pyproject.toml when that has changed since.
 .venv/%.stamp: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -f .venv/pyvenv.cfg || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
 .venv-oldest/test.stamp: pyproject.toml .ci/oldest.txt
-	test -x $(OLDEST)/python || $(PYTHON) -m venv .venv-oldest
+	test -f .venv-oldest/pyvenv.cfg || $(PYTHON) -m venv .venv-oldest
 	$(OLDEST)/python -m pip install --quiet --constraint .ci/oldest.txt --editable . pytest hypothesis
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest demo_output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest demo_output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

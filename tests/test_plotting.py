@@ -15,7 +15,6 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
 from tsae import make_windows  # noqa: E402
-from tsae.anomaly.detector import AnomalyDetector  # noqa: E402
 from tsae.estimators.autoencoder import LSTMAutoencoder  # noqa: E402
 from tsae.plotting import (  # noqa: E402
     EmbeddingDisplay,
@@ -31,20 +30,14 @@ def closed():
     plt.close("all")
 
 
-@pytest.fixture(scope="module")
-def windows():
-    steps = np.arange(1000)
-    frame = pd.DataFrame(
-        {"load": np.sin(steps / 4), "heat": np.cos(steps / 7)}, index=pd.date_range("2024", periods=1000, freq="h")
-    )
-    frame.iloc[950:960, 0] += 5
-    return make_windows(frame, 12)
+@pytest.fixture
+def windows(plant_windows):
+    return plant_windows
 
 
-@pytest.fixture(scope="module")
-def detector(windows):
-    network = LSTMAutoencoder(units=4, bidirectional=False, epochs=2, validation_fraction=0.2, random_state=0)
-    return AnomalyDetector(network, alpha=0.05, random_state=0).fit(windows[:900])
+@pytest.fixture
+def detector(fitted_detector):
+    return fitted_detector
 
 
 def drawn(figure):

@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 
 from tsae import LSTMAutoencoder, from_channels_first
 
+pytestmark = pytest.mark.quality
 load_classification = pytest.importorskip("aeon.datasets").load_classification
 
 LEAST = {"GunPoint": 0.95, "ArrowHead": 0.72, "ItalyPowerDemand": 0.93, "BasicMotions": 0.97, "JapaneseVowels": 0.96}

@@ -226,10 +226,8 @@ def autoencoder_of(detector):
     return getattr(detector.autoencoder_, "estimator", detector.autoencoder_)
 
 
-def test_a_detector_is_checked_as_a_whole(tmp_path):
-    X = np.sin(np.arange(1200) / 5).reshape(60, 20)
-    autoencoder = LSTMAutoencoder(units=2, decoder="reconstruction", epochs=1, random_state=0)
-    AnomalyDetector(autoencoder, alpha=0.2, random_state=0).fit(X).save(tmp_path / "model.tsae")
+def test_a_detector_is_checked_as_a_whole(fitted_detector, tmp_path):
+    fitted_detector.save(tmp_path / "model.tsae")
     data = (tmp_path / "model.tsae").read_bytes()
     edits = {
         "normal_size_": 1, "channel_names_": [], "window_threshold_": None, "threshold": "pot",
