@@ -32,6 +32,12 @@ class SequenceModel(WindowReader):
         """A form of the function for so many complete windows, not scaled; None where there is none."""
         return None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is traced or compiled, which is made again when it is needed."""
+        state = dict(super().__getstate__())
+        state.pop("_traced", None)
+        return state
+
     def _chunks(self, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Positions of windows and their values, chunk by chunk; ragged windows go sorted by length."""
         bytes_each = windows.width * windows.n_channels * 8

@@ -165,7 +165,6 @@ class TrainableModel(RecurrentParameters, TrainingParameters, Saveable, Sequence
     def __getstate__(self) -> dict[str, Any]:
         """Keep the network as config and weights; leave out what can be rebuilt or is for training alone."""
         state = dict(super().__getstate__())
-        state.pop("_traced", None)
         state.pop("_trainer", None)
         network = state.pop("_network", None)
         if network is not None:

@@ -127,7 +127,7 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
 
     def _function(self, name: str, **options: Any) -> Any:
         """A session for complete windows, and one that understands NaN, each made at its first use."""
-        sessions = self.__dict__.setdefault("_compiled", {})
+        sessions = self.__dict__.setdefault("_traced", {})
 
         def run(values: np.ndarray) -> np.ndarray:
             missing = has_missing(values)
