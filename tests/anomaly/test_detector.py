@@ -11,40 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from tests.anomaly.linear import LinearAutoencoder, waves
 from tsae.anomaly.detector import AnomalyDetector
 from tsae.anomaly.residuals import smooth_steps
 from tsae.data.windows import make_windows
 from tsae.estimators.autoencoder import LSTMAutoencoder
-
-
-class LinearAutoencoder(BaseEstimator):
-    """Projects windows on their principal components: an autoencoder in a millisecond."""
-
-    decoders_ = ("reconstruction",)
-
-    def __init__(self, n_components=3):
-        self.n_components = n_components
-
-    def fit(self, X, y=None):
-        flat = self._flat(X)
-        self.mean_, self.std_ = flat.mean(axis=0), flat.std(axis=0)
-        self.std_[self.std_ <= 1e-12 * np.abs(self.mean_)] = 1
-        self.components_ = np.linalg.svd((flat - self.mean_) / self.std_, full_matrices=False)[2][: self.n_components]
-        self.n_trained_ = len(flat)
-        return self
-
-    def reconstruct(self, X, decoder=None):
-        assert decoder in (None, *self.decoders_)
-        scaled = (self._flat(X) - self.mean_) / self.std_
-        rebuilt = scaled @ self.components_.T @ self.components_ * self.std_ + self.mean_
-        return rebuilt.reshape(np.shape(X))
-
-    def _flat(self, X):
-        X = np.asarray(X)
-        return np.nan_to_num(X).reshape(len(X), -1)
 
 
 class ForesightAutoencoder(LinearAutoencoder):
@@ -65,13 +39,6 @@ def autoregression(rng, n, n_channels=1, coefficient=0.8):
     for i in range(1, n):
         path[i] += coefficient * path[i - 1]
     return path
-
-
-def waves(rng, n, n_channels=3, noise=0.1):
-    """Channels of different units, each a wave with noise."""
-    steps = np.arange(n)[:, np.newaxis]
-    periods, units = 9 + 4 * np.arange(n_channels), 10.0 ** np.arange(n_channels)
-    return units * (np.sin(2 * np.pi * steps / periods) + noise * rng.normal(size=(n, n_channels)))
 
 
 @pytest.fixture(scope="module")

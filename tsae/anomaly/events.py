@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tsae.anomaly.tolerance import raised
+
 COLUMNS = ["series", "start", "end", "peak", "score", "p_value", "channels"]
 
 
@@ -43,14 +45,13 @@ def find_events(
     score = timeline["score"].to_numpy()
     first = np.array([group[0] for group in groups])
     last = np.array([group[-1] for group in groups])
-    peak = np.array([group[np.argmax(score[group])] for group in groups])
+    peak = np.array([group[np.argmax(raised(score[group]) >= score[group].max())] for group in groups])
     names = [column for column in timeline.columns if column.startswith(prefix)]
     shares = timeline[names].to_numpy()
     channels = []
     for begin, end in zip(first, last, strict=True):
         weight = np.nansum(shares[begin : end + 1], axis=0)
-        order = np.argsort(-weight, kind="stable")[:top]
-        channels.append(tuple(names[i].removeprefix(prefix) for i in order if weight[i] > 0))
+        channels.append(tuple(names[i].removeprefix(prefix) for i in _largest_first(weight)[:top] if weight[i] > 0))
     return pd.DataFrame(
         {
             "series": timeline["series"].to_numpy()[first],
@@ -63,6 +64,13 @@ def find_events(
         },
         columns=COLUMNS,
     )
+
+
+def _largest_first(values: np.ndarray) -> np.ndarray:
+    """Positions by falling value; of values that differ by rounding alone, the earlier position comes first."""
+    order = np.argsort(-values, kind="stable")
+    falls = raised(values[order[1:]]) < values[order[:-1]]
+    return order[np.lexsort((order, np.cumsum(np.r_[False, falls])))]
 
 
 def _empty(timeline: pd.DataFrame) -> pd.DataFrame:

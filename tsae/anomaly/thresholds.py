@@ -2,7 +2,8 @@
 
 Three calibrators with one interface: ``fit(scores)`` on scores of normal data that no model was trained on,
 then ``pvalues(scores)`` and ``threshold(alpha)``. A larger score is more anomalous, and a score is a false
-alarm at level ``alpha`` exactly when it is greater than ``threshold(alpha)``.
+alarm at level ``alpha`` exactly when it is greater than ``threshold(alpha)``. Scores that differ by rounding alone
+count as equal (see `tsae.anomaly.tolerance`).
 
 ======================  ================================================  ===========================
 calibrator              what it assumes                                   smallest alpha
@@ -20,6 +21,7 @@ import math
 
 import numpy as np
 
+from tsae.anomaly.tolerance import raised
 from tsae.io.storable import storable
 
 KINDS = ("conformal", "quantile", "pot")
@@ -105,8 +107,12 @@ class _Calibrator:
         raise NotImplementedError
 
     def _n_at_least(self, scores) -> np.ndarray:
-        """How many calibration scores are at least as large as each score."""
-        return self.scores_.size - np.searchsorted(self.scores_, scores, side="left")
+        """How many calibration scores are at least as large as each score, up to rounding."""
+        return self.scores_.size - np.searchsorted(raised(self.scores_), scores, side="left")
+
+    def _exceeded_by(self, n_allowed: int) -> float:
+        """The score that, but for rounding, at most ``n_allowed`` calibration scores exceed."""
+        return float(raised(self.scores_[self.n_scores_ - 1 - np.clip(n_allowed, 0, self.n_scores_ - 1)]))
 
     def _refuse(self, alpha: float) -> None:
         alpha = check_alpha(alpha)
@@ -152,7 +158,7 @@ class ConformalThreshold(_Calibrator):
     >>> calibrator = ConformalThreshold().fit(np.arange(99.0))
     >>> calibrator.pvalues([98.5, 50.0])
     array([0.01, 0.5 ])
-    >>> calibrator.threshold(0.05)
+    >>> round(calibrator.threshold(0.05), 1)
     94.0
     >>> calibrator.threshold(0.001)
     Traceback (most recent call last):
@@ -179,7 +185,7 @@ class ConformalThreshold(_Calibrator):
         """The score above which p-values are at most ``alpha``; ValueError when there are too few scores."""
         self._refuse(alpha)
         allowed = math.floor(alpha * (self.n_scores_ + self.block) - self.block + _ROUNDING)
-        return float(self.scores_[self.n_scores_ - 1 - max(allowed, 0)])
+        return self._exceeded_by(allowed)
 
 
 @storable
@@ -199,7 +205,7 @@ class QuantileThreshold(_Calibrator):
     Examples
     --------
     >>> import numpy as np
-    >>> QuantileThreshold().fit(np.arange(100.0)).threshold(0.05)
+    >>> round(QuantileThreshold().fit(np.arange(100.0)).threshold(0.05), 1)
     94.0
     """
 
@@ -221,7 +227,7 @@ class QuantileThreshold(_Calibrator):
         """The score above which a share ``alpha`` lies; ValueError when there are too few scores."""
         self._refuse(alpha)
         allowed = math.floor(alpha * self.n_scores_ + _ROUNDING)
-        return float(self.scores_[self.n_scores_ - 1 - min(allowed, self.n_scores_ - 1)])
+        return self._exceeded_by(allowed)
 
 
 @storable
@@ -328,7 +334,7 @@ class PeaksOverThreshold(_Calibrator):
         scores = np.asarray(scores, dtype=np.float64)
         excess = np.maximum(scores - self.level_, 0)
         tail = self.tail_share_ * genpareto.sf(excess, self.shape_, scale=self.scale_)
-        p = np.where(scores > self.level_, tail, self._n_at_least(scores) / self.n_scores_)
+        p = np.where(scores > raised(self.level_), tail, self._n_at_least(scores) / self.n_scores_)
         return np.where(np.isnan(scores), np.nan, p)
 
     def threshold(self, alpha: float) -> float:
@@ -337,9 +343,9 @@ class PeaksOverThreshold(_Calibrator):
 
         self._refuse(alpha)
         if alpha >= self.tail_share_:
-            allowed = min(math.floor(alpha * self.n_scores_ + _ROUNDING), self.n_scores_ - 1)
-            return float(self.scores_[self.n_scores_ - 1 - allowed])
-        return float(self.level_ + genpareto.isf(alpha / self.tail_share_, self.shape_, scale=self.scale_))
+            return self._exceeded_by(math.floor(alpha * self.n_scores_ + _ROUNDING))
+        excess = genpareto.isf(alpha / self.tail_share_, self.shape_, scale=self.scale_)
+        return float(max(self.level_ + excess, raised(self.level_)))
 
 
 def benjamini_hochberg(pvalues) -> np.ndarray:
