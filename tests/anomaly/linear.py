@@ -1,4 +1,4 @@
-"""A linear stand-in for the network, and series to try it on."""
+"""A linear stand-in for the network."""
 
 from __future__ import annotations
 
@@ -42,10 +42,3 @@ class ShakenAutoencoder(LinearAutoencoder):
         X = np.asarray(X)
         factors = 1 + self.shake * np.random.default_rng(0).uniform(-1, 1, size=X.shape)
         return X - (X - super().reconstruct(X, decoder)) * factors
-
-
-def waves(rng, n, n_channels=3, noise=0.1):
-    """Channels of different units, each a wave with noise."""
-    steps = np.arange(n)[:, np.newaxis]
-    periods, units = 9 + 4 * np.arange(n_channels), 10.0 ** np.arange(n_channels)
-    return units * (np.sin(2 * np.pi * steps / periods) + noise * rng.normal(size=(n, n_channels)))

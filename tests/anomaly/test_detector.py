@@ -14,7 +14,8 @@ from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from tests.anomaly.linear import LinearAutoencoder, waves
+from tests.anomaly.linear import LinearAutoencoder
+from tests.anomaly.series import waves
 from tsae.anomaly.detector import AnomalyDetector
 from tsae.anomaly.residuals import smooth_steps
 from tsae.data.windows import make_windows

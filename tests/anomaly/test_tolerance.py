@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.anomaly.linear import ShakenAutoencoder, waves
+from tests.anomaly.linear import ShakenAutoencoder
+from tests.anomaly.series import waves
 from tsae.anomaly.detector import AnomalyDetector
-from tsae.anomaly.thresholds import make_threshold
+from tsae.anomaly.thresholds import THRESHOLDS
 from tsae.anomaly.tolerance import TOLERANCE, raised
 from tsae.data.windows import make_windows
 
-KINDS = ["conformal", "quantile", "pot"]
+KINDS = list(THRESHOLDS)
 SHAKES = {
     "up": lambda rng, n: np.ones(n),
     "down": lambda rng, n: -np.ones(n),
@@ -25,7 +26,7 @@ SHAKES = {
 def test_rounding_changes_no_pvalue_and_no_flag(kind, direction):
     rng = np.random.default_rng(0)
     normal = rng.normal(size=2000)
-    calibrator = make_threshold(kind, block=3).fit(normal)
+    calibrator = THRESHOLDS[kind](3).fit(normal)
     scores = np.r_[normal, rng.normal(size=2000), 0.0]
     shaken = scores * (1 + 1e-13 * SHAKES[direction](rng, scores.size))
     p, p_shaken = calibrator.pvalues(scores), calibrator.pvalues(shaken)
@@ -46,14 +47,14 @@ def test_rounding_of_a_network_changes_no_pvalue_of_its_calibration_scores(kind,
     rng = np.random.default_rng(1)
     normal = 1.001 ** np.arange(-500, 500)
     shaken = normal * (1 + 1e-5 * SHAKES[direction](rng, normal.size))
-    calibrator = make_threshold(kind).fit(normal)
+    calibrator = THRESHOLDS[kind]().fit(normal)
     np.testing.assert_array_equal(calibrator.pvalues(shaken), calibrator.pvalues(normal))
 
 
 def test_the_tolerance_never_makes_a_pvalue_smaller_and_hardly_larger():
     rng = np.random.default_rng(2)
     normal, scores = rng.exponential(size=(2, 20_000))
-    p = make_threshold("quantile").fit(normal).pvalues(scores)
+    p = THRESHOLDS["quantile"]().fit(normal).pvalues(scores)
     exact = np.array([(normal >= score).mean() for score in scores[:2000]])
     assert (p[:2000] >= exact).all()
     np.testing.assert_allclose(p[:2000], exact, atol=3 / normal.size)

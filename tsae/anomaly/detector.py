@@ -10,7 +10,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from tsae.anomaly.dependence import block_length
 from tsae.anomaly.events import find_events
+from tsae.anomaly.false_discovery import benjamini_hochberg
 from tsae.anomaly.residuals import (
     chunks,
     contributions,
@@ -22,7 +24,7 @@ from tsae.anomaly.residuals import (
     total,
 )
 from tsae.anomaly.stream import TimelineStream
-from tsae.anomaly.thresholds import KINDS, benjamini_hochberg, block_length, check_alpha, make_threshold
+from tsae.anomaly.thresholds import THRESHOLDS, Calibrator, check_alpha, sufficient_methods
 from tsae.data.scaling import covered_rows
 from tsae.data.splitting import holdout
 from tsae.data.timeline import Timeline
@@ -164,7 +166,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         return self
 
     def _check_parameters(self) -> None:
-        check_choice("threshold", self.threshold, KINDS)
+        check_choice("threshold", self.threshold, THRESHOLDS)
         check_alpha(self.alpha)
         check_number("smoothing", self.smoothing, 1, integer=True, none=True)
         check_number("calibration_fraction", self.calibration_fraction, 0, 1, open_low=True)
@@ -188,7 +190,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         if len(self.channel_names_) != self.n_channels_:
             raise ValueError(f"channel_names_ has {len(self.channel_names_)} names for {self.n_channels_} channels")
         for calibrator in (self.timeline_threshold_, self.window_threshold_):
-            if not isinstance(calibrator, type(make_threshold(self.threshold))) or calibrator.scores_.ndim != 1:
+            if not isinstance(calibrator, THRESHOLDS[self.threshold]) or calibrator.scores_.ndim != 1:
                 raise ValueError(f"the calibrators are not those of threshold={self.threshold!r}")
 
     def _is_frozen(self) -> bool:
@@ -227,23 +229,21 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         return windows[training], windows[calibration]
 
     def _check_enough(self, calibration: Windows, n_windows: int) -> None:
-        """Refuse before training what no training can mend: fewer scores than alpha needs if all are
-        independent."""
-        calibrator = make_threshold(self.threshold, block=self.block or 1)
-        needed = calibrator.required(self.alpha)
+        """Refuse, before training, fewer scores than alpha needs even if all of them are independent."""
+        block = self.block or 1
+        needed = THRESHOLDS[self.threshold](block).required(self.alpha)
         if calibration.overlapping():
-            # Timelines are calibrated by row. What windows can carry is known, and said, when they are
-            # scored.
+            # Timelines are calibrated by row. Whether windows are enough is checked when they are scored.
             available, unit = int(covered_rows_count(calibration)), "rows in held-out windows"
         else:
             available, unit = len(calibration), "held-out windows"
         if available < needed:
             share = available / n_windows
+            others = [f" or threshold={name!r}" for name in sufficient_methods(block, self.alpha, available)]
             raise ValueError(
                 f"threshold={self.threshold!r} with alpha={self.alpha:g} needs at least {needed} {unit}; "
                 f"calibration_fraction={self.calibration_fraction:g} of {n_windows} windows gives {available}. "
-                f"Fit on at least {int(np.ceil(needed / share))} windows, or choose a larger alpha"
-                + ("" if self.threshold == "pot" else " or threshold='pot'")
+                f"Fit on at least {int(np.ceil(needed / share))} windows, or choose a larger alpha{''.join(others)}"
             )
 
     def _train(self, training: Windows) -> Any:
@@ -269,11 +269,11 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         series = pd.factorize(table["series"])[0]
         self.calibration_scores_ = scores[known]
         block = self.block or block_length(scores[known], series[known])
-        self.timeline_threshold_ = make_threshold(self.threshold, block=block).fit(scores)
+        self.timeline_threshold_ = THRESHOLDS[self.threshold](block).fit(scores)
 
         scores = total(contributions(by_window, self.normal_size_))
         block = self.block or max(_n_sharing(calibration), block_length(scores, calibration.series))
-        self.window_threshold_ = make_threshold(self.threshold, block=block).fit(scores)
+        self.window_threshold_ = THRESHOLDS[self.threshold](block).fit(scores)
         enough = self.window_threshold_.n_scores_ >= self.window_threshold_.required(self.alpha)
         self.offset_ = -self.window_threshold_.threshold(self.alpha) if enough else np.nan
 
@@ -335,7 +335,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         """
         check_is_fitted(self)
         # Refuses, with the reason, where offset_ is NaN.
-        offset = self._refusing(self.window_threshold_, self.alpha, "windows")
+        offset = self._threshold(self.window_threshold_, self.alpha, "windows")
         return self.score_samples(X) + offset
 
     def predict(self, X: Any) -> np.ndarray:
@@ -352,14 +352,15 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         """P-value of each window, (n_windows,) float64: the share of normal windows that look as odd."""
         return self.window_threshold_.pvalues(-self.score_samples(X))
 
-    def _refusing(self, calibrator: Any, alpha: float, unit: str) -> float:
-        """The threshold for alpha, or an error with a way out."""
+    def _threshold(self, calibrator: Calibrator, alpha: float, unit: str) -> float:
+        """The threshold for alpha, or an error with a remedy."""
         try:
             return calibrator.threshold(alpha)
         except ValueError as error:
+            others = sufficient_methods(calibrator.block, alpha, calibrator.n_scores_)
             raise ValueError(
-                f"{error} ({unit} of the calibration part). Fit on more data, choose a larger alpha "
-                f"(at least {calibrator.smallest_alpha_:.2g}), or use threshold='pot'"
+                f"{error} ({unit} of the calibration part). Fit on more data, or choose a larger alpha "
+                f"(at least {calibrator.smallest_alpha_:.2g})" + "".join(f" or threshold={name!r}" for name in others)
             ) from None
 
     # -- series
@@ -454,12 +455,13 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
             If the held-out data are too few for `alpha`: the message says how many are needed.
         """
         check_is_fitted(self)
-        alpha = self.alpha if alpha is None else check_alpha(alpha)
+        alpha = self.alpha if alpha is None else alpha
+        check_alpha(alpha)
         check_choice("correction", correction, ["fdr", None])
         check_number("gap", gap, 0, integer=True, none=True)
         check_number("min_length", min_length, 1, integer=True)
         check_number("top", top, 1, integer=True)
-        self._refusing(self.timeline_threshold_, alpha, "timestamps")
+        self._threshold(self.timeline_threshold_, alpha, "timestamps")
         timeline = X if _is_timeline(X) else self.score_timeline(X)
         p = timeline["p_value"].to_numpy()
         p = benjamini_hochberg(p) if correction == "fdr" else p
