@@ -177,7 +177,7 @@ def naive_timeline(detector, series, width, stride):
         of_channels = []
         for c in range(n_channels):
             of_decoders = [
-                np.mean(said[d * n + t][c]) / detector.normal_size_[d, c]
+                np.mean(said[d * n + t][c]) / detector.error_scale_[d, c]
                 for d in range(len(decoders))
                 if said[d * n + t][c]
             ]
@@ -466,7 +466,7 @@ def test_too_few_windows_for_pot_leave_timelines_alone(series):
         ("calibration_fraction", 0),
         ("calibration_fraction", 1),
         ("calibration_fraction", 1.5),
-        ("block", 0),
+        ("block_length", 0),
     ],
 )
 def test_unknown_parameter_values_name_the_parameter(argument, value, series):

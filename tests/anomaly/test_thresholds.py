@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom, genpareto, norm
 
 from tests.anomaly.series import autoregression
-from tsae.anomaly.dependence import block_length
+from tsae.anomaly.dependence import estimate_block_length
 from tsae.anomaly.detector import AnomalyDetector
 from tsae.anomaly.thresholds import (
     MIN_PEAKS,
@@ -34,22 +34,22 @@ def moving_mean(values, width):
 # ---------------------------------------------------------------------------------------------- the formulas
 
 
-@pytest.mark.parametrize("block", [1, 3])
-def test_conformal_pvalues_are_the_counted_ones(block):
+@pytest.mark.parametrize("block_length", [1, 3])
+def test_conformal_pvalues_are_the_counted_ones(block_length):
     rng = np.random.default_rng(0)
     normal = np.round(rng.normal(size=200), 1)  # with ties
     scores = np.round(rng.normal(size=50), 1)
-    p = ConformalThreshold(block).fit(normal).pvalues(scores)
-    expected = [(block + sum(s >= score for s in normal)) / (block + 200) for score in scores]
+    p = ConformalThreshold(block_length).fit(normal).pvalues(scores)
+    expected = [(block_length + sum(s >= score for s in normal)) / (block_length + 200) for score in scores]
     np.testing.assert_allclose(p, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("alpha", [0.01, 0.05, 0.2])
-@pytest.mark.parametrize("block", [1, 5])
-def test_above_the_threshold_and_small_pvalue_are_the_same_thing(kind, alpha, block):
+@pytest.mark.parametrize("block_length", [1, 5])
+def test_above_the_threshold_and_small_pvalue_are_the_same_thing(kind, alpha, block_length):
     rng = np.random.default_rng(1)
-    calibrator = THRESHOLDS[kind](block).fit(rng.exponential(size=1000))
+    calibrator = THRESHOLDS[kind](block_length).fit(rng.exponential(size=1000))
     scores = np.r_[rng.exponential(size=500), calibrator.scores_]
     flagged = scores > calibrator.threshold(alpha)
     np.testing.assert_array_equal(flagged, calibrator.pvalues(scores) <= alpha)
@@ -141,13 +141,13 @@ def test_rate_on_overlapping_windows_of_autocorrelated_series_is_within_a_factor
         path = autoregression(np.random.default_rng(seed), 9000) ** 2
         scores = moving_mean(path, 16)  # as of windows of 16 steps at stride 1
         normal, new = scores[:6000], scores[6100:]
-        calibrator = THRESHOLDS[kind](block_length(normal)).fit(normal)
+        calibrator = THRESHOLDS[kind](estimate_block_length(normal)).fit(normal)
         rates.append((calibrator.pvalues(new) <= alpha).mean())
     assert alpha / 2 <= np.mean(rates) <= alpha * 2
 
 
 def test_without_blocks_few_dependent_scores_cry_wolf():
-    """The reason for ``block``: 40 effective scores cannot hold alpha = 0.01, whatever their number."""
+    """The reason for ``block_length``: 40 effective scores cannot hold alpha = 0.01, whatever their number."""
     plain, blocked = [], []
     for seed in range(200):
         scores = moving_mean(np.random.default_rng(seed).exponential(size=3000), 50)
@@ -162,7 +162,7 @@ def test_without_blocks_few_dependent_scores_cry_wolf():
 
 
 @pytest.mark.parametrize(
-    ("kind", "block", "alpha", "needed"),
+    ("kind", "block_length", "alpha", "needed"),
     [
         ("conformal", 1, 0.01, 99),
         ("conformal", 1, 0.05, 19),
@@ -172,12 +172,12 @@ def test_without_blocks_few_dependent_scores_cry_wolf():
         ("pot", 1, 1e-6, 10 * MIN_PEAKS),
     ],
 )
-def test_too_few_scores_is_an_error_that_says_how_many_are_needed(kind, block, alpha, needed):
+def test_too_few_scores_is_an_error_that_says_how_many_are_needed(kind, block_length, alpha, needed):
     scores = np.random.default_rng(8).exponential(size=needed)
-    assert THRESHOLDS[kind](block).required(alpha) == needed
-    THRESHOLDS[kind](block).fit(scores).threshold(alpha)  # just enough
+    assert THRESHOLDS[kind](block_length).required(alpha) == needed
+    THRESHOLDS[kind](block_length).fit(scores).threshold(alpha)  # just enough
     with pytest.raises(ValueError, match=rf"at least {needed} held-out .*there are {needed - 1}"):
-        THRESHOLDS[kind](block).fit(scores[1:]).threshold(alpha)
+        THRESHOLDS[kind](block_length).fit(scores[1:]).threshold(alpha)
 
 
 @pytest.mark.parametrize("kind", ["conformal", "quantile"])
@@ -196,9 +196,11 @@ def test_alpha_outside_the_unit_interval(alpha):
 
 
 def test_bad_input_is_named():
-    for block in (0, 1.5, True):
-        with pytest.raises(ValueError, match=f"block={block} is not allowed; it must be an integer of at least 1"):
-            ConformalThreshold(block)
+    for block_length in (0, 1.5, True):
+        with pytest.raises(
+            ValueError, match=f"block_length={block_length} is not allowed; it must be an integer of at least 1"
+        ):
+            ConformalThreshold(block_length)
     with pytest.raises(ValueError, match="tail=0.9 is not allowed"):
         PeaksOverThreshold(tail=0.9)
     for calibrator in (ConformalThreshold(), QuantileThreshold(), PeaksOverThreshold()):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-def block_length(scores: ArrayLike, series: ArrayLike | None = None) -> int:
+def estimate_block_length(scores: ArrayLike, series: ArrayLike | None = None) -> int:
     r"""Estimate how many neighbouring scores count as one independent score.
 
     The integrated autocorrelation time :math:`1 + 2 \sum_k \rho_k` of the ranks of the scores (ranks, since a
@@ -35,9 +35,9 @@ def block_length(scores: ArrayLike, series: ArrayLike | None = None) -> int:
     --------
     >>> import numpy as np
     >>> noise = np.random.default_rng(0).normal(size=20_000)
-    >>> block_length(noise)
+    >>> estimate_block_length(noise)
     1
-    >>> 15 <= block_length(np.convolve(noise, np.ones(20), "valid")) <= 25
+    >>> 15 <= estimate_block_length(np.convolve(noise, np.ones(20), "valid")) <= 25
     True
     """
     from scipy.stats import rankdata

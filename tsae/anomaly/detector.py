@@ -10,14 +10,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from tsae.anomaly.dependence import block_length
+from tsae.anomaly.dependence import estimate_block_length
 from tsae.anomaly.events import find_events
 from tsae.anomaly.false_discovery import benjamini_hochberg
 from tsae.anomaly.residuals import (
     chunks,
     contributions,
+    error_scale,
     mean_steps,
-    normal_size,
     rounding_floor,
     smooth_steps,
     squared_errors,
@@ -61,15 +61,12 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         Share of normal windows, or timestamps, that may be called anomalous.
     smoothing : int or None, default=None
         Timelines average squared errors over so many steps of a window. None: a quarter of the window.
-    hidden_span : int, default=10
-        For the decoder "imputation": steps of the spans that are hidden and rebuilt from the rest of the
-        window.
     calibration_fraction : float, default=0.2
         Share of the windows to calibrate on. Where windows overlap, the last in time of each series, and
         windows that share rows with them are not trained on; otherwise a random draw.
-    block : int or None, default=None
+    block_length : int or None, default=None
         Number of neighbouring scores that count as one when they are dependent. None: estimated (see
-        `tsae.anomaly.thresholds.block_length`), for windows at least the number of windows that share a row.
+        `tsae.anomaly.thresholds.estimate_block_length`), for windows at least the number of windows that share a row.
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None, default=None
         For the draw of calibration windows, and for an autoencoder that has no random state of its own.
 
@@ -78,7 +75,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
     autoencoder_ : the fitted autoencoder
     decoders_ : tuple
         Names of the decoders whose errors are combined.
-    normal_size_ : ndarray of shape (n_decoders, n_channels)
+    error_scale_ : ndarray of shape (n_decoders, n_channels)
         Usual squared error, in squared units of each channel.
     window_threshold_, timeline_threshold_ : fitted calibrators of `tsae.anomaly.thresholds`
     offset_ : float
@@ -116,7 +113,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         alpha: float = 0.02,
         smoothing: int | None = None,
         calibration_fraction: float = 0.2,
-        block: int | None = None,
+        block_length: int | None = None,
         random_state: Any = None,
     ):
         self.autoencoder = autoencoder
@@ -124,7 +121,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         self.alpha = alpha
         self.smoothing = smoothing
         self.calibration_fraction = calibration_fraction
-        self.block = block
+        self.block_length = block_length
         self.random_state = random_state
 
     # -- fit
@@ -170,7 +167,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         check_alpha(self.alpha)
         check_number("smoothing", self.smoothing, 1, integer=True, none=True)
         check_number("calibration_fraction", self.calibration_fraction, 0, 1, open_low=True)
-        check_number("block", self.block, 1, integer=True, none=True)
+        check_number("block_length", self.block_length, 1, integer=True, none=True)
         if self.calibration_fraction == 1 and not self._is_frozen():
             raise ValueError(
                 "calibration_fraction=1 is not allowed: it leaves nothing to train on; it is for an autoencoder "
@@ -185,8 +182,8 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         autoencoder = getattr(self.autoencoder_, "estimator", self.autoencoder_)
         if not isinstance(autoencoder, SequenceEstimator) or autoencoder.n_channels_ != self.n_channels_:
             raise ValueError(f"autoencoder_ is not a fitted autoencoder of {self.n_channels_} channels")
-        if self.normal_size_.shape != (len(self.decoders_), self.n_channels_):
-            raise ValueError(f"normal_size_ has shape {self.normal_size_.shape}, not one entry a decoder and channel")
+        if self.error_scale_.shape != (len(self.decoders_), self.n_channels_):
+            raise ValueError(f"error_scale_ has shape {self.error_scale_.shape}, not one entry a decoder and channel")
         if len(self.channel_names_) != self.n_channels_:
             raise ValueError(f"channel_names_ has {len(self.channel_names_)} names for {self.n_channels_} channels")
         for calibrator in (self.timeline_threshold_, self.window_threshold_):
@@ -230,8 +227,8 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
 
     def _check_enough(self, calibration: Windows, n_windows: int) -> None:
         """Refuse, before training, fewer scores than alpha needs even if all of them are independent."""
-        block = self.block or 1
-        needed = THRESHOLDS[self.threshold](block).required(self.alpha)
+        block_length = self.block_length or 1
+        needed = THRESHOLDS[self.threshold](block_length).required(self.alpha)
         if calibration.overlapping():
             # Timelines are calibrated by row. Whether windows are enough is checked when they are scored.
             available, unit = int(covered_rows_count(calibration)), "rows in held-out windows"
@@ -239,7 +236,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
             available, unit = len(calibration), "held-out windows"
         if available < needed:
             share = available / n_windows
-            others = [f" or threshold={name!r}" for name in sufficient_methods(block, self.alpha, available)]
+            others = [f" or threshold={name!r}" for name in sufficient_methods(block_length, self.alpha, available)]
             raise ValueError(
                 f"threshold={self.threshold!r} with alpha={self.alpha:g} needs at least {needed} {unit}; "
                 f"calibration_fraction={self.calibration_fraction:g} of {n_windows} windows gives {available}. "
@@ -262,18 +259,20 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
             timeline.add(positions, smooth.reshape(*smooth.shape[:2], -1))
         table = timeline.result()
         by_row = self._as_errors(table)
-        self.normal_size_ = normal_size(by_row, rounding_floor(calibration))
+        self.error_scale_ = error_scale(by_row, rounding_floor(calibration))
 
-        scores = total(contributions(by_row, self.normal_size_))
+        scores = total(contributions(by_row, self.error_scale_))
         known = ~np.isnan(scores)
         series = pd.factorize(table["series"])[0]
         self.calibration_scores_ = scores[known]
-        block = self.block or block_length(scores[known], series[known])
-        self.timeline_threshold_ = THRESHOLDS[self.threshold](block).fit(scores)
+        block_length = self.block_length or estimate_block_length(scores[known], series[known])
+        self.timeline_threshold_ = THRESHOLDS[self.threshold](block_length).fit(scores)
 
-        scores = total(contributions(by_window, self.normal_size_))
-        block = self.block or max(_n_sharing(calibration), block_length(scores, calibration.series))
-        self.window_threshold_ = THRESHOLDS[self.threshold](block).fit(scores)
+        scores = total(contributions(by_window, self.error_scale_))
+        block_length = self.block_length or max(
+            _n_sharing(calibration), estimate_block_length(scores, calibration.series)
+        )
+        self.window_threshold_ = THRESHOLDS[self.threshold](block_length).fit(scores)
         enough = self.window_threshold_.n_scores_ >= self.window_threshold_.required(self.alpha)
         self.offset_ = -self.window_threshold_.threshold(self.alpha) if enough else np.nan
 
@@ -317,7 +316,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         for positions in chunks(windows):
             errors = squared_errors(self.autoencoder_, windows[positions], self.decoders_)
             by_window[positions] = mean_steps(errors)
-        return contributions(by_window, self.normal_size_)
+        return contributions(by_window, self.error_scale_)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Score of each window, (n_windows,) float64: the higher, the more normal; about -1 on normal
@@ -357,7 +356,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
         try:
             return calibrator.threshold(alpha)
         except ValueError as error:
-            others = sufficient_methods(calibrator.block, alpha, calibrator.n_scores_)
+            others = sufficient_methods(calibrator.block_length, alpha, calibrator.n_scores_)
             raise ValueError(
                 f"{error} ({unit} of the calibration part). Fit on more data, or choose a larger alpha "
                 f"(at least {calibrator.smallest_alpha_:.2g})" + "".join(f" or threshold={name!r}" for name in others)
@@ -408,7 +407,7 @@ class AnomalyDetector(OutlierMixin, Saveable, BaseEstimator):
 
     def _timeline_of(self, head: pd.DataFrame, errors: np.ndarray) -> pd.DataFrame:
         """Scores of timestamps from their mean errors (n_rows, n_decoders, n_channels)."""
-        parts = contributions(errors, self.normal_size_)
+        parts = contributions(errors, self.error_scale_)
         score = total(parts)
         columns = pd.DataFrame(parts, columns=[PREFIX + name for name in self.channel_names_])
         head = head.assign(score=score, p_value=self.timeline_threshold_.pvalues(score))

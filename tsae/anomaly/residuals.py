@@ -84,7 +84,7 @@ def mean_steps(errors: np.ndarray) -> np.ndarray:
         return np.where(known, errors, 0.0).sum(axis=1) / known.sum(axis=1)
 
 
-def normal_size(errors: np.ndarray, floor: np.ndarray) -> np.ndarray:
+def error_scale(errors: np.ndarray, floor: np.ndarray) -> np.ndarray:
     """The usual squared error of each decoder and channel on normal data.
 
     The mean of the lower 99 %: a few normal extremes do not make a channel deaf, and one whose errors are

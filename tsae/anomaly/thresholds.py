@@ -5,14 +5,14 @@ was trained on, then ``pvalues(scores)`` and ``threshold(alpha)``. A larger scor
 false alarm at level ``alpha`` exactly when it is greater than ``threshold(alpha)``. Scores that differ by rounding
 alone count as equal (see `tsae.anomaly.tolerance`).
 
-======================  ================================================  ===========================
-calibrator              what it assumes                                   smallest alpha
-======================  ================================================  ===========================
-`ConformalThreshold`    new normal scores are exchangeable, in blocks of  ``block / (n + block)``
-                        ``block``, with those it was fitted on
-`QuantileThreshold`     the same, without the finite-sample correction    ``block / n``
-`PeaksOverThreshold`    the tail is a generalised Pareto distribution     any, by extrapolation
-======================  ================================================  ===========================
+======================  ==================================================  ===================================
+calibrator              what it assumes                                     smallest alpha
+======================  ==================================================  ===================================
+`ConformalThreshold`    new normal scores are exchangeable, in blocks of    ``block_length / (n + block_length)``
+                        ``block_length``, with those it was fitted on
+`QuantileThreshold`     the same, without the finite-sample correction      ``block_length / n``
+`PeaksOverThreshold`    the tail is a generalised Pareto distribution       any, by extrapolation
+======================  ==================================================  ===================================
 
 To add a method, write a subclass of `Calibrator` here (or anywhere), with the decorator `threshold_method`.
 """
@@ -63,9 +63,9 @@ def threshold_method(name: str) -> Callable[[C], C]:
     return register
 
 
-def sufficient_methods(block: int, alpha: float, n_scores: int) -> list[str]:
+def sufficient_methods(block_length: int, alpha: float, n_scores: int) -> list[str]:
     """Names of the methods that ``n_scores`` calibration scores are enough for at level ``alpha``."""
-    return [name for name, method in THRESHOLDS.items() if method(block).required(alpha) <= n_scores]
+    return [name for name, method in THRESHOLDS.items() if method(block_length).required(alpha) <= n_scores]
 
 
 def check_alpha(alpha: Any) -> None:
@@ -80,8 +80,8 @@ class Calibrator(ABC):
 
     Parameters
     ----------
-    block : int, default=1
-        Number of neighbouring scores that count as one; `tsae.anomaly.dependence.block_length` estimates it.
+    block_length : int, default=1
+        Number of neighbouring scores that count as one; `tsae.anomaly.dependence.estimate_block_length` estimates it.
 
     Attributes
     ----------
@@ -89,9 +89,9 @@ class Calibrator(ABC):
         The calibration scores, sorted.
     """
 
-    def __init__(self, block: int = 1) -> None:
-        check_number("block", block, 1, integer=True)
-        self.block = int(block)
+    def __init__(self, block_length: int = 1) -> None:
+        check_number("block_length", block_length, 1, integer=True)
+        self.block_length = int(block_length)
 
     def fit(self, scores: ArrayLike) -> Calibrator:
         """Calibrate on the scores of normal data.
@@ -192,7 +192,7 @@ class Calibrator(ABC):
             raise ValueError(self._shortage(alpha))
 
     def _shortage(self, alpha: float) -> str:
-        grouped = f", counting {self.block} neighbouring ones as one" if self.block > 1 else ""
+        grouped = f", counting {self.block_length} neighbouring ones as one" if self.block_length > 1 else ""
         return (
             f"alpha={alpha:g} needs at least {self.required(alpha)} held-out normal scores with "
             f"{type(self).__name__}{grouped}; there are {self.n_scores_}"
@@ -205,7 +205,7 @@ class ConformalThreshold(Calibrator):
 
     .. math:: p(s) = \frac{b + \#\{i : s_i \ge s\}}{b + n}
 
-    With ``block=1`` this is the inductive conformal p-value: for exchangeable scores
+    With ``block_length=1`` this is the inductive conformal p-value: for exchangeable scores
     :math:`P(p \le \alpha) \le \alpha`, with equality (up to ties) when :math:`\alpha (n + 1)` is whole.
     Neighbouring scores of a series, and of windows that share rows, rise and fall together, so that ``n`` of
     them hold the evidence of about ``n / b``: taking every b-th score gives nearly independent ones, and
@@ -214,8 +214,8 @@ class ConformalThreshold(Calibrator):
 
     Parameters
     ----------
-    block : int, default=1
-        Number b of neighbouring scores that count as one; `tsae.anomaly.dependence.block_length` estimates it.
+    block_length : int, default=1
+        Number b of neighbouring scores that count as one; `tsae.anomaly.dependence.estimate_block_length` estimates it.
 
     References
     ----------
@@ -239,19 +239,21 @@ class ConformalThreshold(Calibrator):
 
     @property
     def smallest_alpha_(self) -> float:
-        """Smallest possible p-value: ``block / (n + block)``."""
-        return self.block / (self.n_scores_ + self.block)
+        """Smallest possible p-value: ``block_length / (n + block_length)``."""
+        return self.block_length / (self.n_scores_ + self.block_length)
 
     def required(self, alpha: float) -> int:
-        """Return ``block * (1 / alpha - 1)``, rounded up."""
+        """Return ``block_length * (1 / alpha - 1)``, rounded up."""
         check_alpha(alpha)
-        return math.ceil(self.block * (1 / alpha - 1) - _ROUNDING)
+        return math.ceil(self.block_length * (1 / alpha - 1) - _ROUNDING)
 
     def _pvalues(self, scores: np.ndarray) -> np.ndarray:
-        return (self.block + self._n_at_least(scores)) / (self.block + self.n_scores_)
+        return (self.block_length + self._n_at_least(scores)) / (self.block_length + self.n_scores_)
 
     def _threshold(self, alpha: float) -> float:
-        return self._exceeded_by(math.floor(alpha * (self.n_scores_ + self.block) - self.block + _ROUNDING))
+        return self._exceeded_by(
+            math.floor(alpha * (self.n_scores_ + self.block_length) - self.block_length + _ROUNDING)
+        )
 
 
 @threshold_method("quantile")
@@ -265,7 +267,7 @@ class QuantileThreshold(Calibrator):
 
     Parameters
     ----------
-    block : int, default=1
+    block_length : int, default=1
         Number of neighbouring scores that count as one, in the refusal of too small an ``alpha``.
 
     Examples
@@ -277,13 +279,13 @@ class QuantileThreshold(Calibrator):
 
     @property
     def smallest_alpha_(self) -> float:
-        """Share of scores above the largest of the independent scores: ``block / n``."""
-        return self.block / self.n_scores_
+        """Share of scores above the largest of the independent scores: ``block_length / n``."""
+        return self.block_length / self.n_scores_
 
     def required(self, alpha: float) -> int:
-        """Return ``block / alpha``, rounded up."""
+        """Return ``block_length / alpha``, rounded up."""
         check_alpha(alpha)
-        return math.ceil(self.block / alpha - _ROUNDING)
+        return math.ceil(self.block_length / alpha - _ROUNDING)
 
     def _pvalues(self, scores: np.ndarray) -> np.ndarray:
         return self._n_at_least(scores) / self.n_scores_
@@ -307,7 +309,7 @@ class PeaksOverThreshold(Calibrator):
 
     Parameters
     ----------
-    block : int, default=1
+    block_length : int, default=1
         Accepted for symmetry. Dependence makes the fit less certain but does not bias it, so it is not used.
     tail : float, default=0.1
         Share of the scores that counts as the tail, in (0, 0.5].
@@ -335,8 +337,8 @@ class PeaksOverThreshold(Calibrator):
     True
     """
 
-    def __init__(self, block: int = 1, tail: float = 0.1) -> None:
-        super().__init__(block)
+    def __init__(self, block_length: int = 1, tail: float = 0.1) -> None:
+        super().__init__(block_length)
         check_number("tail", tail, 0, 0.5, open_low=True)
         self.tail = float(tail)
 
