@@ -367,6 +367,23 @@ def test_a_gap_in_time_ends_the_windows_of_a_stream(series):
     pd.testing.assert_frame_equal(streamed, detector.score_timeline(windows), rtol=1e-5, check_dtype=False)
 
 
+@pytest.mark.parametrize("n_at_once", [1, 20, 50])
+def test_a_gap_between_windows_that_do_not_touch_restarts_the_windows_of_a_stream(series, n_at_once):
+    """With a stride above the width, a stream may hold no row when the gap comes."""
+    times = pd.date_range("2024-01-01", periods=700, freq="min").delete(slice(320, 335))
+    frame = pd.DataFrame(series[: len(times)], columns=["a", "b", "c"], index=times)
+    detector = AnomalyDetector(LinearAutoencoder(8), random_state=0, alpha=0.05).fit(make_windows(frame, 20))
+    stream = detector.stream(stride=25)
+    parts = [stream.push(frame[i : i + n_at_once], times[i : i + n_at_once]) for i in range(0, len(frame), n_at_once)]
+    streamed = pd.concat([*parts, stream.finish()], ignore_index=True)
+    timeline = detector.score_timeline(make_windows(frame, 20, 25))
+    pd.testing.assert_frame_equal(streamed, timeline, rtol=1e-5, check_dtype=False)
+    emptied = detector.stream(stride=25)
+    emptied.push(frame[:20], times[:20])
+    with pytest.raises(ValueError, match="times must increase"):
+        emptied.push(frame[20:21], times[19:20])
+
+
 def test_streams_refuse_what_does_not_fit(detector, series):
     stream = detector.stream()
     with pytest.raises(ValueError, match=r"rows has shape \(5, 2\); expected \(n_rows, 3\)"):
@@ -414,7 +431,7 @@ def test_labelled_anomalies_are_kept_out_of_training_and_calibration():
 def test_anomalies_that_do_not_fit_are_refused(series):
     windows = make_windows(series, 20)
     for marks in (np.zeros(5, dtype=bool), np.zeros(len(windows)), np.zeros((3000, 3), dtype=bool)):
-        with pytest.raises(ValueError, match=r"anomalies is .*one entry a window \(2981,\) or a row \(3000,\)"):
+        with pytest.raises(ValueError, match=r"anomalies is .*one entry per window \(2981,\) or per row \(3000,\)"):
             AnomalyDetector(LinearAutoencoder()).fit(windows, anomalies=marks)
     with pytest.raises(ValueError, match="nothing normal is left"):
         AnomalyDetector(LinearAutoencoder()).fit(windows, anomalies=np.ones(3000, dtype=bool))
@@ -427,7 +444,9 @@ class Untrainable(LinearAutoencoder):
 
 def test_too_few_windows_are_refused_before_training_with_the_number_needed():
     X = np.random.default_rng(9).normal(size=(400, 8))
-    with pytest.raises(ValueError, match=r"needs at least 99 held-out windows.* of 400 windows gives 80.*at least 495"):
+    with pytest.raises(
+        ValueError, match=r"needs at least 99 held-out windows.* 80 of 400 windows, which gives 80.*at least 495"
+    ):
         AnomalyDetector(Untrainable(), alpha=0.01, random_state=0).fit(X)
     AnomalyDetector(LinearAutoencoder(), alpha=0.01, random_state=0).fit(np.random.default_rng(9).normal(size=(495, 8)))
     with pytest.raises(ValueError, match="needs at least 200 held-out windows"):

@@ -1,4 +1,4 @@
-"""How many scores count as one independent score."""
+"""How many neighbouring scores count as one independent score."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from tsae.data.windows import Windows
 
 
 def estimate_block_length(scores: ArrayLike, series: ArrayLike | None = None) -> int:
@@ -60,6 +62,13 @@ def estimate_block_length(scores: ArrayLike, series: ArrayLike | None = None) ->
     return max(1, math.ceil(total - 0.5))
 
 
+def max_windows_per_row(windows: Windows) -> int:
+    """Return how many windows share a row at most."""
+    starts, ends = np.sort(windows.starts), np.sort(windows.starts + windows.lengths)
+    n_ended = np.searchsorted(ends, starts, side="right")
+    return int((np.arange(1, len(starts) + 1) - n_ended).max())
+
+
 def _runs(n: int, series: ArrayLike | None) -> list[slice]:
     """Ranges of consecutive positions that belong to one series."""
     if series is None:
@@ -86,4 +95,5 @@ def _autocorrelation(centred: np.ndarray, known: np.ndarray, runs: list[slice]) 
     pairs = np.round(pairs)
     # The mean over the pairs there are, drawn towards 0 at far lags, where even a full series has few.
     covariance = np.where(pairs > 0, products / np.maximum(pairs, 1) * possible / possible[0], np.nan)
-    return covariance / covariance[0]
+    rho: np.ndarray = covariance / covariance[0]
+    return rho

@@ -63,11 +63,6 @@ def threshold_method(name: str) -> Callable[[C], C]:
     return register
 
 
-def sufficient_methods(block_length: int, alpha: float, n_scores: int) -> list[str]:
-    """Names of the methods that ``n_scores`` calibration scores are enough for at level ``alpha``."""
-    return [name for name, method in THRESHOLDS.items() if method(block_length).required(alpha) <= n_scores]
-
-
 def check_alpha(alpha: Any) -> None:
     """Raise ValueError unless ``alpha`` is a number strictly between 0 and 1."""
     check_number("alpha", alpha, 0, 1, open_low=True, open_high=True)
@@ -183,7 +178,7 @@ class Calibrator(ABC):
         return self.n_scores_ - np.searchsorted(raised(self.scores_), scores, side="left")
 
     def _exceeded_by(self, n_allowed: int) -> float:
-        """The smallest threshold that at most ``n_allowed`` calibration scores exceed, up to rounding."""
+        """Return the smallest threshold that at most ``n_allowed`` calibration scores exceed, up to rounding."""
         return float(raised(self.scores_[self.n_scores_ - 1 - np.clip(n_allowed, 0, self.n_scores_ - 1)]))
 
     def _check_enough(self, alpha: float) -> None:

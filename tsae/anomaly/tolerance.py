@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 # Relative difference up to which two scores count as equal.
 #
@@ -21,7 +20,7 @@ import numpy as np
 TOLERANCE = 5e-5
 
 
-def raised(scores: Any) -> np.ndarray:
+def raised(scores: ArrayLike) -> np.ndarray:
     """Return the largest scores that count as equal to the given ones; the order stays."""
-    scores = np.asarray(scores, dtype=np.float64)
-    return scores + TOLERANCE * np.abs(scores)
+    values: np.ndarray = np.asarray(scores, dtype=np.float64)
+    return np.asarray(values + TOLERANCE * np.abs(values))

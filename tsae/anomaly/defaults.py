@@ -1,0 +1,42 @@
+"""The autoencoder of a detector that is given none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def default_autoencoder(n_windows: int) -> Any:
+    """Return an autoencoder chosen for anomaly detection by measurement (see docs/anomalies.md).
+
+    One bidirectional layer that learns to fill in hidden spans. The number of epochs falls with the number of
+    windows, so that training takes about 2,500 steps of 64 windows on large sets, and 100 epochs on small ones.
+
+    Parameters
+    ----------
+    n_windows : int
+        Number of windows to train on.
+
+    Returns
+    -------
+    LSTMAutoencoder
+        Not fitted.
+    """
+    from tsae.estimators.autoencoder import LSTMAutoencoder
+
+    batch_size, n_steps = 64, 2500
+    epochs = int(np.clip(np.ceil(n_steps * batch_size / n_windows), 5, 100))
+    return LSTMAutoencoder(
+        units=64,
+        decoder="imputation",
+        bidirectional=True,
+        scale="both",
+        differences=False,
+        mask_rate=0.3,
+        mask_span=10,
+        offsets=(),
+        batch_size=batch_size,
+        learning_rate=2e-3,
+        epochs=epochs,
+    )
