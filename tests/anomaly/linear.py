@@ -33,6 +33,19 @@ class LinearAutoencoder(BaseEstimator):
         return np.nan_to_num(X).reshape(len(X), -1)
 
 
+class ForesightAutoencoder(LinearAutoencoder):
+    """With a second decoder, which has no output for a window's first step."""
+
+    decoders_ = ("reconstruction", "prediction")
+
+    def reconstruct(self, X, decoder=None):
+        output = super().reconstruct(X, decoder)
+        if decoder == "prediction":
+            output = output * 0.9
+            output[:, 0] = np.nan
+        return output
+
+
 class ShakenAutoencoder(LinearAutoencoder):
     """Its errors are off by up to a share `shake` of themselves, as by rounding."""
 

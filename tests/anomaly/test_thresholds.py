@@ -1,4 +1,4 @@
-"""Calibrators: exact rates where theory promises them, refusals where it cannot."""
+"""Calibrators: the rates that theory promises, and errors where there are too few scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def moving_mean(values, width):
     return np.convolve(values, np.ones(width) / width, "valid")
 
 
-# ---------------------------------------------------------------------------------------------- the formulas
+# -- the formulas
 
 
 @pytest.mark.parametrize("block_length", [1, 3])
@@ -110,7 +110,7 @@ def test_pot_answers_for_an_alpha_that_the_others_must_refuse():
             THRESHOLDS[kind]().fit(scores).threshold(1e-5)
 
 
-# ------------------------------------------------------------------------------------------ false alarm rates
+# -- false alarm rates
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,7 +146,7 @@ def test_rate_on_overlapping_windows_of_autocorrelated_series_is_within_a_factor
     assert alpha / 2 <= np.mean(rates) <= alpha * 2
 
 
-def test_without_blocks_few_dependent_scores_cry_wolf():
+def test_without_blocks_dependent_scores_give_too_many_false_alarms():
     """The reason for ``block_length``: 40 effective scores cannot hold alpha = 0.01, whatever their number."""
     plain, blocked = [], []
     for seed in range(200):
@@ -158,7 +158,7 @@ def test_without_blocks_few_dependent_scores_cry_wolf():
     assert np.mean(blocked) <= 0.01
 
 
-# --------------------------------------------------------------------------------------------------- refusals
+# -- refusals
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_bad_input_is_named():
         PeaksOverThreshold().fit(np.ones(1000))
 
 
-# ------------------------------------------------------------------------------------------ a method of one's own
+# -- a method of one's own
 
 
 @pytest.fixture
