@@ -3,16 +3,16 @@
     python -m benchmarks.anomalies                          # the whole table
     python -m benchmarks.anomalies --sets mitdb --methods tsae,pca --seeds 1
 
-Every method sees the same windows: fitted on normal data, then the whole test series is scored, one score a
-timestamp. Methods that score windows, or steps of windows, are averaged over all windows that cover the
-timestamp. The measure is VUS-PR (Paparrizos et al., PVLDB 2022; aeon's implementation, buffers from 0 to the
-width of a window), beside AUC-PR and how far the highest score lies from the nearest labelled anomaly. There
-is no point-adjusted F1: random scores can win it (arXiv 2109.05257).
+Every method reads the same windows: it is fitted on normal data, then the whole test series is scored, one score per
+timestamp. Scores of windows, or of steps of windows, are averaged over all windows that cover the timestamp. The
+measure is VUS-PR (Paparrizos et al., PVLDB 2022; aeon's implementation, buffers from 0 to the width of a window),
+beside AUC-PR and the distance of the highest score from the nearest labelled anomaly. There is no point-adjusted F1:
+random scores can win it (arXiv 2109.05257).
 
-Results are kept in ``--results`` (JSON lines) as they come; what is there already is not run again.
+Each result is appended to ``--results`` (JSON lines); results in that file are not computed again.
 
-The series lie in installed packages: aeon, and ``pip install --no-deps sktime`` (its data file is all that
-is read, and its dependencies may conflict with others).
+The series are in installed packages: aeon, and ``pip install --no-deps sktime`` (only its data file is read, and its
+dependencies may conflict with others).
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ WIDTH = 100  # of the univariate sets
 MACHINE_WIDTH = 72  # twelve hours
 
 
-# ----------------------------------------------------------------------------------------------------- the
-# sets
+# -- the sets
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def package_file(package: str, path: str) -> Path:
 
 
 def kdd_tsad_135() -> Problem:
-    """Blood pressure with one short anomaly (UCR archive); the packaged normal part to fit on."""
+    """Blood pressure with one short anomaly (UCR archive); fitted on the packaged normal part."""
     folder = "datasets/data/KDD-TSAD_135/135_UCR_Anomaly_InternalBleeding16_"
     train = pd.read_csv(package_file("aeon", folder + "TRAIN.csv"))
     test = pd.read_csv(package_file("aeon", folder + "TEST.csv"))
@@ -72,7 +71,7 @@ def kdd_tsad_135() -> Problem:
 
 
 def ecg_diff_count_3() -> Problem:
-    """A synthetic ECG with three anomalies (GutenTAG); the packaged part without any to fit on."""
+    """A synthetic ECG with three anomalies (GutenTAG); fitted on the packaged part without any."""
     folder = "datasets/data/UnitTest/ecg-diff-count-3_"
     train = pd.read_csv(package_file("aeon", folder + "TRAIN_NA.csv"))
     test = pd.read_csv(package_file("aeon", folder + "TEST.csv"))
@@ -80,7 +79,7 @@ def ecg_diff_count_3() -> Problem:
 
 
 def mitdb() -> Problem:
-    """An ECG with one long arrhythmia (MIT-BIH); its first quarter to fit on."""
+    """An ECG with one long arrhythmia (MIT-BIH); fitted on its first quarter."""
     table = pd.read_csv(package_file("sktime", "datasets/data/mitdb/mitdb.csv"))
     return univariate("mitdb", table["data"][: len(table) // 4], table["data"], table["label"])
 
@@ -91,7 +90,7 @@ def univariate(name: str, train: pd.Series, test: pd.Series, labels: pd.Series) 
 
 
 def machines() -> Problem:
-    """Six simulated pumps, five sensors (sample_data/machines): 21 days without faults to fit on, 14 with."""
+    """Six simulated pumps, five sensors (sample_data/machines): fitted on 21 days without faults, 14 days with."""
     table = pd.read_csv(ROOT / "sample_data" / "machines" / "machines.csv", parse_dates=["time"])
     columns = {
         "id_column": "machine",
@@ -112,12 +111,11 @@ SETS: dict[str, Callable[[], Problem]] = {
 }
 
 
-# -------------------------------------------------------------------------------------------------- the
-# methods
+# -- the methods
 
 
 def per_timestamp(windows: Windows, step_scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Mean over all windows that cover a row of what ``step_scores`` gives it, shape (n_rows,).
+    """Mean score of each row over all windows that cover it, shape (n_rows,).
 
     ``step_scores`` maps windows (k, width, n_channels) to (k, width), or (k, 1) where a window has one score.
     """
@@ -133,7 +131,7 @@ def per_timestamp(windows: Windows, step_scores: Callable[[np.ndarray], np.ndarr
 
 
 def standardise(problem: Problem) -> Callable[[np.ndarray], np.ndarray]:
-    """Bring each channel to mean 0, standard deviation 1 over the rows that are fitted on."""
+    """Scale each channel to mean 0, standard deviation 1 over the training rows."""
     values = problem.train.gather()
     mean, std = np.nanmean(values, axis=(0, 1)), np.nanstd(values, axis=(0, 1))
     std = np.where(std > 0, std, 1)
@@ -141,7 +139,7 @@ def standardise(problem: Problem) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def moving_z_score(problem: Problem, seed: int) -> np.ndarray:
-    """Distance from the mean of the ``width`` steps before, in their deviations; the largest channel."""
+    """Distance from the mean of the previous ``width`` steps, in standard deviations; largest over channels."""
     names = problem.test.index["series"]
     scores = np.full(len(problem.test.values), np.nan)
     for series in names.unique():
@@ -162,19 +160,19 @@ def isolation_forest(problem: Problem, seed: int) -> np.ndarray:
     flat = scale(problem.train.gather()).reshape(len(problem.train), -1)
     forest = IsolationForest(random_state=seed, n_jobs=-1).fit(flat)
 
-    def scores(windows):
+    def scores(windows: np.ndarray) -> np.ndarray:
         return -forest.score_samples(scale(windows).reshape(len(windows), -1))[:, np.newaxis]
 
     return per_timestamp(problem.test, scores)
 
 
 def pca(problem: Problem, seed: int) -> np.ndarray:
-    """Squared error of windows projected on the principal components that hold 95 % of their variance."""
+    """Squared error of windows projected on the principal components with 95 % of their variance."""
     return _pca(problem, 0.95)
 
 
 def pca_10(problem: Problem, seed: int) -> np.ndarray:
-    """The same with ten components."""
+    """As `pca`, with ten components."""
     return _pca(problem, 10)
 
 
@@ -185,7 +183,7 @@ def _pca(problem: Problem, n_components: float) -> np.ndarray:
     normal = scale(problem.train.gather()).reshape(len(problem.train), -1)
     model = PCA(n_components, svd_solver="full").fit(normal)
 
-    def errors(windows):
+    def errors(windows: np.ndarray) -> np.ndarray:
         flat = scale(windows).reshape(len(windows), -1)
         residual = flat - model.inverse_transform(model.transform(flat))
         return np.square(residual).reshape(windows.shape).mean(axis=2)
@@ -211,7 +209,7 @@ def dense_autoencoder(problem: Problem, seed: int) -> np.ndarray:
 
 
 def plain_keras(problem: Problem, seed: int) -> np.ndarray:
-    """The tutorial recipe: LSTM 64, RepeatVector, LSTM 64, a dense read-out; 20 epochs, batches of 32."""
+    """The tutorial recipe: LSTM 64, RepeatVector, LSTM 64, a dense output; 20 epochs, batches of 32."""
     import keras
 
     layers = [
@@ -234,7 +232,7 @@ def _keras_autoencoder(problem: Problem, seed: int, layers: list, epochs: int) -
     model.compile("adam", "mse")
     model.fit(normal, normal, epochs=epochs, batch_size=32, verbose=0)
 
-    def errors(windows):
+    def errors(windows: np.ndarray) -> np.ndarray:
         scaled = scale(windows).astype(np.float32)
         return np.square(scaled - model.predict(scaled, batch_size=512, verbose=0)).mean(axis=2)
 
@@ -244,8 +242,8 @@ def _keras_autoencoder(problem: Problem, seed: int, layers: list, epochs: int) -
 def tsae(problem: Problem, seed: int) -> np.ndarray:
     """AnomalyDetector with its default settings; its scores and the rows of its events.
 
-    The threshold does not move the scores. "pot" and alpha=0.001 are asked for because two of the training series
-    are too short for the default, which refuses to promise what they cannot carry.
+    Scores do not depend on the threshold: it is "pot" with alpha=0.001 because two of the training series are too
+    short for the default.
     """
     from tsae import AnomalyDetector
 
@@ -257,7 +255,7 @@ def tsae(problem: Problem, seed: int) -> np.ndarray:
     return np.stack([timeline["score"].to_numpy(), flagged])
 
 
-# Each gives scores, (n_rows,), or scores and flags, (2, n_rows).
+# Each returns scores (n_rows,), or scores and flags (2, n_rows).
 METHODS: dict[str, Callable[[Problem, int], np.ndarray]] = {
     "tsae": tsae,
     "plain-keras": plain_keras,
@@ -270,8 +268,7 @@ METHODS: dict[str, Callable[[Problem, int], np.ndarray]] = {
 DETERMINISTIC = {"pca", "pca-10", "z-score"}
 
 
-# ------------------------------------------------------------------------------------------------- the
-# measures
+# -- the measures
 
 
 def measure(problem: Problem, scores: np.ndarray) -> dict[str, float]:
@@ -280,7 +277,7 @@ def measure(problem: Problem, scores: np.ndarray) -> dict[str, float]:
 
     by_series = series_rows(problem.test)
     scores, flags = scores if scores.ndim == 2 else (scores, None)
-    # A timestamp without a score cannot be called anomalous: it takes the lowest.
+    # A timestamp without a score cannot be flagged: it gets the lowest score.
     scores = np.where(np.isnan(scores), np.nanmin(scores), scores)
     vus, auc = [], []
     for rows in by_series:
@@ -307,13 +304,11 @@ def series_rows(windows: Windows) -> list[slice]:
     return [slice(own.min(), own.max() + windows.width) for own in of_each]
 
 
-# ---------------------------------------------------------------------------------------------------- the
-# table
+# -- the table
 
 
 def main() -> None:
-    manner = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=manner)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default=",".join(SETS), help="comma-separated")
     parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each method that draws random numbers")
@@ -325,7 +320,7 @@ def main() -> None:
 
 
 def run(sets: list[str], methods: list[str], n_seeds: int, results: Path) -> None:
-    """Run what is not in the results yet."""
+    """Compute the results that are missing."""
     done = {(r["set"], r["method"], r["seed"]) for r in read_results(results)}
     results.parent.mkdir(parents=True, exist_ok=True)
     for name in sets:

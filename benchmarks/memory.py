@@ -1,21 +1,18 @@
-"""Memory: windows over a series far larger, once copied out, than memory; cut, trained on and encoded.
+"""Memory of windows whose copies would not fit into memory: cut, trained on and encoded.
 
     python -m benchmarks.memory                       # 10,000,000 x 8 float32, width 128, stride 1
     python -m benchmarks.memory --only-windows        # without TensorFlow: make_windows alone
 
-The estimator has its default settings. Features are written to a file as they come, 10,000 windows at a time: with
-2,304 features a window, all of them together are six times the size of the series.
+The estimator has its default settings. Features are written to a file, 10,000 windows at a time: with 2,304 features
+per window, all of them together are six times the size of the series.
 
-Prints one row a step: seconds, and the peak of resident memory (all that the operating system saw, Python and
-TensorFlow included). Ends with an error if `make_windows` needs more than a second or 5 % of the series, or the whole
-more than the series and 1.5 GiB.
+Prints one row per step: seconds, and the peak of resident memory (Python and TensorFlow included). Ends with an error
+if `make_windows` needs more than a second or 5 % of the series, or all steps more than the series and 1.5 GiB.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.peak import peak_mib
 from tsae import Windows, make_windows
 
 MIB = 1 << 20
@@ -51,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def make_series(n_rows: int, n_channels: int) -> np.ndarray:
-    """Noise on slow waves, made block by block so that nothing else of its size is ever held."""
+    """Noise on slow waves, made in blocks so that no other array of this size is ever held."""
     rng = np.random.default_rng(0)
     series = np.empty((n_rows, n_channels), dtype=np.float32)
     periods = np.geomspace(20, 2000, n_channels)
@@ -63,14 +61,14 @@ def make_series(n_rows: int, n_channels: int) -> np.ndarray:
 
 
 def write_features(model: Any, windows: Windows) -> None:
-    """What a job does that encodes more windows than memory holds features of."""
+    """Encode windows and write their features, as a job does when all features would not fit into memory."""
     with tempfile.TemporaryFile() as file:
         for begin in range(0, len(windows), 10_000):
             model.transform(windows[begin : begin + 10_000]).tofile(file)
 
 
 class Steps:
-    """Runs steps, and keeps of each how long it took and how far memory rose."""
+    """Runs steps, and records how long each took and how far memory rose."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -84,12 +82,6 @@ class Steps:
 
     def table(self) -> pd.DataFrame:
         return pd.DataFrame(self.rows).round({"seconds": 2, "MiB more": 1, "peak MiB": 1})
-
-
-def peak_mib() -> float:
-    """Peak of the resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (MIB if sys.platform == "darwin" else 1024)
 
 
 def _judge(steps: Steps, series_mib: float) -> None:
@@ -112,7 +104,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--train", type=int, default=20_000, help="windows to train on")
     parser.add_argument("--encode", type=int, default=200_000, help="windows to encode")
-    parser.add_argument("--only-windows", action="store_true", help="leave the estimator out")
+    parser.add_argument("--only-windows", action="store_true", help="without the estimator")
     return parser.parse_args(arguments)
 
 

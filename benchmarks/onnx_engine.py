@@ -1,10 +1,10 @@
-"""The ONNX encoder against `transform`: how far apart, and how fast, interleaved in one run.
+"""The ONNX encoder against `transform`: differences and speed, interleaved in one run.
 
     python -m benchmarks.onnx_engine
     python -m benchmarks.onnx_engine --rounds 15 --windows 16384
 
-For each model, on complete windows and on windows of which a fifth of the values is missing: the largest difference
-of any feature, and windows per second by Keras and by ONNX Runtime (medians of paired rounds, and the median of the
+For each model, on complete windows and on windows with a fifth of the values missing: the largest difference of any
+feature, and windows per second by Keras and by ONNX Runtime (medians of paired rounds, and the median of the
 ratios). Ends with an error if a difference exceeds 1e-5.
 """
 
@@ -14,6 +14,8 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,10 +24,10 @@ import numpy as np
 from tsae import LSTMAutoencoder, OnnxEncoder
 
 TOLERANCE = 1e-5
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "one layer of 64, one way, last": {"units": 64, "bidirectional": False, "pooling": "last", "dilations": 1},
-    "two layers of 64, both ways": {"units": (64, 64), "dilations": 1},
+    "one layer of 64, forward, last": {"units": 64, "bidirectional": False, "pooling": "last", "dilations": 1},
+    "two layers of 64, bidirectional": {"units": (64, 64), "dilations": 1},
     "GRU, scaled by window": {"units": (64, 64), "cell": "gru", "dilations": 1, "scale": "window"},
 }
 
@@ -41,23 +43,24 @@ def main(arguments: list[str] | None = None) -> None:
         model = LSTMAutoencoder(**{"epochs": 1, "random_state": 0, **parameters}).fit(X[:512])
         encoder = OnnxEncoder.from_estimator(model)
         for values, windows in {"complete": X, "missing": gaps}.items():
-            apart = float(np.abs(model.transform(windows) - encoder.transform(windows)).max())  # compiles both
-            worst = max(worst, apart)
+            difference = float(np.abs(model.transform(windows) - encoder.transform(windows)).max())  # compiles both
+            worst = max(worst, difference)
             keras, onnx = (
                 np.array(part) for part in zip(*_rounds(model, encoder, windows, options.rounds), strict=True)
             )
             rates = "".join(f"{len(windows) / np.median(seconds):>10,.0f}" for seconds in (keras, onnx))
-            print(f"{name:<32}{values:<10}{apart:>11.1e}{rates}{np.median(keras / onnx):>7.2f}")
+            print(f"{name:<32}{values:<10}{difference:>11.1e}{rates}{np.median(keras / onnx):>7.2f}")
     if worst > TOLERANCE:
         sys.exit(f"features differ by {worst:.1e}; allowed is {TOLERANCE}")
 
 
-def _rounds(model, encoder, windows, n_rounds: int):
+def _rounds(model: Any, encoder: Any, windows: np.ndarray, n_rounds: int) -> Iterator[tuple[float, float]]:
+    """Seconds of both, measured in turn."""
     for _ in range(n_rounds):
-        yield tuple(_seconds(made.transform, windows) for made in (model, encoder))
+        yield _seconds(model.transform, windows), _seconds(encoder.transform, windows)
 
 
-def _seconds(function, *arguments) -> float:
+def _seconds(function: Callable, *arguments: Any) -> float:
     began = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - began

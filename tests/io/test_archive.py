@@ -230,7 +230,7 @@ def test_a_detector_is_checked_as_a_whole(fitted_detector, tmp_path):
     fitted_detector.save(tmp_path / "model.tsae")
     data = (tmp_path / "model.tsae").read_bytes()
     edits = {
-        "normal_size_": 1, "channel_names_": [], "window_threshold_": None, "threshold": "pot",
+        "error_scale_": 1, "channel_names_": [], "window_threshold_": None, "threshold": "pot",
         "autoencoder_": {"$object": "ChannelScaler", "state": {}}, "offset_": {"$array": 999},
     }  # fmt: skip
     for key, value in edits.items():
@@ -420,7 +420,7 @@ def test_parts_of_estimators_come_back():
     scaler = through_json(ChannelScaler().fit(np.arange(6.0).reshape(3, 2)))
     np.testing.assert_array_equal(scaler.mean_, [2, 3])
     scores = np.random.default_rng(0).exponential(size=500)
-    for calibrator in (ConformalThreshold(block=3), PeaksOverThreshold()):
+    for calibrator in (ConformalThreshold(block_length=3), PeaksOverThreshold()):
         calibrator.fit(scores)
         np.testing.assert_array_equal(through_json(calibrator).pvalues(scores), calibrator.pvalues(scores))
     assert through_json(LSTMAutoencoder(units=3)).get_params() == LSTMAutoencoder(units=3).get_params()

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+
+from tsae.anomaly.scoring import CONTRIBUTION
+from tsae.anomaly.tolerance import raised
 
 COLUMNS = ["series", "start", "end", "peak", "score", "p_value", "channels"]
 
 
-def find_events(
-    timeline: pd.DataFrame, flagged: np.ndarray, *, gap: int, min_length: int, top: int, prefix: str
-) -> pd.DataFrame:
+def find_events(timeline: pd.DataFrame, flagged: np.ndarray, *, gap: int, min_length: int, top: int) -> pd.DataFrame:
     """Merge nearby flags into events.
 
     Parameters
     ----------
     timeline : DataFrame
-        Columns `series`, `time`, `score`, `p_value` and one a channel, whose names begin with ``prefix``;
-        the rows of a series stand together and in time order.
-    flagged : bool array, one entry a row
+        As from `AnomalyDetector.score_timeline`: the rows of a series are contiguous and in time order.
+    flagged : bool array of shape (n_rows,)
     gap : int
         Flags of a series with at most so many unflagged rows between them belong to one event.
     min_length : int
         Events with fewer flagged rows are dropped.
     top : int
-        Channels to name, largest contribution first.
-    prefix : str
+        Number of channels to name, largest contribution first.
 
     Returns
     -------
     DataFrame
-        One row an event, in the order of the rows; see `AnomalyDetector.events`.
+        One row per event, in the order of the rows; see `AnomalyDetector.events`.
     """
     rows = np.flatnonzero(flagged)
     if rows.size == 0:
@@ -43,14 +44,15 @@ def find_events(
     score = timeline["score"].to_numpy()
     first = np.array([group[0] for group in groups])
     last = np.array([group[-1] for group in groups])
-    peak = np.array([group[np.argmax(score[group])] for group in groups])
-    names = [column for column in timeline.columns if column.startswith(prefix)]
+    peak = np.array([group[np.argmax(raised(score[group]) >= score[group].max())] for group in groups])
+    names = [column for column in timeline.columns if column.startswith(CONTRIBUTION)]
     shares = timeline[names].to_numpy()
     channels = []
     for begin, end in zip(first, last, strict=True):
         weight = np.nansum(shares[begin : end + 1], axis=0)
-        order = np.argsort(-weight, kind="stable")[:top]
-        channels.append(tuple(names[i].removeprefix(prefix) for i in order if weight[i] > 0))
+        channels.append(
+            tuple(names[i].removeprefix(CONTRIBUTION) for i in _largest_first(weight)[:top] if weight[i] > 0)
+        )
     return pd.DataFrame(
         {
             "series": timeline["series"].to_numpy()[first],
@@ -63,6 +65,19 @@ def find_events(
         },
         columns=COLUMNS,
     )
+
+
+def _largest_first(values: np.ndarray) -> np.ndarray:
+    """Positions by falling value; of values that differ by rounding alone, the earlier position comes first."""
+    order = np.argsort(-values, kind="stable")
+    falls = raised(values[order[1:]]) < values[order[:-1]]
+    rank = np.cumsum(np.r_[False, falls])
+    return np.asarray(order[np.lexsort((order, rank))])
+
+
+def is_timeline(X: Any) -> bool:
+    """Tell whether X is a table as from `AnomalyDetector.score_timeline`."""
+    return isinstance(X, pd.DataFrame) and {"series", "time", "score", "p_value"} <= set(X.columns)
 
 
 def _empty(timeline: pd.DataFrame) -> pd.DataFrame:

@@ -1,22 +1,36 @@
-"""Scores of a series as its rows come in."""
+"""Scores of a series as its rows arrive."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsae.data.cutting import make_windows
+from tsae.anomaly.scoring import TimestampScorer
+from tsae.data.windows import make_windows
 
 
 class TimelineStream:
-    """Feeds one series to a fitted `AnomalyDetector`, and gives each timestamp its score when it is complete.
+    """Feed one series to a fitted `AnomalyDetector`, and get each timestamp's score when it is complete.
 
     Made by `AnomalyDetector.stream`. A timestamp is complete when the last window that covers it is: with
-    windows of ``width`` steps that begin every ``stride`` steps, up to ``width - 1`` steps after it. It
+    windows of ``width`` steps that begin every ``stride`` steps, up to ``width - 1`` steps after it. The stream
     holds the rows of one window and the errors of the timestamps that are not complete, whatever the length
     of the series.
+
+    Parameters
+    ----------
+    scorer : TimestampScorer
+    width : int
+        Steps per window.
+    stride : int
+        Steps from window to window.
+    series : label
+        Value of the column `series`.
+    max_gap : number, Timedelta or None
+        A step of time longer than this ends the windows.
 
     Examples
     --------
@@ -33,27 +47,29 @@ class TimelineStream:
     9
     """
 
-    def __init__(self, detector: Any, width: int, stride: int, series: Any, max_gap: Any):
-        self._detector = detector
+    def __init__(self, scorer: TimestampScorer, width: int, stride: int, series: Any, max_gap: Any) -> None:
+        self._scorer = scorer
         self._width = width
         self._stride = stride
         self._series = series
         self._max_gap = max_gap
+        self._n_channels = len(scorer.channel_names)
         self._n_seen = 0
         self._with_times: bool | None = None
+        self._last_time: list[Any] = []  # of the last row, where there is one
         self._finished = False
-        self._begin_stretch()
+        self._start_segment()
 
-    def _begin_stretch(self) -> None:
-        """Start afresh: windows never cross what lies before."""
-        shape = (0, len(self._detector.decoders_), self._detector.n_channels_)
-        self._rows = np.empty((0, self._detector.n_channels_))
-        self._times: list = []
+    def _start_segment(self) -> None:
+        """Forget the rows before a gap: windows never cross it."""
+        shape = (0, len(self._scorer.decoders), self._n_channels)
+        self._rows = np.empty((0, self._n_channels))
+        self._times: list[Any] = []
         self._sums, self._counts = np.zeros(shape), np.zeros(shape, dtype=np.int32)
-        self._next_window = 0  # first row, within what is held, of the next window
+        self._next_window = 0  # first row of the next window, counted from the first row held
 
     def push(self, rows: Any, times: Any = None) -> pd.DataFrame:
-        """Take in new rows.
+        """Add new rows.
 
         Parameters
         ----------
@@ -78,43 +94,52 @@ class TimelineStream:
             raise ValueError("the stream is finished; start a new one with AnomalyDetector.stream()")
         rows = self._check_rows(rows)
         times = self._check_times(rows, times)
+        bounds = [0, *self._after_gaps(times), len(rows)]
         self._n_seen += len(rows)
+        self._last_time = times[-1:] or self._last_time
         done = []
-        for begin, end in self._stretches(times):
-            if begin > 0 or self._is_gap(times[0]):
+        for number, (begin, end) in enumerate(pairwise(bounds)):
+            if number > 0:
                 done.append(self._complete(len(self._rows)))
-                self._begin_stretch()
+                self._start_segment()
             self._hold(rows[begin:end], times[begin:end])
             done.append(self._advance())
-        return pd.concat(done, ignore_index=True) if done else self._frame(0)
+        return pd.concat(done, ignore_index=True)
 
     def finish(self) -> pd.DataFrame:
-        """End the series: the remaining timestamps, scored by the windows that are complete; NaN without
-        any."""
+        """End the series.
+
+        Returns
+        -------
+        DataFrame
+            The remaining timestamps, scored by the windows that are complete; NaN where there is none.
+
+        Raises
+        ------
+        ValueError
+            If it was called before.
+        """
         if self._finished:
             raise ValueError("the stream is finished already")
         self._finished = True
         return self._complete(len(self._rows))
 
-    # -- input
-    # -------------------------------------------------------------------------------------------------
-
     def _check_rows(self, rows: Any) -> np.ndarray:
-        rows = np.asarray(rows, dtype=np.float64)
-        if rows.ndim == 1 and self._detector.n_channels_ == 1:
-            rows = rows[:, np.newaxis]
-        if rows.ndim != 2 or rows.shape[1] != self._detector.n_channels_:
-            raise ValueError(f"rows has shape {rows.shape}; expected (n_rows, {self._detector.n_channels_})")
-        infinite = np.argwhere(np.isinf(rows))
+        values: np.ndarray = np.asarray(rows, dtype=np.float64)
+        if values.ndim == 1 and self._n_channels == 1:
+            values = values[:, np.newaxis]
+        if values.ndim != 2 or values.shape[1] != self._n_channels:
+            raise ValueError(f"rows has shape {values.shape}; expected (n_rows, {self._n_channels})")
+        infinite = np.argwhere(np.isinf(values))
         if len(infinite):
             row, channel = infinite[0]
             raise ValueError(
-                f"rows holds {rows[row, channel]} in row {self._n_seen + row} of the stream, channel {channel}; "
+                f"rows holds {values[row, channel]} in row {self._n_seen + row} of the stream, channel {channel}; "
                 "infinity is not allowed, NaN is a missing value"
             )
-        return rows
+        return values
 
-    def _check_times(self, rows: np.ndarray, times: Any) -> list:
+    def _check_times(self, rows: np.ndarray, times: Any) -> list[Any]:
         if self._with_times is None and len(rows):
             self._with_times = times is not None
         if len(rows) and self._with_times != (times is not None):
@@ -123,47 +148,37 @@ class TimelineStream:
             )
         if times is None:
             return list(range(self._n_seen, self._n_seen + len(rows)))
-        times = list(pd.Index(times))
-        if len(times) != len(rows):
-            raise ValueError(f"times has {len(times)} entries for {len(rows)} rows")
-        before = self._times[-1:]
-        for earlier, later in zip(before + times[:-1], times if before else times[1:], strict=True):
+        given: list[Any] = list(pd.Index(times))
+        if len(given) != len(rows):
+            raise ValueError(f"times has {len(given)} entries for {len(rows)} rows")
+        for earlier, later in pairwise(self._last_time + given):
             if not later > earlier:
                 raise ValueError(f"times must increase; {later} comes after {earlier}")
-        return times
+        return given
 
-    def _is_gap(self, time: Any) -> bool:
-        return bool(self._with_times and self._max_gap is not None and self._times) and (
-            time - self._times[-1] > self._max_gap
-        )
-
-    def _stretches(self, times: list) -> list[tuple[int, int]]:
-        """Parts of the new rows without a gap inside."""
-        if not times:
+    def _after_gaps(self, times: list[Any]) -> list[int]:
+        """Positions of the new rows that come after a gap."""
+        if not self._with_times or self._max_gap is None:
             return []
-        cuts = []
-        if self._with_times and self._max_gap is not None:
-            cuts = [i for i in range(1, len(times)) if times[i] - times[i - 1] > self._max_gap]
-        return list(zip([0, *cuts], [*cuts, len(times)], strict=True))
+        n_before = len(self._last_time)
+        steps = enumerate(pairwise(self._last_time + times), start=1 - n_before)
+        return [position for position, (earlier, later) in steps if later - earlier > self._max_gap]
 
-    # -- windows
-    # -----------------------------------------------------------------------------------------------
-
-    def _hold(self, rows: np.ndarray, times: list) -> None:
+    def _hold(self, rows: np.ndarray, times: list[Any]) -> None:
         self._rows = np.concatenate([self._rows, rows])
         self._times = self._times + times
         grow = ((0, len(rows)), (0, 0), (0, 0))
         self._sums, self._counts = np.pad(self._sums, grow), np.pad(self._counts, grow)
 
     def _advance(self) -> pd.DataFrame:
-        """Score the windows that are complete, and give out the timestamps that no later one covers."""
+        """Score the windows that are complete; return the timestamps that no later window covers."""
         n_windows = (len(self._rows) - self._next_window - self._width) // self._stride + 1
         if n_windows <= 0:
             return self._complete(0)
         windows = make_windows(self._rows[self._next_window :], self._width, self._stride)
         first_row = self._next_window
         windows = windows[windows.observed]
-        for positions, errors in self._detector._step_errors(windows):
+        for positions, errors in self._scorer.errors(windows):
             rows = first_row + windows[positions].starts[:, np.newaxis] + np.arange(self._width)
             known = ~np.isnan(errors)
             np.add.at(self._sums, rows, np.where(known, errors, 0.0))
@@ -172,7 +187,7 @@ class TimelineStream:
         return self._complete(min(self._next_window, len(self._rows)))
 
     def _complete(self, n_rows: int) -> pd.DataFrame:
-        """Give out the first rows that are held, and let go of them."""
+        """Return the first rows that are held, and drop them."""
         done = self._frame(n_rows)
         self._rows, self._times = self._rows[n_rows:], self._times[n_rows:]
         self._sums, self._counts = self._sums[n_rows:], self._counts[n_rows:]
@@ -182,7 +197,5 @@ class TimelineStream:
     def _frame(self, n_rows: int) -> pd.DataFrame:
         with np.errstate(invalid="ignore"):
             errors = self._sums[:n_rows] / self._counts[:n_rows]
-        head = pd.DataFrame(
-            {"series": pd.Series([self._series] * n_rows), "time": pd.Index(self._times[:n_rows])},
-        )
-        return self._detector._timeline_of(head, errors)
+        head = pd.DataFrame({"series": pd.Series([self._series] * n_rows), "time": pd.Index(self._times[:n_rows])})
+        return self._scorer.table(head, errors)

@@ -162,8 +162,8 @@ def _facts(
         ["Threshold", f"{detector.threshold}, on {calibrator.n_scores_:,} held-out normal timestamps"],
         ["Errors of", ", ".join(str(name or "the decoder") for name in detector.decoders_)],
     ]
-    if calibrator.block > 1:
-        facts[6][1] += f" ({calibrator.block} neighbours count as one)"
+    if calibrator.block_length > 1:
+        facts[6][1] += f" ({calibrator.block_length} neighbours count as one)"
     return facts
 
 

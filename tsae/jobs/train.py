@@ -101,7 +101,7 @@ def make_estimator(training: Training, n_windows: int) -> Any:
 
     if training.task == "features":
         return LSTMAutoencoder(**training.autoencoder)
-    from tsae.anomaly.detector import default_autoencoder
+    from tsae.anomaly.defaults import default_autoencoder
 
     autoencoder = default_autoencoder(n_windows).set_params(**training.autoencoder)
     return AnomalyDetector(autoencoder, **training.detector)

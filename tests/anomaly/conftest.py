@@ -1,0 +1,21 @@
+"""A series and a detector that many tests use as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.anomaly.linear import ForesightAutoencoder
+from tests.anomaly.series import waves
+from tsae.anomaly.detector import AnomalyDetector
+from tsae.data.windows import make_windows
+
+
+@pytest.fixture(scope="session")
+def series():
+    return waves(np.random.default_rng(0), 3000)
+
+
+@pytest.fixture(scope="session")
+def detector(series):
+    return AnomalyDetector(ForesightAutoencoder(8), random_state=0).fit(make_windows(series, 20))
