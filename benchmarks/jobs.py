@@ -138,9 +138,9 @@ def transform_rate(model: Path, n_windows: int = 200_000) -> float:
         import time
         from pathlib import Path
         import numpy as np
-        from tsae.jobs.models import load_estimator
+        from tsae.jobs.models import open_model
         from tsae import make_windows
-        model = load_estimator(Path({str(model)!r}))
+        model = open_model(Path({str(model)!r})).estimator
         rows = np.sin(np.arange({n_windows} + {WIDTH} - 1)[:, None] / np.geomspace(3, 300, {CHANNELS}))
         windows = make_windows(rows, {WIDTH})
         model.transform(windows[:10_000])

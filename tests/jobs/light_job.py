@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tsae.jobs import export as export_module
 from tsae.jobs.export import Job, export
-from tsae.jobs.models import ModelFile, Reading
+from tsae.jobs.models import Reading
 from tsae.jobs.tables import Columns
 
 READING = Reading(Columns("machine", "time", ("load", "heat")), width=12, stride=5, max_gap="15min")
 seconds_a_part = 0.0
+
+
+@dataclass
+class NoModel:
+    """In place of a model file."""
+
+    model_id: str
+    estimator: None = None
 
 
 def write_means(estimator, piece, reading, append):
@@ -45,17 +53,11 @@ def write_rows(estimator, piece, reading, append):
 
 def light_job(source, output, kind="features", **options) -> Job:
     reading = options.pop("reading", READING)
-    return Job(kind, ModelFile(Path("none"), "none", options.pop("model_id", "m1"), reading), str(source), Path(output),
-               reading, **options)  # fmt: skip
+    return Job(kind, NoModel(options.pop("model_id", "m1")), str(source), Path(output), reading, **options)
 
 
 def run_light(source, output, kind="features", **options):
-    """Run the light job; its estimator is never asked for."""
-    loaded, export_module.estimator_of = export_module.estimator_of, lambda path, model_id: None
-    try:
-        return export(light_job(source, output, kind, **options), write_means if kind == "features" else write_rows)
-    finally:
-        export_module.estimator_of = loaded
+    return export(light_job(source, output, kind, **options), write_means if kind == "features" else write_rows)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ from tsae import make_windows
 from tsae.jobs.anomalies import EVENTS, EventRule, find_events, run_anomalies
 from tsae.jobs.errors import JobError
 from tsae.jobs.export import Job
-from tsae.jobs.models import load_estimator
-from tsae.jobs.report import compare_with_labels, read_parts
+from tsae.jobs.report import compare_with_labels, read_parts, read_scored
 from tsae.jobs.tables import read_table
 
 
@@ -30,7 +29,7 @@ def odd_table():
 @pytest.fixture(scope="module")
 def direct(odd_table, detector_file):
     """Timeline and events of the whole table, computed in memory."""
-    detector = load_estimator(detector_file.path)
+    detector = detector_file.estimator
     windows = make_windows(
         odd_table, 12, 5, id_column="machine", time_column="time", value_columns=["load", "heat"], max_gap="15min"
     )
@@ -53,7 +52,7 @@ def test_scores_and_events_are_those_of_the_whole(odd_table, direct, detector_fi
     assert (events[["series", "start", "end", "peak"]] == expected[["series", "start", "end", "peak"]]).all(axis=None)
     assert events["channels"].tolist() == [" ".join(channels) for channels in expected["channels"]]
 
-    measures = compare_with_labels(job, "fault")
+    measures = compare_with_labels(read_scored(job, "fault"))
     assert measures["n_labelled_events"] == 1
     assert measures["n_found"] == 1
     assert measures["n_false_events"] < measures["n_events"] == len(events)
@@ -63,7 +62,7 @@ def test_scores_and_events_are_those_of_the_whole(odd_table, direct, detector_fi
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("options", [{}, {"gap": 0}, {"gap": 2, "min_length": 3, "alpha": 0.05}])
 def test_events_do_not_depend_on_how_the_timeline_is_divided(detector_file, seed, options):
-    detector, rng = load_estimator(detector_file.path), np.random.default_rng(seed)
+    detector, rng = detector_file.estimator, np.random.default_rng(seed)
     n = 300
     pieces = [
         pd.DataFrame(
@@ -80,7 +79,7 @@ def test_events_do_not_depend_on_how_the_timeline_is_divided(detector_file, seed
 
 
 def test_no_events_give_an_empty_table(detector_file):
-    assert len(find_events(load_estimator(detector_file.path), [], EventRule())) == 0
+    assert len(find_events(detector_file.estimator, [], EventRule())) == 0
 
 
 def test_an_autoencoder_scores_no_timelines(table_file, autoencoder_file, tmp_path):

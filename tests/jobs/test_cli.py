@@ -10,7 +10,7 @@ import pytest
 
 from tests.jobs.conftest import names_of, write_parts
 from tsae.jobs import cli
-from tsae.jobs.models import autoencoder_of, load_estimator
+from tsae.jobs.models import autoencoder_of, open_model
 from tsae.jobs.report import read_parts
 
 
@@ -103,6 +103,19 @@ def test_anomalies_with_labels(tsae, table, detector_file, tmp_path):
     assert list(pd.read_csv(tmp_path / "out" / "events.csv").columns)[:3] == ["series", "start", "end"]
 
 
+def test_a_job_reads_the_model_file_once(tsae, table, autoencoder_file, detector_file, tmp_path, reads_of):
+    labelled = table.assign(fault=[1 if 100 <= row < 110 else 0 for row in range(len(table))])
+    source = write_parts(labelled, tmp_path / "in", 3)
+    count = reads_of(autoencoder_file.path)
+    assert tsae("features", autoencoder_file.path, source, tmp_path / "features")[0] == 0
+    assert count() == 1
+    count = reads_of(detector_file.path)
+    options = ["--label-column", "fault", "--report", tmp_path / "page.html"]
+    code, out, _ = tsae("anomalies", detector_file.path, source, tmp_path / "anomalies", *options)
+    assert (code, count()) == (0, 1)
+    assert "auc_pr: " in out
+
+
 def test_parts_that_are_skipped_have_an_exit_code_of_their_own(tsae, table, autoencoder_file, tmp_path):
     source = write_parts(table, tmp_path / "in", 3)
     (source / "part_2.csv").write_text("machine,time,load,heat\n")
@@ -150,7 +163,7 @@ def test_parameters_may_be_a_table_of_the_configuration(tsae, table_file, tmp_pa
         "epochs = 1\nquiet = true\n[train.set]\nbidirectional = false\ncell = 'gru'\n"
     )
     assert tsae("train", table_file, tmp_path / "m.tsae", "--config", config) == (0, "", "")
-    autoencoder = load_estimator(tmp_path / "m.tsae")
+    autoencoder = open_model(tmp_path / "m.tsae").estimator
     assert (autoencoder.units, autoencoder.cell, autoencoder.bidirectional) == ((3, 2), "gru", False)
 
 
@@ -162,7 +175,7 @@ def test_export_onnx(tsae, autoencoder_file, detector_file, tmp_path):
         target = tmp_path / "new" / "encoder.onnx"
         assert tsae("export-onnx", file.path, target)[0] == 0
         [features] = runtime.InferenceSession(target).run(["features"], {"windows": windows})
-        expected = autoencoder_of(load_estimator(file.path)).transform(windows)
+        expected = autoencoder_of(file.estimator).transform(windows)
         np.testing.assert_allclose(features, expected, atol=1e-5)
 
 
@@ -209,7 +222,7 @@ def test_what_ends_a_job(tsae, monkeypatch, error, code, message):
     def fails(path):
         raise error
 
-    monkeypatch.setattr("tsae.jobs.report.describe_model", fails)
+    monkeypatch.setattr("tsae.jobs.models.describe_model", fails)
     found, out, err = tsae("inspect", "m.tsae")
     assert (found, out) == (code, "")
     assert message in err
@@ -218,11 +231,11 @@ def test_what_ends_a_job(tsae, monkeypatch, error, code, message):
 def test_a_terminated_job_ends_with_its_exit_code():
     program = """if True:
         import os, signal, time
-        from tsae.jobs import cli, report
+        from tsae.jobs import cli, models
         def work(path):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)
-        report.describe_model = work
+        models.describe_model = work
         cli.main(["inspect", "m.tsae"])"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 143

@@ -7,7 +7,6 @@ from tsae import make_windows
 from tsae.jobs.execution import Execution
 from tsae.jobs.export import Job
 from tsae.jobs.features import features_of, run_features
-from tsae.jobs.models import load_estimator
 from tsae.jobs.report import read_parts
 
 
@@ -23,7 +22,7 @@ def in_order(features):
 def direct(table, autoencoder_file):
     """Features computed in memory from the whole table."""
     windows = make_windows(table, 12, 5, id_column="machine", time_column="time", max_gap="15min")
-    autoencoder = load_estimator(autoencoder_file.path)
+    autoencoder = autoencoder_file.estimator
     features = pd.DataFrame(autoencoder.transform(windows), columns=autoencoder.get_feature_names_out())
     return in_order(pd.concat([windows.index, features], axis=1))
 
@@ -59,7 +58,7 @@ def test_a_detector_makes_features_too(table_file, detector_file, tmp_path):
 
 
 def test_windows_without_any_value_have_no_features(autoencoder_file):
-    autoencoder = load_estimator(autoencoder_file.path)
+    autoencoder = autoencoder_file.estimator
     values = np.random.default_rng(0).normal(size=(36, 2))
     values[12:24] = np.nan
     features = features_of(autoencoder, make_windows(values, 12, 12), len(autoencoder.get_feature_names_out()))

@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 
 from tsae.jobs.errors import JobError
+from tsae.jobs.models import describe_model
 from tsae.jobs.report import (
     compare_events,
     compare_ranges,
     compare_scores,
-    describe_model,
     labelled_stretches,
     lines_of,
     read_parts,

@@ -13,7 +13,7 @@ from tsae.jobs.continuation import Piece
 from tsae.jobs.errors import JobError
 from tsae.jobs.export import Job, export
 from tsae.jobs.manifest import DONE, Manifest
-from tsae.jobs.models import Reading, load_estimator
+from tsae.jobs.models import Reading
 from tsae.jobs.tables import Append, read_table, with_zone, write_table
 
 EVENTS = "events.csv"
@@ -38,7 +38,7 @@ def run_anomalies(job: Job, rule: EventRule) -> Manifest:
     Writes a timeline (`series`, `time`, `score`, `p_value` and a contribution a channel; one row a timestamp) and
     ``events.csv``. See `tsae.jobs.export.export` for errors and for how a job is continued.
     """
-    detector = load_estimator(job.model.path)
+    detector = job.model.estimator
     check_detector(detector, job.model.path)
     _refuse_alpha(detector, rule)
     manifest = export(job, write_timeline)

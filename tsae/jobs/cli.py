@@ -238,15 +238,19 @@ def anomalies_command(
     job = _job("timeline", model, input, output, options)
     rule = EventRule(alpha, gap, min_length)
     manifest = run_anomalies(job, rule)
-    if report is not None:
-        from tsae.jobs.report import write_page
-
-        write_page(job, rule, report, label_column)
-    if label_column is not None:
-        from tsae.jobs.report import compare_with_labels, lines_of
-
-        click.echo(lines_of(compare_with_labels(job, label_column)))
+    if report is not None or label_column is not None:
+        _report(job, rule, report, label_column)
     _finish(manifest)
+
+
+def _report(job: Any, rule: Any, page: Path | None, label_column: str | None) -> None:
+    from tsae.jobs.report import compare_with_labels, lines_of, read_scored, write_page
+
+    scored = read_scored(job, label_column)
+    if page is not None:
+        write_page(scored, rule, page)
+    if label_column is not None:
+        click.echo(lines_of(compare_with_labels(scored)))
 
 
 @cli.command("inspect", epilog="""\b
@@ -256,7 +260,8 @@ Example:
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
 def inspect_command(model: Path, as_json: bool) -> None:
     """Say what a model file holds, without loading the model."""
-    from tsae.jobs.report import describe_model, lines_of
+    from tsae.jobs.models import describe_model
+    from tsae.jobs.report import lines_of
 
     description = describe_model(model)
     click.echo(json.dumps(description, indent=1, ensure_ascii=False) if as_json else lines_of(description))

@@ -15,7 +15,7 @@ from tsae.jobs.export import Job
 from tsae.jobs.features import run_features
 from tsae.jobs.models import open_model
 from tsae.jobs.progress import say
-from tsae.jobs.report import compare_events, compare_scores, read_parts, write_page
+from tsae.jobs.report import compare_events, compare_scores, read_parts, read_scored, write_page
 from tsae.jobs.tables import Columns, read_table
 from tsae.jobs.train import Training, train
 
@@ -59,7 +59,7 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     say("4/4 score all five weeks, and list the events")
     job, rule = _job("timeline", models["anomalies"], source, output / "anomalies"), EventRule(ALPHA)
     run_anomalies(job, rule)
-    write_page(job, rule, output / "anomalies.html", "fault")
+    write_page(read_scored(job, "fault"), rule, output / "anomalies.html")
     timeline = read_parts(output / "anomalies")
     events = read_table(output / "anomalies" / EVENTS)
     found = compare_with_faults(readings, timeline, events)

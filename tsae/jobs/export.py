@@ -18,7 +18,7 @@ from tsae.jobs.continuation import Carry, Piece, advance
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.execution import Execution
 from tsae.jobs.manifest import DONE, PENDING, SKIPPED, Manifest, Record, locked
-from tsae.jobs.models import ModelFile, Reading, estimator_of
+from tsae.jobs.models import ModelFile, Reading
 from tsae.jobs.parts import Part, checksum, list_parts
 from tsae.jobs.progress import job_progress, say
 from tsae.jobs.tables import Append, read_rows, writing
@@ -116,8 +116,7 @@ class _Task:
     """One part to be computed; without `piece`, the worker reads it."""
 
     write: Write
-    model_path: Path
-    model_id: str
+    model: ModelFile
     reading: Reading
     part: Part
     target: Path
@@ -146,7 +145,7 @@ def _work(task: _Task) -> _Result:
             rows = read_rows(task.part.path, task.reading.columns, name=name).series
             piece, _ = advance(Carry.empty(), rows, task.reading.grid, last=True)
             n_rows, series = len(rows.values), tuple(rows.names)
-        estimator = estimator_of(task.model_path, task.model_id)
+        estimator = task.model.estimator
         with writing(task.target) as append:
             written = task.write(estimator, piece, task.reading, append)
     except (InputError, ValueError) as error:
@@ -307,8 +306,8 @@ class _Run:
                 self._forget(following)
 
     def _task(self, part: Part, piece: Piece | None, n_rows: int | None) -> _Task:
-        model, target = self.job.model, self.job.output / self.manifest.records[part.name].output
-        return _Task(self.write, model.path, model.model_id, self.job.reading, part, target, piece, n_rows)
+        target = self.job.output / self.manifest.records[part.name].output
+        return _Task(self.write, self.job.model, self.job.reading, part, target, piece, n_rows)
 
     def _read(self, part: Part, carry: Carry, *, last: bool) -> tuple[Piece, int, Carry]:
         rows = read_rows(part.path, self.job.reading.columns, name=part.name).series

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tsae.errors import ModelFileError
-from tsae.io.archive import read_archive
+from tsae.io.archive import Archive, read_archive
 from tsae.jobs.continuation import Grid
 from tsae.jobs.errors import JobError
 from tsae.jobs.progress import hushed
@@ -56,14 +57,58 @@ class Reading:
         return cls(Columns(**columns), plain["width"], plain["stride"], plain["max_gap"])
 
 
-@dataclass(frozen=True)
 class ModelFile:
-    """What a job needs to know of a model file before anything is computed; TensorFlow is not loaded for it."""
+    """A model file, read and checked once per process. TensorFlow is loaded when the estimator is first asked for.
 
-    path: Path
-    kind: str
-    model_id: str
-    reading: Reading
+    Workers receive the path alone, read the file once, and refuse it if it has changed since the job began.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        Class name of the estimator.
+    model_id : str
+        Identifies the content: equal for equal models.
+    reading : Reading
+    """
+
+    def __init__(self, path: Path, kind: str, model_id: str, reading: Reading, archive: Archive | None = None):
+        self.path, self.kind, self.model_id, self.reading = path, kind, model_id, reading
+        self._archive = archive
+        self._estimator: Any = None
+        self._loading = Lock()  # the first two parts of a job are worked on at the same time
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _model_of_process, (self.path, self.kind, self.model_id, self.reading)
+
+    @property
+    def archive(self) -> Archive:
+        """The content of the file; read now if this process has not read it yet."""
+        if self._archive is None:
+            self._archive = _read(self.path)
+            if self._archive.manifest["model_id"] != self.model_id:
+                raise JobError(f"{self.path} was replaced while the job was running; start the job again")
+        return self._archive
+
+    @property
+    def estimator(self) -> Any:
+        """The fitted estimator, made on first use."""
+        from tsae.loading import from_archive
+
+        with self._loading:
+            if self._estimator is None:
+                load_tensorflow()
+                try:
+                    self._estimator = from_archive(self.archive)
+                except ModelFileError as error:
+                    raise JobError(f"{self.path}: {error}") from error
+        return self._estimator
+
+
+@lru_cache(maxsize=1)
+def _model_of_process(path: Path, kind: str, model_id: str, reading: Reading) -> ModelFile:
+    """One object for all tasks that a worker receives, so that the file is read once."""
+    return ModelFile(path, kind, model_id, reading)
 
 
 def save_model(estimator: Any, reading: Reading, path: Path) -> None:
@@ -74,32 +119,39 @@ def save_model(estimator: Any, reading: Reading, path: Path) -> None:
 
 
 def open_model(path: Path) -> ModelFile:
-    """Check a model file and read what is needed to plan a job."""
+    """Read and check a model file; the estimator itself is made later."""
+    archive = _read(path)
+    return ModelFile(path, archive.manifest["kind"], archive.manifest["model_id"], _reading_of(archive, path), archive)
+
+
+def describe_model(path: Path) -> dict[str, Any]:
+    """Facts about a model file, and how it reads tables."""
+    archive = _read(path)
+    facts = {key: archive.manifest[key] for key in ("kind", "model_id", "created", "versions", "summary")}
     try:
-        archive = read_archive(path)
+        facts["reading"] = _reading_of(archive, path).as_dict()
+    except JobError as error:
+        facts["reading"] = str(error)
+    return {"file": str(path), "bytes": path.stat().st_size, **facts}
+
+
+def _read(path: Path) -> Archive:
+    try:
+        return read_archive(path)
     except FileNotFoundError as error:
         raise JobError(f"there is no model file {path}") from error
     except (ModelFileError, OSError) as error:
         raise JobError(str(error)) from error
+
+
+def _reading_of(archive: Archive, path: Path) -> Reading:
     try:
-        reading = Reading.from_dict(archive.state["state"]["table_"])
+        return Reading.from_dict(archive.state["state"]["table_"])
     except (KeyError, TypeError) as error:
         raise JobError(
             f"{path} holds a model, but not how to read tables for it; make the file with 'tsae train', or save the "
             "estimator with tsae.jobs.models.save_model"
         ) from error
-    return ModelFile(path, archive.manifest["kind"], archive.manifest["model_id"], reading)
-
-
-def load_estimator(path: Path) -> Any:
-    """The estimator of a model file."""
-    import tsae
-
-    load_tensorflow()
-    try:
-        return tsae.load(path)
-    except (ModelFileError, OSError) as error:
-        raise JobError(str(error)) from error
 
 
 def load_tensorflow() -> None:
@@ -108,14 +160,6 @@ def load_tensorflow() -> None:
         with hushed():
             training = import_module("tsae.networks.training")
             training.shards_for(1 << 20)  # asks for the devices
-
-
-@lru_cache(maxsize=1)
-def estimator_of(path: Path, model_id: str) -> Any:
-    """As `load_estimator`, once a process; refuses a file that has changed since the job began."""
-    if open_model(path).model_id != model_id:
-        raise JobError(f"{path} was replaced while the job was running; start the job again")
-    return load_estimator(path)
 
 
 def autoencoder_of(estimator: Any) -> Any:
@@ -128,13 +172,14 @@ def autoencoder_of(estimator: Any) -> Any:
 
 def export_encoder(path: Path, target: Path, **options: Any) -> None:
     """Write the encoder of a model file as an ONNX graph; `options` as of `tsae.export_onnx`."""
-    import tsae
+    from tsae.loading import from_archive
+    from tsae.onnx.encoder import EXPORTED, export_onnx
 
     file = open_model(path)
     try:
         # An autoencoder's file is read without TensorFlow.
-        model = path if file.kind == "LSTMAutoencoder" else autoencoder_of(load_estimator(path))
+        model = from_archive(file.archive, "onnx") if file.kind == EXPORTED else autoencoder_of(file.estimator)
         target.parent.mkdir(parents=True, exist_ok=True)
-        tsae.export_onnx(model, target, **options)
+        export_onnx(model, target, **options)
     except (ImportError, ModelFileError, ValueError) as error:
         raise JobError(str(error)) from error

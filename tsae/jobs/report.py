@@ -1,40 +1,23 @@
-"""What jobs tell people at the end: model files in words, and how scores compare with labels."""
+"""Reports on finished jobs: a page, and how scores and events compare with labels."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsae.errors import ModelFileError
-from tsae.io.archive import read_manifest
+from tsae.data.series import GroupedSeries
 from tsae.jobs.anomalies import EVENTS, EventRule
 from tsae.jobs.continuation import cut
-from tsae.jobs.dataset import Dataset, read_dataset
+from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.export import Job
 from tsae.jobs.manifest import DONE, Manifest
-from tsae.jobs.models import load_estimator, open_model
 from tsae.jobs.progress import say
 from tsae.jobs.tables import read_table
-
-
-def describe_model(path: Path) -> dict[str, Any]:
-    """What a model file says of itself, and how it reads tables."""
-    try:
-        manifest = read_manifest(path)
-    except FileNotFoundError as error:
-        raise JobError(f"there is no model file {path}") from error
-    except (ModelFileError, OSError) as error:
-        raise JobError(str(error)) from error
-    facts = {key: manifest[key] for key in ("kind", "model_id", "created", "versions", "summary")}
-    try:
-        facts["reading"] = open_model(path).reading.as_dict()
-    except JobError as error:
-        facts["reading"] = str(error)
-    return {"file": str(path), "bytes": path.stat().st_size, **facts}
 
 
 def lines_of(facts: dict[str, Any], indent: str = "") -> str:
@@ -72,8 +55,61 @@ def read_parts(output: Path) -> pd.DataFrame:
 # -- labels ------------------------------------------------------------------------------------------------------
 
 
-def compare_with_labels(job: Job, label_column: str) -> dict[str, Any]:
-    """How the scores and events of a finished job compare with the labels in its input.
+@dataclass(frozen=True)
+class ScoredData:
+    """The input of a finished job `anomalies` beside its output, read once for all that compares them.
+
+    Attributes
+    ----------
+    job : Job
+    series : GroupedSeries
+    timeline : DataFrame
+        One row per row of `series`, in their order; NaN for parts that were skipped.
+    events : DataFrame
+    labels : bool ndarray or None
+        Known anomalies, one entry per row of `series`.
+    """
+
+    job: Job
+    series: GroupedSeries
+    timeline: pd.DataFrame
+    events: pd.DataFrame
+    labels: np.ndarray | None
+
+
+def read_scored(job: Job, label_column: str | None = None) -> ScoredData:
+    """Read the input and the output of a finished job, as a whole.
+
+    Raises
+    ------
+    JobError
+        Without a time column, and for labels that are not numbers.
+    """
+    if job.reading.columns.time is None:
+        raise JobError("reports and comparisons with labels need a time column, to match the input with the scores")
+    data = read_dataset(job.source, job.reading.columns, [] if label_column is None else [label_column])
+    timeline = data.index().merge(_without_zone(read_parts(job.output)), on=["series", "time"], how="left")
+    labels = None if label_column is None else data.marks(label_column)
+    return ScoredData(job, data.series, timeline, _without_zone(read_table(job.output / EVENTS)), labels)
+
+
+def write_page(scored: ScoredData, rule: EventRule, path: Path) -> None:
+    """Write a page on a finished job `anomalies`: see `tsae.jobs.html_report`."""
+    from tsae.jobs.html_report import write_report
+
+    windows, _, _ = cut(scored.series, scored.job.reading.grid)
+    channels = [tuple(names.split()) for names in scored.events["channels"].fillna("")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_report(
+        path, scored.job.model.estimator, windows, timeline=scored.timeline,
+        events=scored.events.assign(channels=channels), alpha=rule.alpha, labels=scored.labels,
+        title=f"Anomalies in {scored.job.source}",
+    )  # fmt: skip
+    say(f"wrote {path}", event="report", path=str(path))
+
+
+def compare_with_labels(scored: ScoredData) -> dict[str, Any]:
+    """Compare the scores and events of a finished job with the labels in its input.
 
     Returns
     -------
@@ -85,46 +121,10 @@ def compare_with_labels(job: Job, label_column: str) -> dict[str, Any]:
         `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, where aeon is
         installed: as `compare_ranges` says.
     """
-    data = _scored(job, label_column)
-    table = _timeline_like(data, job).assign(label=data.marks(label_column))
-    if not table["label"].any():
-        raise InputError(f"column {label_column!r} marks nothing")
-    events = _events(job)
-    return {**compare_scores(table), **compare_events(table, events), **compare_ranges(table, events)}
-
-
-def write_page(job: Job, rule: EventRule, path: Path, label_column: str | None = None) -> None:
-    """Write a page on a finished job of anomalies: see `tsae.jobs.html_report`. The input is read as a whole."""
-    from tsae.jobs.html_report import write_report
-
-    data = _scored(job, label_column)
-    detector = load_estimator(job.model.path)
-    windows, _, _ = cut(data.series, job.reading.grid)
-    events = _events(job)
-    events["channels"] = [tuple(channels.split()) for channels in events["channels"].fillna("")]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_report(
-        path, detector, windows, timeline=_timeline_like(data, job), events=events, alpha=rule.alpha,
-        labels=None if label_column is None else data.marks(label_column), title=f"Anomalies in {job.source}",
-    )  # fmt: skip
-    say(f"wrote {path}", event="report", path=str(path))
-
-
-def _scored(job: Job, label_column: str | None) -> Dataset:
-    """The input of a job as a whole."""
-    if job.reading.columns.time is None:
-        raise JobError("reports and comparisons with labels need a time column, to lay the input beside the scores")
-    return read_dataset(job.source, job.reading.columns, [] if label_column is None else [label_column])
-
-
-def _timeline_like(data: Dataset, job: Job) -> pd.DataFrame:
-    """What a job wrote of each row of its input, in the order of the rows; NaN for parts that were skipped."""
-    timeline = _without_zone(read_parts(job.output))
-    return data.index().merge(timeline, on=["series", "time"], how="left")
-
-
-def _events(job: Job) -> pd.DataFrame:
-    return _without_zone(read_table(job.output / EVENTS))
+    table = scored.timeline.assign(label=scored.labels)
+    if scored.labels is None or not scored.labels.any():
+        raise InputError(f"the labels mark no row of {scored.job.source}")
+    return {**compare_scores(table), **compare_events(table, scored.events), **compare_ranges(table, scored.events)}
 
 
 def _without_zone(table: pd.DataFrame) -> pd.DataFrame:
