@@ -12,7 +12,7 @@ import pytest
 
 from tsae.jobs.models import ModelFile, open_model
 from tsae.jobs.parts import natural_key
-from tsae.jobs.tables import Columns
+from tsae.jobs.spec import Columns
 from tsae.jobs.train import Training, train
 
 COLUMNS = Columns("machine", "time", ("load", "heat"))

@@ -5,13 +5,13 @@ import pytest
 from tests.jobs.conftest import write_parts
 from tsae import make_windows
 from tsae.jobs.execution import Execution
-from tsae.jobs.export import Job
 from tsae.jobs.features import features_of, run_features
+from tsae.jobs.job import Job
 from tsae.jobs.report import read_parts
 
 
 def job_of(file, source, output, **options):
-    return Job("features", file, str(source), output, options.pop("reading", file.reading), **options)
+    return Job("features", file, str(source), output, options.pop("spec", file.spec), **options)
 
 
 def in_order(features):
@@ -67,7 +67,7 @@ def test_windows_without_any_value_have_no_features(autoencoder_file):
 
 def test_another_stride(table, autoencoder_file, tmp_path):
     source = write_parts(table, tmp_path / "in", 3)
-    job = job_of(autoencoder_file, source, tmp_path / "out", reading=autoencoder_file.reading.with_stride(20))
+    job = job_of(autoencoder_file, source, tmp_path / "out", spec=autoencoder_file.spec.with_stride(20))
     run_features(job)
     windows = make_windows(table, 12, 20, id_column="machine", time_column="time", max_gap="15min")
     assert len(read_parts(tmp_path / "out")) == len(windows)

@@ -8,21 +8,21 @@ import pandas as pd
 import pytest
 
 from tsae.jobs.errors import JobError
-from tsae.jobs.models import Reading, autoencoder_of, open_model, save_model
-from tsae.jobs.tables import Columns
+from tsae.jobs.models import autoencoder_of, open_model, save_model
+from tsae.jobs.spec import Columns, WindowSpec
 
 
 @pytest.mark.parametrize("max_gap", [None, 2.5, "0 days 00:15:00"])
-def test_readings_survive_plain_values(max_gap):
-    reading = Reading(Columns("a", "b", ("c", "d"), time_kind="utc"), 12, 3, max_gap)
-    assert Reading.from_dict(reading.as_dict()) == reading
-    assert reading.grid.max_gap == {None: np.inf, 2.5: 2.5}.get(max_gap, pd.Timedelta("15min"))
+def test_window_specs_are_stored_as_plain_values(max_gap):
+    spec = WindowSpec(Columns("a", "b", ("c", "d"), time_kind="utc"), 12, 3, max_gap)
+    assert WindowSpec.from_dict(spec.as_dict()) == spec
+    assert spec.longest_step == {None: np.inf, 2.5: 2.5}.get(max_gap, pd.Timedelta("15min"))
 
 
 def test_a_model_file_holds_how_tables_are_read(autoencoder_file):
     assert autoencoder_file.kind == "LSTMAutoencoder"
-    assert autoencoder_file.reading.width == 12
-    assert autoencoder_file.reading.columns.time_kind == "datetime"
+    assert autoencoder_file.spec.width == 12
+    assert autoencoder_file.spec.columns.time_kind == "datetime"
     assert autoencoder_file.estimator.n_timesteps_ == 12
 
 
@@ -58,10 +58,10 @@ def test_files_that_are_no_models_of_jobs_are_refused(autoencoder_file, tmp_path
 def test_a_model_that_is_replaced_while_a_job_runs_is_refused(autoencoder_file, tmp_path):
     path = tmp_path / "model.tsae"
     estimator = autoencoder_file.estimator
-    save_model(estimator, autoencoder_file.reading, path)
+    save_model(estimator, autoencoder_file.spec, path)
     file = open_model(path)
     sent = pickle.dumps(file)
-    save_model(estimator, autoencoder_file.reading.with_stride(1), path)
+    save_model(estimator, autoencoder_file.spec.with_stride(1), path)
     assert file.estimator.table_["stride"] == 5  # this process holds what it read
     with pytest.raises(JobError, match="was replaced while the job was running"):
         _ = pickle.loads(sent).estimator
@@ -81,5 +81,5 @@ def test_a_worker_reads_the_file_once(autoencoder_file, reads_of):
 def test_the_autoencoder_of_a_detector_is_its_own(detector_file, autoencoder_file):
     detector = detector_file.estimator
     assert autoencoder_of(detector) is detector.autoencoder_
-    with pytest.raises(JobError, match="makes no features"):
+    with pytest.raises(JobError, match="computes no features"):
         autoencoder_of(object())

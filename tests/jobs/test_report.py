@@ -61,7 +61,7 @@ def test_a_model_file_is_described_without_being_loaded(autoencoder_file):
     described = describe_model(autoencoder_file.path)
     assert described["kind"] == "LSTMAutoencoder"
     assert described["model_id"] == autoencoder_file.model_id
-    assert described["reading"]["columns"]["values"] == ["load", "heat"]
+    assert described["window_spec"]["columns"]["values"] == ["load", "heat"]
     assert "values: load, heat" in lines_of(described)
 
 

@@ -11,12 +11,13 @@ import pandas as pd
 
 from tsae.jobs.anomalies import EVENTS, EventRule, run_anomalies
 from tsae.jobs.errors import JobError
-from tsae.jobs.export import Job
 from tsae.jobs.features import run_features
+from tsae.jobs.job import Job
+from tsae.jobs.logs import log_event
 from tsae.jobs.models import open_model
-from tsae.jobs.progress import say
 from tsae.jobs.report import compare_events, compare_scores, read_parts, read_scored, write_page
-from tsae.jobs.tables import Columns, read_table
+from tsae.jobs.spec import Columns
+from tsae.jobs.table_writer import read_result
 from tsae.jobs.train import Training, train
 
 WIDTH, STRIDE = 48, 6  # eight hours, and an hour from window to window
@@ -41,27 +42,27 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     readings = pd.read_csv(source, parse_dates=["time"])
     models = {task: output / f"{task}.tsae" for task in ("features", "anomalies")}
 
-    say("1/4 train an autoencoder on the three weeks without faults")
+    log_event("1/4 train an autoencoder on the three weeks without faults")
     training = Training(COLUMNS, WIDTH, STRIDE, before=HEALTHY_UNTIL, autoencoder={"random_state": 0, "verbose": 1})
     train(str(source), models["features"], training)
 
-    say("2/4 export features, and classify the operating regimes of pumps that the classifier has not seen")
+    log_event("2/4 export features, and classify the operating regimes of pumps that the classifier has not seen")
     run_features(_job("features", models["features"], source, output / "features"))
     accuracy = classify_regimes(readings, read_parts(output / "features"))
 
-    say("3/4 train a detector on the same three weeks")
+    log_event("3/4 train a detector on the same three weeks")
     detecting = Training(
         COLUMNS, WIDTH, STRIDE, task="anomalies", before=HEALTHY_UNTIL,
         autoencoder={"random_state": 0, "verbose": 1}, detector={"random_state": 0},
     )  # fmt: skip
     train(str(source), models["anomalies"], detecting)
 
-    say("4/4 score all five weeks, and list the events")
+    log_event("4/4 score all five weeks, and list the events")
     job, rule = _job("timeline", models["anomalies"], source, output / "anomalies"), EventRule(ALPHA)
     run_anomalies(job, rule)
     write_page(read_scored(job, "fault"), rule, output / "anomalies.html")
     timeline = read_parts(output / "anomalies")
-    events = read_table(output / "anomalies" / EVENTS)
+    events = read_result(output / "anomalies" / EVENTS)
     found = compare_with_faults(readings, timeline, events)
     plot = plot_timeline(timeline, events, readings, output / "timeline.png")
     return _report(output, accuracy, found, plot, time.monotonic() - began)
@@ -80,7 +81,7 @@ def find_data(data: Path | None) -> Path:
 
 def _job(kind: str, model: Path, source: Path, output: Path) -> Job:
     file = open_model(model)
-    return Job(kind, file, str(source), output, file.reading, format=_format(), on_change="redo")
+    return Job(kind, file, str(source), output, file.spec, format=_format(), on_change="redo")
 
 
 def _format() -> str:

@@ -98,7 +98,7 @@ def _one_ahead(tasks: Iterable[T]) -> Iterator[T]:
     """The tasks, each drawn while the one before it is worked on: reading goes on beside computing."""
     iterator, end = iter(tasks), object()
     with ThreadPoolExecutor(1) as thread:
-        drawn: Future = thread.submit(next, iterator, end)
+        drawn: Future[Any] = thread.submit(next, iterator, end)
         while (task := drawn.result()) is not end:
             drawn = thread.submit(next, iterator, end)
             yield task
@@ -106,7 +106,7 @@ def _one_ahead(tasks: Iterable[T]) -> Iterator[T]:
 
 def _two_at_once(function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
     """Results in the order of the tasks: while one waits for the disk, the next keeps the cores busy."""
-    iterator, running = iter(tasks), deque[Future]()
+    iterator, running = iter(tasks), deque[Future[R]]()
     failed: BaseException | None = None
     with ThreadPoolExecutor(2) as threads:
         while failed is None:

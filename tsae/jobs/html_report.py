@@ -73,7 +73,7 @@ def write_report(
     return path
 
 
-def render(data: dict) -> str:
+def render(data: dict[str, Any]) -> str:
     """The page that shows the data: template, styles, scripts and data in one text."""
     parts = {
         "title": html.escape(data["title"]),
@@ -97,7 +97,7 @@ def collect(
     alpha: float | None,
     title: str,
     max_events: int,
-) -> dict:
+) -> dict[str, Any]:
     """Everything that the page shows, as lists and numbers."""
     level = detector.alpha if alpha is None else alpha
     clock = _Clock(timeline["time"])
@@ -175,7 +175,7 @@ def _series(
     labels: np.ndarray | None,
     clock: _Clock,
     n_shown: int,
-) -> dict:
+) -> dict[str, Any]:
     """Score, channels and labels of one series, thinned to what a page can hold."""
     own = slice(*rows)
     budget = TIMELINE_VALUES // (n_shown * (windows.n_channels + 2))
@@ -195,7 +195,7 @@ def _series(
 
 def _detail(
     detector: Any, windows: Windows, timeline: pd.DataFrame, rows: tuple[int, int], clock: _Clock, event: Any
-) -> dict:
+) -> dict[str, Any]:
     """Data and reconstruction around one event, at full resolution."""
     times = clock.numbers[rows[0] : rows[1]]
     at = [rows[0] + int(np.searchsorted(times, clock.number(time))) for time in (event.start, event.end, event.peak)]
@@ -245,7 +245,7 @@ def _reconstruction(detector: Any, windows: Windows, begin: int, end: int) -> np
         return total / count
 
 
-def _calibration(detector: Any, timeline: pd.DataFrame) -> dict:
+def _calibration(detector: Any, timeline: pd.DataFrame) -> dict[str, Any]:
     """Share of timestamps with at least a score: of held-out normal ones, and of those in this report."""
     normal = np.sort(detector.calibration_scores_)
     found = np.sort(timeline["score"].dropna().to_numpy())
@@ -253,7 +253,7 @@ def _calibration(detector: Any, timeline: pd.DataFrame) -> dict:
     lowest = max(min(normal[0], found[0] if found.size else normal[0]), SMALLEST_SCORE)
     grid = np.geomspace(lowest, highest, 200)
 
-    def share_above(scores: np.ndarray) -> list:
+    def share_above(scores: np.ndarray) -> list[Any]:
         share = 1 - np.searchsorted(scores, grid, side="left") / max(scores.size, 1)
         return _numbers(np.where(share > 0, share, np.nan))
 
@@ -265,7 +265,7 @@ def _calibration(detector: Any, timeline: pd.DataFrame) -> dict:
     }
 
 
-def _history(detector: Any) -> dict | None:
+def _history(detector: Any) -> dict[str, Any] | None:
     history = getattr(detector.autoencoder_, "history_", None)
     if history is None:
         return None
@@ -287,7 +287,7 @@ def _spans(series: pd.Series) -> dict[Any, tuple[int, int]]:
     return dict(zip(names, zip(edges.tolist(), [*edges[1:].tolist(), len(codes)], strict=True), strict=True))
 
 
-def _series_to_show(spans: dict, events: pd.DataFrame) -> list:
+def _series_to_show(spans: dict[Any, tuple[int, int]], events: pd.DataFrame) -> list[Any]:
     """All series; of very many, those with the strongest events."""
     if len(spans) <= MAX_SERIES:
         return list(spans)
@@ -350,10 +350,10 @@ class _Clock:
     def _as_numbers(self, times: pd.Series) -> np.ndarray:
         if self.is_time:
             times = times.dt.tz_localize(None) if times.dt.tz is not None else times
-            return times.to_numpy().astype("datetime64[ns]").astype(np.int64) / 1e9
-        if self.is_span:
-            return times.dt.total_seconds().to_numpy()
-        return times.to_numpy().astype(np.float64)
+            numbers = times.to_numpy().astype("datetime64[ns]").astype(np.int64) / 1e9
+        else:
+            numbers = times.dt.total_seconds() if self.is_span else times
+        return np.asarray(numbers, dtype=np.float64)
 
     def number(self, time: Any) -> float:
         return float(self._as_numbers(pd.Series([time]))[0])
@@ -367,11 +367,11 @@ def _number(value: Any, digits: int = 5) -> float | None:
     return float(f"{value:.{digits}g}") if np.isfinite(value) else None
 
 
-def _numbers(values: np.ndarray, digits: int = 5) -> list:
+def _numbers(values: np.ndarray, digits: int = 5) -> list[Any]:
     return [_number(value, digits) for value in np.asarray(values, dtype=np.float64).tolist()]
 
 
-def _as_json(data: dict) -> str:
+def _as_json(data: dict[str, Any]) -> str:
     """JSON that cannot end the element it stands in."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -69,13 +69,13 @@ class Manifest:
         What the output depends on besides the input; of plain values.
     """
 
-    def __init__(self, folder: Path, job: dict):
+    def __init__(self, folder: Path, job: dict[str, Any]):
         self.path = folder / NAME
         self.job = job
         self.records: dict[str, Record] = {}
         self._saved_at = 0.0
 
-    def read_stored(self) -> dict | None:
+    def read_stored(self) -> dict[str, Any] | None:
         """Take over the records of an earlier run; return its `job`, or None where there was none."""
         try:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
@@ -83,7 +83,7 @@ class Manifest:
                 raise JobError(f"{self.path} was written by a newer tsae; update tsae, or choose another output")
             names = {field.name for field in fields(Record)}
             records = [Record(**{k: v for k, v in entry.items() if k in names}) for entry in stored["parts"]]
-            job = stored["job"]
+            job: dict[str, Any] = stored["job"]
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

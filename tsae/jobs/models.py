@@ -1,60 +1,22 @@
-"""Model files of jobs: an estimator, and how the tables that it was trained on are read.
+"""Model files of jobs: an estimator, and the `WindowSpec` of the tables that it was trained on.
 
-The reading rides along as an attribute of the estimator, `table_`, in plain values.
+The specification is stored with the estimator, as its attribute `table_`, in plain values.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from tsae.errors import ModelFileError
 from tsae.io.archive import Archive, read_archive
-from tsae.jobs.continuation import Grid
 from tsae.jobs.errors import JobError
-from tsae.jobs.progress import hushed
-from tsae.jobs.tables import Columns
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How tables become windows for a model: columns, width, stride and gaps, as in training.
-
-    `max_gap` is text for a duration, a number for times that are numbers, None for no limit.
-    """
-
-    columns: Columns
-    width: int
-    stride: int
-    max_gap: str | float | None = None
-
-    @property
-    def grid(self) -> Grid:
-        gap = self.max_gap
-        return Grid(
-            self.width, self.stride, np.inf if gap is None else pd.Timedelta(gap) if isinstance(gap, str) else gap
-        )
-
-    def with_stride(self, stride: int | None) -> Reading:
-        return self if stride is None else replace(self, stride=stride)
-
-    def as_dict(self) -> dict:
-        plain = asdict(self)
-        plain["columns"]["values"] = list(self.columns.values)
-        return plain
-
-    @classmethod
-    def from_dict(cls, plain: dict) -> Reading:
-        columns = {**plain["columns"], "values": tuple(plain["columns"]["values"])}
-        return cls(Columns(**columns), plain["width"], plain["stride"], plain["max_gap"])
+from tsae.jobs.logs import suppressed_stderr
+from tsae.jobs.spec import WindowSpec
 
 
 class ModelFile:
@@ -69,17 +31,17 @@ class ModelFile:
         Class name of the estimator.
     model_id : str
         Identifies the content: equal for equal models.
-    reading : Reading
+    spec : WindowSpec
     """
 
-    def __init__(self, path: Path, kind: str, model_id: str, reading: Reading, archive: Archive | None = None):
-        self.path, self.kind, self.model_id, self.reading = path, kind, model_id, reading
+    def __init__(self, path: Path, kind: str, model_id: str, spec: WindowSpec, archive: Archive | None = None):
+        self.path, self.kind, self.model_id, self.spec = path, kind, model_id, spec
         self._archive = archive
         self._estimator: Any = None
         self._loading = Lock()  # the first two parts of a job are worked on at the same time
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _model_of_process, (self.path, self.kind, self.model_id, self.reading)
+        return _model_of_process, (self.path, self.kind, self.model_id, self.spec)
 
     @property
     def archive(self) -> Archive:
@@ -106,14 +68,14 @@ class ModelFile:
 
 
 @lru_cache(maxsize=1)
-def _model_of_process(path: Path, kind: str, model_id: str, reading: Reading) -> ModelFile:
+def _model_of_process(path: Path, kind: str, model_id: str, spec: WindowSpec) -> ModelFile:
     """One object for all tasks that a worker receives, so that the file is read once."""
-    return ModelFile(path, kind, model_id, reading)
+    return ModelFile(path, kind, model_id, spec)
 
 
-def save_model(estimator: Any, reading: Reading, path: Path) -> None:
+def save_model(estimator: Any, spec: WindowSpec, path: Path) -> None:
     """Write a model file for jobs."""
-    estimator.table_ = reading.as_dict()
+    estimator.table_ = spec.as_dict()
     path.parent.mkdir(parents=True, exist_ok=True)
     estimator.save(path)
 
@@ -121,7 +83,7 @@ def save_model(estimator: Any, reading: Reading, path: Path) -> None:
 def open_model(path: Path) -> ModelFile:
     """Read and check a model file; the estimator itself is made later."""
     archive = _read(path)
-    return ModelFile(path, archive.manifest["kind"], archive.manifest["model_id"], _reading_of(archive, path), archive)
+    return ModelFile(path, archive.manifest["kind"], archive.manifest["model_id"], _spec_of(archive, path), archive)
 
 
 def describe_model(path: Path) -> dict[str, Any]:
@@ -129,9 +91,9 @@ def describe_model(path: Path) -> dict[str, Any]:
     archive = _read(path)
     facts = {key: archive.manifest[key] for key in ("kind", "model_id", "created", "versions", "summary")}
     try:
-        facts["reading"] = _reading_of(archive, path).as_dict()
+        facts["window_spec"] = _spec_of(archive, path).as_dict()
     except JobError as error:
-        facts["reading"] = str(error)
+        facts["window_spec"] = str(error)
     return {"file": str(path), "bytes": path.stat().st_size, **facts}
 
 
@@ -144,9 +106,9 @@ def _read(path: Path) -> Archive:
         raise JobError(str(error)) from error
 
 
-def _reading_of(archive: Archive, path: Path) -> Reading:
+def _spec_of(archive: Archive, path: Path) -> WindowSpec:
     try:
-        return Reading.from_dict(archive.state["state"]["table_"])
+        return WindowSpec.from_dict(archive.state["state"]["table_"])
     except (KeyError, TypeError) as error:
         raise JobError(
             f"{path} holds a model, but not how to read tables for it; make the file with 'tsae train', or save the "
@@ -155,18 +117,18 @@ def _reading_of(archive: Archive, path: Path) -> Reading:
 
 
 def load_tensorflow() -> None:
-    """Load TensorFlow without its remarks on build and devices, which no setting of its own keeps quiet."""
+    """Load TensorFlow without its messages about build and devices, which none of its settings suppresses."""
     if "tensorflow" not in sys.modules:
-        with hushed():
+        with suppressed_stderr():
             training = import_module("tsae.networks.training")
-            training.shards_for(1 << 20)  # asks for the devices
+            training.shards_for(1 << 20)  # initialises the devices
 
 
 def autoencoder_of(estimator: Any) -> Any:
-    """The fitted autoencoder: the estimator itself, or that of a detector."""
+    """Return the fitted autoencoder: the estimator itself, or that of a detector."""
     autoencoder = getattr(estimator, "autoencoder_", estimator)
     if not hasattr(autoencoder, "transform"):
-        raise JobError(f"the model is a {type(estimator).__name__}, which makes no features")
+        raise JobError(f"the model is a {type(estimator).__name__}, which computes no features")
     return autoencoder
 
 

@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tsae.jobs.errors import JobError
 
@@ -27,7 +28,7 @@ class Part:
         return self.name.rsplit(".", 1)[0]
 
 
-def list_parts(source: str | os.PathLike) -> list[Part]:
+def list_parts(source: str | os.PathLike[str]) -> list[Part]:
     """The files of a data set, in natural order of their names: ``part_2`` comes before ``part_10``.
 
     Parameters
@@ -75,12 +76,12 @@ def list_parts(source: str | os.PathLike) -> list[Part]:
     return found
 
 
-def natural_key(text: str) -> list:
+def natural_key(text: str) -> list[tuple[int, str]]:
     """A key that sorts the numbers within names by their size."""
-    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in re.split(r"(\d+)", text)]
+    return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split(r"(\d+)", text)]
 
 
-def checksum(path: Path) -> dict:
+def checksum(path: Path) -> dict[str, Any]:
     """Size in bytes and SHA-256 of a file."""
     digest, size = hashlib.sha256(), 0
     with open(path, "rb") as file:

@@ -14,10 +14,10 @@ from tsae.jobs.anomalies import EVENTS, EventRule
 from tsae.jobs.continuation import cut
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
-from tsae.jobs.export import Job
+from tsae.jobs.job import Job
+from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, Manifest
-from tsae.jobs.progress import say
-from tsae.jobs.tables import read_table
+from tsae.jobs.table_writer import read_result
 
 
 def lines_of(facts: dict[str, Any], indent: str = "") -> str:
@@ -46,7 +46,7 @@ def read_parts(output: Path) -> pd.DataFrame:
     manifest = Manifest(output, {})
     if manifest.read_stored() is None:
         raise JobError(f"{output} holds no output of a job")
-    tables = [read_table(output / record.output) for record in manifest.records.values() if record.status == DONE]
+    tables = [read_result(output / record.output) for record in manifest.records.values() if record.status == DONE]
     if not tables:
         raise JobError(f"no part of {output} is done")
     return pd.concat(tables, ignore_index=True)
@@ -85,19 +85,19 @@ def read_scored(job: Job, label_column: str | None = None) -> ScoredData:
     JobError
         Without a time column, and for labels that are not numbers.
     """
-    if job.reading.columns.time is None:
+    if job.spec.columns.time is None:
         raise JobError("reports and comparisons with labels need a time column, to match the input with the scores")
-    data = read_dataset(job.source, job.reading.columns, [] if label_column is None else [label_column])
+    data = read_dataset(job.source, job.spec.columns, [] if label_column is None else [label_column])
     timeline = data.index().merge(_without_zone(read_parts(job.output)), on=["series", "time"], how="left")
-    labels = None if label_column is None else data.marks(label_column)
-    return ScoredData(job, data.series, timeline, _without_zone(read_table(job.output / EVENTS)), labels)
+    labels = None if label_column is None else data.labels(label_column)
+    return ScoredData(job, data.series, timeline, _without_zone(read_result(job.output / EVENTS)), labels)
 
 
 def write_page(scored: ScoredData, rule: EventRule, path: Path) -> None:
     """Write a page on a finished job `anomalies`: see `tsae.jobs.html_report`."""
     from tsae.jobs.html_report import write_report
 
-    windows, _, _ = cut(scored.series, scored.job.reading.grid)
+    windows, _, _ = cut(scored.series, scored.job.spec)
     channels = [tuple(names.split()) for names in scored.events["channels"].fillna("")]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_report(
@@ -105,7 +105,7 @@ def write_page(scored: ScoredData, rule: EventRule, path: Path) -> None:
         events=scored.events.assign(channels=channels), alpha=rule.alpha, labels=scored.labels,
         title=f"Anomalies in {scored.job.source}",
     )  # fmt: skip
-    say(f"wrote {path}", event="report", path=str(path))
+    log_event(f"wrote {path}", event="report", path=str(path))
 
 
 def compare_with_labels(scored: ScoredData) -> dict[str, Any]:
