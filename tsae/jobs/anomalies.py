@@ -115,7 +115,7 @@ def find_events(detector: Any, timelines: Iterable[pd.DataFrame], rule: EventRul
 
 
 def _rows_before_open_event(flagged: np.ndarray, gap: int) -> int:
-    """Number of rows before the event that later rows could extend."""
+    """Count the rows before the event that later rows could extend."""
     at = np.flatnonzero(flagged)
     if not len(at) or len(flagged) - at[-1] > gap + 1:
         return len(flagged)

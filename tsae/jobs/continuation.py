@@ -229,7 +229,7 @@ def _number_rows(new: GroupedSeries, old: GroupedSeries | None) -> pd.Index:
 
 
 def _keep(rows: GroupedSeries, begins: np.ndarray) -> GroupedSeries:
-    """The rows of each series from `begins` on."""
+    """Keep the rows of each series from `begins` on."""
     assert rows.times is not None
     kept = _between(begins, rows.offsets[1:], len(rows.values))
     offsets = np.concatenate([[0], np.cumsum(rows.offsets[1:] - begins)])

@@ -1,4 +1,4 @@
-"""The demo: every job once on the sample data, and how well it did."""
+"""The demo: all jobs once on the sample data, and their results."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ from tsae.jobs.spec import Columns
 from tsae.jobs.table_writer import read_result
 from tsae.jobs.train import Training, train
 
-WIDTH, STRIDE = 48, 6  # eight hours, and an hour from window to window
+WIDTH, STRIDE = 48, 6  # windows of eight hours, one per hour
 ALPHA = 0.005  # share of normal timestamps that may be flagged
-HEALTHY_UNTIL = "2024-01-22"  # no fault before
+HEALTHY_UNTIL = "2024-01-22"  # no faults before
 SENSORS = ("speed", "current", "pressure", "temperature", "vibration")
 COLUMNS = Columns("machine", "time", SENSORS)
 
 
 def run_demo(output: Path, data: Path | None = None) -> str:
-    """Train, export features, classify regimes by them, find faults; return a report in words.
+    """Train, export features, classify operating regimes, detect faults; return a report as text.
 
     Parameters
     ----------
     output : Path
-        Directory for everything that is made.
+        Directory for all output.
     data : Path, default=None
-        Directory of the sample data; None: ``sample_data`` beside the package, as in a clone of the repository.
+        Directory of the sample data; None: ``sample_data`` next to the package, as in a clone of the repository.
+
+    Returns
+    -------
+    str
     """
     began = time.monotonic()
     source = find_data(data) / "machines" / "machines.csv"
@@ -46,7 +50,7 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     training = Training(COLUMNS, WIDTH, STRIDE, before=HEALTHY_UNTIL, autoencoder={"random_state": 0, "verbose": 1})
     train(str(source), models["features"], training)
 
-    log_event("2/4 export features, and classify the operating regimes of pumps that the classifier has not seen")
+    log_event("2/4 export features, and classify the operating regimes of pumps that were not in the training data")
     run_features(_job("features", models["features"], source, output / "features"))
     accuracy = classify_regimes(readings, read_parts(output / "features"))
 
@@ -69,12 +73,12 @@ def run_demo(output: Path, data: Path | None = None) -> str:
 
 
 def find_data(data: Path | None) -> Path:
-    """The directory of the sample data."""
+    """Find the directory of the sample data."""
     folder = Path(__file__).parents[2] / "sample_data" if data is None else data
     if not (folder / "machines" / "machines.csv").is_file():
         raise JobError(
-            f"there is no machines/machines.csv in {folder}; the sample data come with the source repository: run the "
-            "demo there, or say where they are with --data"
+            f"there is no machines/machines.csv in {folder}; the sample data are in the source repository: run the "
+            "demo there, or give their directory with --data"
         )
     return folder
 
@@ -96,10 +100,10 @@ def _format() -> str:
 
 
 def classify_regimes(readings: pd.DataFrame, features: pd.DataFrame) -> dict[str, float]:
-    """Share of windows whose regime is told right, by features and by summary statistics of the same windows.
+    """Compute the accuracy of ridge classifiers of the regime, on features and on summary statistics of windows.
 
-    Windows that lie wholly in one regime and without a fault; ridge regression; tested on two pumps at a time
-    that it was not trained on.
+    Only windows within one regime and without a fault count. Cross-validated: each classifier is tested on two pumps
+    that were not in its training data.
     """
     from sklearn.linear_model import RidgeClassifier
     from sklearn.model_selection import GroupKFold, cross_val_score
@@ -121,7 +125,7 @@ def classify_regimes(readings: pd.DataFrame, features: pd.DataFrame) -> dict[str
 
 
 def describe_windows(readings: pd.DataFrame, features: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
-    """The regime of each window (missing where it changes or there is a fault), and its summary statistics.
+    """Return the regime of each window (missing if it changes or there is a fault) and its summary statistics.
 
     The statistics are mean, standard deviation, minimum, maximum and median of each sensor.
     """
@@ -140,7 +144,7 @@ def describe_windows(readings: pd.DataFrame, features: pd.DataFrame) -> tuple[pd
 
 
 def compare_with_faults(readings: pd.DataFrame, timeline: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
-    """How scores and events compare with the labelled faults, in the two weeks that were not trained on."""
+    """Compare scores and events with the labelled faults, in the two weeks that were not trained on."""
     labels = readings[["machine", "time", "fault"]].rename(columns={"machine": "series", "fault": "label"})
     table = labels.merge(timeline[["series", "time", "score"]], on=["series", "time"])
     table = table[table["time"] >= HEALTHY_UNTIL].assign(label=lambda t: t["label"] == 1)
@@ -149,7 +153,7 @@ def compare_with_faults(readings: pd.DataFrame, timeline: pd.DataFrame, events: 
 
 
 def plot_timeline(timeline: pd.DataFrame, events: pd.DataFrame, readings: pd.DataFrame, path: Path) -> Path | None:
-    """Draw scores, events and labelled faults of every pump; None where matplotlib is not installed."""
+    """Draw scores, events and labelled faults of every pump; return None if matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -178,16 +182,16 @@ def plot_timeline(timeline: pd.DataFrame, events: pd.DataFrame, readings: pd.Dat
 def _report(output: Path, accuracy: dict[str, float], found: dict[str, Any], plot: Path | None, seconds: float) -> str:
     lines = [
         "",
-        "Operating regime (steady, cycling, filling, draining) of windows of pumps not trained on, accuracy:",
+        "Accuracy of classifying the operating regime (steady, cycling, filling, draining), on unseen pumps:",
         *(f"  {name:28s} {share:.3f}" for name, share in accuracy.items()),
         "",
-        f"Labelled faults in the two weeks after training, flagging {ALPHA:.1%} of normal timestamps:",
-        f"  found                        {found['n_found']} of {found['n_labelled_events']}",
+        f"Labelled faults in the two weeks after training, with alpha = {ALPHA}:",
+        f"  detected                     {found['n_found']} of {found['n_labelled_events']}",
         f"  events without a fault       {found['n_false_events']} of {found['n_events']}",
-        f"  area under precision-recall  {found['auc_pr']:.3f}  (by chance {found['labelled_share']:.3f})",
+        f"  area under precision-recall  {found['auc_pr']:.3f}  (random scores {found['labelled_share']:.3f})",
         *([f"  VUS-PR                       {found['vus_pr']:.3f}"] if "vus_pr" in found else []),
         "",
-        f"Where everything lies ({seconds:.0f} s):",
+        f"Output ({seconds:.0f} s):",
         f"  models    {output / 'features.tsae'}, {output / 'anomalies.tsae'}",
         f"  features  {output / 'features' / 'features'}",
         f"  scores    {output / 'anomalies' / 'timeline'}",

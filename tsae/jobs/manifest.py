@@ -1,4 +1,4 @@
-"""The manifest of a job's output: which part of the input became which part of the output, and what is left to do."""
+"""The manifest of a job's output: the state of each part."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from tsae.jobs.errors import JobError
 
 NAME = "manifest.json"
 FORMAT = 1
-SECONDS_BETWEEN_SAVES = 2.0  # what was finished since the last one is done again after a kill
+SECONDS_BETWEEN_SAVES = 2.0  # parts finished since the last save are computed again after a kill
 
 PENDING, DONE, SKIPPED = "pending", "done", "skipped"
 
 
 @dataclass
 class Record:
-    """One part.
+    """State of one part.
 
     Attributes
     ----------
     input, bytes, sha256
-        The part of the input, by its name in the data set.
+        Name of the part in the data set, size and checksum of its file.
     output, output_bytes
-        The part of the output, by its path in the output.
+        Path within the output directory, and size, of the file that was written.
     status : {"pending", "done", "skipped"}
     reason : str or None
         Why a part was skipped.
     rows, windows : int or None
         Rows read, and windows (or, of a timeline, rows) written.
     carry_in, carry_out : str or None
-        Digests of what was carried into and out of the part.
+        Digests of the rows carried into and out of the part.
     last : bool
-        Whether it was the last part, with which all series end.
+        Whether it was the last part, where all series end.
     seconds : float or None
-        Time that the work took.
+        Duration of the work.
     """
 
     input: str
@@ -59,14 +59,14 @@ class Record:
 
 
 class Manifest:
-    """The records of all parts, in the order of the parts, in a JSON file that is replaced as a whole.
+    """Records of all parts, in their order, in a JSON file that is replaced as a whole.
 
     Parameters
     ----------
     folder : Path
-        The job's output.
+        Output directory of the job.
     job : dict
-        What the output depends on besides the input; of plain values.
+        Everything besides the input that the output depends on, in plain values: `Job.identity`.
     """
 
     def __init__(self, folder: Path, job: dict[str, Any]):
@@ -76,7 +76,7 @@ class Manifest:
         self._saved_at = 0.0
 
     def read_stored(self) -> dict[str, Any] | None:
-        """Take over the records of an earlier run; return its `job`, or None where there was none."""
+        """Load the records of an earlier run; return its `job`, or None without an earlier run."""
         try:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
             if stored["format"] > FORMAT:
@@ -87,12 +87,12 @@ class Manifest:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise JobError(f"{self.path} is damaged ({error}); remove it to begin anew") from error
+            raise JobError(f"{self.path} is damaged ({error}); remove it to start again") from error
         self.records = {record.input: record for record in records}
         return job
 
     def save(self, *, now: bool = True) -> bool:
-        """Write the file; unless `now`, only when the last time is a while ago."""
+        """Write the file; with ``now=False`` at most every two seconds. Return whether it was written."""
         if not now and time.monotonic() - self._saved_at < SECONDS_BETWEEN_SAVES:
             return False
         parts = list(self.records.values())
@@ -114,12 +114,12 @@ class Manifest:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Refuse a second job on the same output. The lock goes with the process, however that ends."""
+    """Refuse a second job on the same output. The lock is released when the process ends, however it ends."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as file:
         try:
             import fcntl
-        except ImportError:  # Windows has no advisory locks of this kind; there, two jobs at once are the user's care
+        except ImportError:  # not on Windows: there, users must not run two jobs on one output
             yield
             return
         try:

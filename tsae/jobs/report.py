@@ -21,7 +21,7 @@ from tsae.jobs.table_writer import read_result
 
 
 def lines_of(facts: dict[str, Any], indent: str = "") -> str:
-    """Facts as lines ``name: value``, nested ones indented.
+    """Format facts as lines ``name: value``, nested ones indented.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def lines_of(facts: dict[str, Any], indent: str = "") -> str:
 
 
 def read_parts(output: Path) -> pd.DataFrame:
-    """All that a finished job wrote, in the order of the parts."""
+    """Read everything that a finished job wrote, in the order of the parts."""
     manifest = Manifest(output, {})
     if manifest.read_stored() is None:
         raise JobError(f"{output} holds no output of a job")
@@ -52,12 +52,12 @@ def read_parts(output: Path) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-# -- labels ------------------------------------------------------------------------------------------------------
+# -- input and output together -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ScoredData:
-    """The input of a finished job `anomalies` beside its output, read once for all that compares them.
+    """Input and output of a finished job `anomalies`, read once for the report and the comparison with labels.
 
     Attributes
     ----------
@@ -114,12 +114,12 @@ def compare_with_labels(scored: ScoredData) -> dict[str, Any]:
     Returns
     -------
     dict
-        `auc_pr`: area under the precision-recall curve of the scores (average precision); a score without any sense
-        reaches `labelled_share`. `vus_pr` where aeon is installed: volume under the range-wise precision-recall
+        `auc_pr`: area under the precision-recall curve of the scores (average precision); a random score
+        reaches `labelled_share`. `vus_pr`, if aeon is installed: volume under the range-wise precision-recall
         surface, mean over series (Paparrizos et al. 2022, VLDB 15(11), section 4). `n_labelled_events` is the number
         of stretches of labels, `n_found` how many of them an event overlaps, `n_events` how many events there are,
-        `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, where aeon is
-        installed: as `compare_ranges` says.
+        `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, if aeon is
+        installed: see `compare_ranges`.
     """
     table = scored.timeline.assign(label=scored.labels)
     if scored.labels is None or not scored.labels.any():
@@ -133,7 +133,7 @@ def _without_zone(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_scores(table: pd.DataFrame) -> dict[str, float]:
-    """Measures of scores against labels, from `series`, `time`, `score` and `label` in their order; see above."""
+    """Compare scores with labels, from the columns `series`, `time`, `score` and `label`, rows in order of time."""
     from sklearn.metrics import average_precision_score
 
     known = table[table["score"].notna()]
@@ -154,7 +154,7 @@ def compare_scores(table: pd.DataFrame) -> dict[str, float]:
 
 
 def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
-    """How many stretches of labels are found, and how many events are false, from the same table and events."""
+    """Count the stretches of labels that events overlap, and the events that overlap none."""
     truth = labelled_stretches(table)
     hits = truth.reset_index(names="truth").merge(
         events.reset_index(names="event"), on="series", suffixes=("", "_event")
@@ -169,9 +169,9 @@ def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
 
 
 def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float]:
-    """How much of the labels and of the events coincides (Tatbul et al., NeurIPS 2018), by aeon; empty without it.
+    """Compare the ranges of labels and events (Tatbul et al., NeurIPS 2018) by aeon; empty without aeon.
 
-    `event_recall` is the share of labelled stretches that an event touches; `range_precision` the share of each event
+    `event_recall` is the share of labelled stretches that an event overlaps; `range_precision` the share of each event
     that is labelled, averaged over the events, and NaN without any.
     """
     labels, flags = [], []
@@ -185,7 +185,7 @@ def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float
 
 
 def range_measures(labels: list[np.ndarray], flags: list[np.ndarray]) -> dict[str, float]:
-    """`compare_ranges` of labels and flags as they stand, one array of both a series."""
+    """Compute the measures of `compare_ranges` from one array of labels and one of flags per series."""
     try:
         from aeon.benchmarking.metrics.anomaly_detection import range_precision, range_recall
     except ImportError:
@@ -201,7 +201,7 @@ def range_measures(labels: list[np.ndarray], flags: list[np.ndarray]) -> dict[st
 
 
 def labelled_stretches(table: pd.DataFrame) -> pd.DataFrame:
-    """`series`, `start` and `end` of each run of labelled rows of a series."""
+    """List `series`, `start` and `end` of each run of labelled rows."""
     label = table["label"].to_numpy()
     edge = np.diff(label.astype(np.int8), prepend=0) != 0
     edge |= table["series"].ne(table["series"].shift()).to_numpy()

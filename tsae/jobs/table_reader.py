@@ -246,7 +246,7 @@ def _ids(column: pd.Series, source: _Source) -> pd.Series:
 
 
 def _times(column: pd.Series, columns: Columns, source: _Source) -> tuple[pd.Index, str]:
-    """Times as an Index without a time zone, and their kind."""
+    """Convert to an Index of times without a time zone, and their kind."""
     _refuse_missing(column, source)
     times = _parse_times(column, columns.time_format, source)
     if times.dtype.kind == "M":

@@ -18,7 +18,8 @@ from tsae.jobs.table_reader import import_parquet
 class Append(Protocol):
     """Append a table to a file, with the columns of an array of shape (n_rows, n_names) to its right."""
 
-    def __call__(self, table: pd.DataFrame, values: np.ndarray | None = None, names: Sequence[str] = ()) -> None: ...
+    def __call__(self, table: pd.DataFrame, values: np.ndarray | None = None, names: Sequence[str] = ()) -> None:
+        """Append rows."""
 
 
 @contextmanager
