@@ -25,7 +25,7 @@ def progress_bar(name: str, *columns: str, total: float, **fields: Any) -> Itera
     *columns : str
         Texts to the right of the bar, in rich's markup; ``{task.fields[...]}`` is replaced by a field.
     total : float
-        What makes the bar full.
+        Value of `completed` at which the bar is full.
     **fields
         First values of the fields.
 

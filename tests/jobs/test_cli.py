@@ -23,8 +23,8 @@ def tsae(capsys):
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
             cli.main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
 
     yield run
     logger.handlers[:], logger.level, logger.propagate = kept

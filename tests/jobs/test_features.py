@@ -52,7 +52,7 @@ def test_local_processes_give_the_same_features(table, direct, autoencoder_file,
     assert_same(in_order(read_parts(tmp_path / "out")), direct)
 
 
-def test_a_detector_makes_features_too(table_file, detector_file, tmp_path):
+def test_a_detector_also_computes_features(table_file, detector_file, tmp_path):
     run_features(job_of(detector_file, table_file, tmp_path / "out"))
     assert len(read_parts(tmp_path / "out")) > 0
 

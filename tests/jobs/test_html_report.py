@@ -1,4 +1,4 @@
-"""The report page: self-contained, safe, complete; and drawn by a browser where there is one."""
+"""The report page: self-contained, safe, complete; and drawn by a browser if there is one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def data_of(path):
 def test_the_page_loads_nothing_from_elsewhere(page):
     text = page.read_text(encoding="utf-8")
     assert not re.search(r'(src|href)\s*=\s*["\']|@import|url\(', text)
-    assert "default-src 'none'" in text  # and the browser is told so
+    assert "default-src 'none'" in text  # the browser enforces it
     assert len(text) < 400_000
 
 

@@ -15,4 +15,4 @@ class JobError(Exception):
 
 
 class InputError(JobError):
-    """A part of the input cannot be used. The message names the part, and the row and column where there is one."""
+    """A part of the input cannot be used. The message names the part, and the row and column if there is one."""

@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Execution:
-    """Where to run.
+    """Choice of where a job runs.
 
     Attributes
     ----------

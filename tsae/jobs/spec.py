@@ -26,7 +26,7 @@ class Columns:
     time_kind : {"datetime", "utc", "integer", "float"} or None
         Kind of the times in the training data; other kinds are refused later. "utc": datetimes with a time zone.
     id_from_file : bool
-        Each file is a series of its own, named by its path.
+        Each file is one series, named by its path.
     """
 
     id: str | None = None

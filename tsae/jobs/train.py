@@ -33,7 +33,7 @@ class Training:
     width, stride : int
         Of the windows.
     task : {"features", "anomalies"}
-        "features": an `LSTMAutoencoder`; "anomalies": an `AnomalyDetector`, whose autoencoder makes features too.
+        "features": an `LSTMAutoencoder`; "anomalies": an `AnomalyDetector`, whose autoencoder also computes features.
     max_gap : str, float or None
         Longest time step within a window; None: inferred, see `tsae.make_windows`.
     before : str or None
