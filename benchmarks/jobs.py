@@ -224,7 +224,7 @@ def dask(folder: Path, options: argparse.Namespace) -> None:
             if kill:
                 os.kill(cluster.workers[0].pid, signal.SIGKILL)
             assert process.wait() == 0
-            report("Dask, two workers" + (", one killed during the job" if kill else ""), time.monotonic() - began, output)
+            report("Dask, two workers" + (", one killed" if kill else ""), time.monotonic() - began, output)
         assert largest_difference(read_parts(output), expected) < 1e-5
     print("\nidentical rows each time")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.jobs.conftest import make_table, write_parts
 from tsae import make_windows
-from tsae.jobs.anomalies import EVENTS, EventRule, find_events, run_anomalies
+from tsae.jobs.anomalies import EVENTS, EventRule, find_events_in_chunks, run_anomalies
 from tsae.jobs.errors import JobError
 from tsae.jobs.job import Job
 from tsae.jobs.report import compare_with_labels, read_parts, read_scored
@@ -79,11 +79,13 @@ def test_events_do_not_depend_on_how_the_timeline_is_divided(detector_file, seed
     rule = EventRule(**options)
     cuts = np.sort(rng.integers(0, n, 6))
     divided = (pd.concat([table.iloc[rows] for table in tables]) for rows in np.split(np.arange(n), cuts))
-    pd.testing.assert_frame_equal(find_events(detector, divided, rule), detector.events(whole, **asdict(rule)))
+    pd.testing.assert_frame_equal(
+        find_events_in_chunks(detector, divided, rule), detector.events(whole, **asdict(rule))
+    )
 
 
 def test_no_events_give_an_empty_table(detector_file):
-    assert len(find_events(detector_file.estimator, [], EventRule())) == 0
+    assert len(find_events_in_chunks(detector_file.estimator, [], EventRule())) == 0
 
 
 def test_an_autoencoder_scores_no_timelines(table_file, autoencoder_file, tmp_path):

@@ -42,7 +42,7 @@ def run_anomalies(job: Job, rule: EventRule) -> Manifest:
     _check_alpha(detector, rule)
     manifest = export(job, write_timeline)
     timelines = (read_result(job.output / part.output) for part in manifest.records.values() if part.status == DONE)
-    write_events(find_events(detector, timelines, rule), job)
+    write_events(find_events_in_chunks(detector, timelines, rule), job)
     return manifest
 
 
@@ -92,7 +92,7 @@ def timeline_of(detector: Any, part: PartWindows) -> pd.DataFrame:
 # -- events ------------------------------------------------------------------------------------------------------
 
 
-def find_events(detector: Any, timelines: Iterable[pd.DataFrame], rule: EventRule) -> pd.DataFrame:
+def find_events_in_chunks(detector: Any, timelines: Iterable[pd.DataFrame], rule: EventRule) -> pd.DataFrame:
     """Find the events of a timeline that is given in chunks; they are those of the whole timeline.
 
     Only the rows since the start of an event that may still continue are held, for each series.

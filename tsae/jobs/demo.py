@@ -24,7 +24,7 @@ WIDTH, STRIDE = 48, 6  # windows of eight hours, one per hour
 ALPHA = 0.005  # share of normal timestamps that may be flagged
 HEALTHY_UNTIL = "2024-01-22"  # no faults before
 SENSORS = ("speed", "current", "pressure", "temperature", "vibration")
-COLUMNS = Columns("machine", "time", SENSORS)
+SAMPLE_COLUMNS = Columns("machine", "time", SENSORS)
 
 
 def run_demo(output: Path, data: Path | None = None) -> str:
@@ -47,7 +47,9 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     models = {task: output / f"{task}.tsae" for task in ("features", "anomalies")}
 
     log_event("1/4 train an autoencoder on the three weeks without faults")
-    training = Training(COLUMNS, WIDTH, STRIDE, before=HEALTHY_UNTIL, autoencoder={"random_state": 0, "verbose": 1})
+    training = Training(
+        SAMPLE_COLUMNS, WIDTH, STRIDE, before=HEALTHY_UNTIL, autoencoder={"random_state": 0, "verbose": 1}
+    )
     train(str(source), models["features"], training)
 
     log_event("2/4 export features, and classify the operating regimes of pumps that were not in the training data")
@@ -56,7 +58,7 @@ def run_demo(output: Path, data: Path | None = None) -> str:
 
     log_event("3/4 train a detector on the same three weeks")
     detecting = Training(
-        COLUMNS, WIDTH, STRIDE, task="anomalies", before=HEALTHY_UNTIL,
+        SAMPLE_COLUMNS, WIDTH, STRIDE, task="anomalies", before=HEALTHY_UNTIL,
         autoencoder={"random_state": 0, "verbose": 1}, detector={"random_state": 0},
     )  # fmt: skip
     train(str(source), models["anomalies"], detecting)

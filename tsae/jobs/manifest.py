@@ -14,7 +14,7 @@ from tsae.io.archive import replacing
 from tsae.jobs.errors import JobError
 
 NAME = "manifest.json"
-FORMAT = 1
+MANIFEST_VERSION = 1
 SECONDS_BETWEEN_SAVES = 2.0  # parts finished since the last save are computed again after a kill
 
 PENDING, DONE, SKIPPED = "pending", "done", "skipped"
@@ -79,7 +79,7 @@ class Manifest:
         """Load the records of an earlier run; return its `job`, or None without an earlier run."""
         try:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
-            if stored["format"] > FORMAT:
+            if stored["format"] > MANIFEST_VERSION:
                 raise JobError(f"{self.path} was written by a newer tsae; update tsae, or choose another output")
             names = {field.name for field in fields(Record)}
             records = [Record(**{k: v for k, v in entry.items() if k in names}) for entry in stored["parts"]]
@@ -98,7 +98,7 @@ class Manifest:
         parts = list(self.records.values())
         counts = {status: sum(part.status == status for part in parts) for status in (DONE, SKIPPED, PENDING)}
         content: dict[str, Any] = {
-            "format": FORMAT,
+            "format": MANIFEST_VERSION,
             "job": self.job,
             "parts_by_status": counts,
             "rows": sum(part.rows or 0 for part in parts),
