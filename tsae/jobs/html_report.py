@@ -90,15 +90,9 @@ def render(data: dict[str, Any]) -> str:
 
 
 def collect(
-    detector: Any,
-    windows: Windows,
-    timeline: pd.DataFrame,
-    events: pd.DataFrame,
-    labels: np.ndarray | None,
-    alpha: float | None,
-    title: str,
-    max_events: int,
-) -> dict[str, Any]:
+    detector: Any, windows: Windows, timeline: pd.DataFrame, events: pd.DataFrame, labels: np.ndarray | None, alpha:
+    float | None, title: str, max_events: int,
+) -> dict[str, Any]:  # fmt: skip
     """Collect everything that the page shows, as plain values."""
     level = detector.alpha if alpha is None else alpha
     axis = _TimeAxis(timeline["time"])
@@ -141,14 +135,9 @@ def collect(
 
 
 def _facts(
-    detector: Any,
-    windows: Windows,
-    timeline: pd.DataFrame,
-    events: pd.DataFrame,
-    alpha: float,
-    n_series: int,
+    detector: Any, windows: Windows, timeline: pd.DataFrame, events: pd.DataFrame, alpha: float, n_series: int,
     n_shown: int,
-) -> list[list[str]]:
+) -> list[list[str]]:  # fmt: skip
     """Facts at the top of the page: name and value."""
     calibrator = detector.timeline_threshold_
     known = timeline["score"].notna()
@@ -169,14 +158,9 @@ def _facts(
 
 
 def _series(
-    series: Any,
-    rows: tuple[int, int],
-    windows: Windows,
-    timeline: pd.DataFrame,
-    labels: np.ndarray | None,
-    axis: _TimeAxis,
-    n_shown: int,
-) -> dict[str, Any]:
+    series: Any, rows: tuple[int, int], windows: Windows, timeline: pd.DataFrame, labels: np.ndarray | None, axis:
+    _TimeAxis, n_shown: int,
+) -> dict[str, Any]:  # fmt: skip
     """Score, channels and labels of one series, thinned to fit into the page."""
     own = slice(*rows)
     budget = TIMELINE_VALUES // (n_shown * (windows.n_channels + 2))
