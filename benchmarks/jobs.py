@@ -1,11 +1,11 @@
-"""Jobs on data sets: what they cost, and that nothing is lost or doubled when they are killed.
+"""Jobs on data sets: memory, rate, and that nothing is lost or duplicated when they are killed.
 
     python -m benchmarks.jobs division                 # one file against 1, 7 and 50 parts
     python -m benchmarks.jobs memory --parts 200       # 2,000,000 windows from 200 parts: memory and rate
     python -m benchmarks.jobs kills --runs 30          # SIGKILL at random moments, then continued
-    python -m benchmarks.jobs dask                     # a cluster of two processes, one killed in mid-job
+    python -m benchmarks.jobs dask                     # a cluster of two processes, one killed during the job
 
-Every job runs as the command ``tsae`` in a process of its own. Ends with an error where output differs, memory is
+Every job runs as the command ``tsae`` in its own process. Ends with an error if output differs, memory is
 above 1.5 GiB, or the rate is below 80 % of `transform` in memory.
 """
 
@@ -39,18 +39,18 @@ def main() -> None:
     parser.add_argument("--parts", type=int, help="files of the data set")
     parser.add_argument("--rows", type=int, help="rows of a file")
     parser.add_argument("--runs", type=int, default=30, help="kills")
-    parser.add_argument("--folder", help="where to work; a new one, removed at the end, if not said")
+    parser.add_argument("--folder", help="working directory; by default a temporary one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.folder or temporary)
         {"division": division, "memory": memory, "kills": kills, "dask": dask}[options.what](folder, options)
 
 
-# -- what is needed ------------------------------------------------------------------------------------------------
+# -- preparation --------------------------------------------------------------------------------------------------
 
 
 def make_parts(folder: Path, n_parts: int, n_rows: int, n_series: int = 1, seed: int = 0) -> Path:
-    """Series that run through all parts, as Parquet files; rows of several series are mixed."""
+    """Series that continue through all parts, as Parquet files; rows of several series are mixed."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     for part in range(n_parts):
@@ -66,7 +66,7 @@ def make_parts(folder: Path, n_parts: int, n_rows: int, n_series: int = 1, seed:
 
 
 def make_model(folder: Path, units: int = 64, stride: int = 1) -> Path:
-    """One layer of 64 units, the fastest kind of model, so that reading and writing weigh most."""
+    """One layer of 64 units: a fast model, for which reading and writing matter most."""
     model = folder / "model.tsae"
     if not model.exists():
         source = make_parts(folder / "training", 1, 4000)
@@ -76,20 +76,20 @@ def make_model(folder: Path, units: int = 64, stride: int = 1) -> Path:
 
 
 def tsae(*arguments) -> float:
-    """Run the command; seconds that it took."""
+    """Run the command; return its duration in seconds."""
     began = time.monotonic()
     subprocess.run([*COMMAND, *map(str, arguments)], check=True)
     return time.monotonic() - began
 
 
 def largest_difference(one: pd.DataFrame, other: pd.DataFrame) -> float:
-    """Of two outputs of the same windows; an error where the windows differ."""
+    """Largest difference between two outputs of the same windows; an error if the windows differ."""
     one, other = (table.sort_values(["series", "start"], ignore_index=True) for table in (one, other))
     pd.testing.assert_frame_equal(one.iloc[:, :3], other.iloc[:, :3])
     return float(np.abs(one.iloc[:, 3:].to_numpy() - other.iloc[:, 3:].to_numpy()).max())
 
 
-# -- what is measured ----------------------------------------------------------------------------------------------
+# -- measurements -------------------------------------------------------------------------------------------------
 
 
 def division(folder: Path, options: argparse.Namespace) -> None:
@@ -114,7 +114,7 @@ def memory(folder: Path, options: argparse.Namespace) -> None:
     model, n_parts, n_rows = make_model(folder), options.parts or 200, options.rows or 10_000
     in_memory = transform_rate(model)
     print(f"`transform` in memory: {in_memory:,.0f} windows/s\n")
-    print("| parts | windows | peak memory | windows/s, start-up and all | in steady work | of `transform` |")
+    print("| parts | windows | peak memory | windows/s, including start-up | in steady state | of `transform` |")
     print("|---|---|---|---|---|---|")
     for n in (max(1, n_parts // 4), n_parts):
         source = make_parts(folder / f"in_{n}", n, n_rows)
@@ -133,14 +133,14 @@ def memory(folder: Path, options: argparse.Namespace) -> None:
 
 
 def transform_rate(model: Path, n_windows: int = 200_000) -> float:
-    """Windows a second of `transform` on windows in memory, in batches as small as a part, best of three."""
+    """Windows per second of `transform` in memory, in batches of the size of a part, best of three."""
     program = f"""if True:
         import time
         from pathlib import Path
         import numpy as np
-        from tsae.jobs.models import load_estimator
+        from tsae.jobs.models import open_model
         from tsae import make_windows
-        model = load_estimator(Path({str(model)!r}))
+        model = open_model(Path({str(model)!r})).estimator
         rows = np.sin(np.arange({n_windows} + {WIDTH} - 1)[:, None] / np.geomspace(3, 300, {CHANNELS}))
         windows = make_windows(rows, {WIDTH})
         model.transform(windows[:10_000])
@@ -155,7 +155,7 @@ def transform_rate(model: Path, n_windows: int = 200_000) -> float:
 
 
 def timed_with_peak(*arguments) -> tuple[float, float]:
-    """Seconds and peak of resident memory, in MiB, of a command."""
+    """Duration in seconds and peak resident memory in MiB of a command."""
     program = """if True:
         import sys
         from benchmarks.peak import peak_mib
@@ -172,7 +172,7 @@ def timed_with_peak(*arguments) -> tuple[float, float]:
 
 
 def steady_rate(output: Path) -> float:
-    """Windows a second from the end of the first part to the end of the last: without loading TensorFlow."""
+    """Windows per second from the end of the first part to the end of the last: without start-up."""
     import pyarrow.parquet
 
     files = sorted(output.glob("*.parquet"), key=lambda file: file.stat().st_mtime_ns)
@@ -183,8 +183,8 @@ def steady_rate(output: Path) -> float:
 def kills(folder: Path, options: argparse.Namespace) -> None:
     model, n_parts = make_model(folder), options.parts or 40
     source = make_parts(folder / "in", n_parts, options.rows or 20_000, n_series=5)
-    seconds = tsae("features", model, source, folder / "undisturbed", "--quiet")
-    expected = read_parts(folder / "undisturbed")
+    seconds = tsae("features", model, source, folder / "uninterrupted", "--quiet")
+    expected = read_parts(folder / "uninterrupted")
     rng, left = random.Random(0), []
     for run in range(options.runs):
         output = folder / f"killed_{run}"
@@ -199,7 +199,7 @@ def kills(folder: Path, options: argparse.Namespace) -> None:
         pd.testing.assert_frame_equal(read_parts(output), expected, check_exact=True)
         assert len(list((output / "features").iterdir())) == n_parts
     print(f"{options.runs} runs killed after 0 to {1.1 * seconds:.0f} s, with {sorted(left)} of {n_parts} parts done;")
-    print(f"each one, continued, gave the {len(expected):,} rows of the undisturbed run, bit for bit")
+    print(f"each one, continued, gave the {len(expected):,} rows of the uninterrupted run, bit for bit")
 
 
 def dask(folder: Path, options: argparse.Namespace) -> None:
@@ -207,11 +207,11 @@ def dask(folder: Path, options: argparse.Namespace) -> None:
 
     model, n_parts = make_model(folder), options.parts or 40
     source = make_parts(folder / "in", n_parts, options.rows or 20_000, n_series=5)
-    in_process = tsae("features", model, source, folder / "undisturbed", "--quiet")
-    expected = read_parts(folder / "undisturbed")
+    in_process = tsae("features", model, source, folder / "uninterrupted", "--quiet")
+    expected = read_parts(folder / "uninterrupted")
     local = tsae("features", model, source, folder / "local", "--quiet", "--n-jobs", 2)
-    print("| where | seconds, start-up and all | windows/s in steady work |\n|---|---|---|")
-    report("in this process", in_process, folder / "undisturbed")
+    print("| where | seconds, including start-up | windows/s in steady state |\n|---|---|---|")
+    report("in this process", in_process, folder / "uninterrupted")
     report("--n-jobs 2", local, folder / "local")
     for name, kill in (("cluster", False), ("cluster_killed", True)):
         with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
@@ -224,7 +224,7 @@ def dask(folder: Path, options: argparse.Namespace) -> None:
             if kill:
                 os.kill(cluster.workers[0].pid, signal.SIGKILL)
             assert process.wait() == 0
-            report("Dask, two workers" + (", one killed in mid-job" if kill else ""), time.monotonic() - began, output)
+            report("Dask, two workers" + (", one killed" if kill else ""), time.monotonic() - began, output)
         assert largest_difference(read_parts(output), expected) < 1e-5
     print("\nidentical rows each time")
 

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from tsae.errors import ModelFileError
 from tsae.estimators.validation import check_choice
-from tsae.io.archive import read_archive
+from tsae.io.archive import Archive, read_archive
 from tsae.io.state import from_tree
 
 
@@ -55,6 +55,34 @@ def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
     check_choice("engine", engine, ["keras", "onnx"])
     archive = read_archive(path)
     try:
+        return from_archive(archive, engine)
+    except ModelFileError as error:
+        source = f"{os.fspath(path)}: " if isinstance(path, (str, os.PathLike)) else ""
+        raise ModelFileError(f"{source}{error}") from error
+
+
+def from_archive(archive: Archive, engine: str = "keras") -> Any:
+    """Rebuild an estimator from a model file that has been read already.
+
+    Parameters
+    ----------
+    archive : Archive
+        As `tsae.io.archive.read_archive` returns it.
+    engine : {"keras", "onnx"}, default="keras"
+        As of `load`.
+
+    Returns
+    -------
+    LSTMAutoencoder, AnomalyDetector, LSTMClassifier, LSTMSeq2Seq or OnnxEncoder
+
+    Raises
+    ------
+    ModelFileError
+        If no estimator can be rebuilt from the content.
+    ImportError
+        If the engine's packages are not installed.
+    """
+    try:
         if archive.state.get("$object") != archive.manifest["kind"]:
             raise ModelFileError("the manifest names another class than state.json")
         if engine == "onnx":
@@ -63,9 +91,8 @@ def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
             return OnnxEncoder.from_archive(archive)
         return from_tree(archive.state, archive.arrays)
     except ModelFileError as error:
-        source = f"{os.fspath(path)}: " if isinstance(path, (str, os.PathLike)) else ""
         written_by = archive.manifest["versions"].get("tsae")
-        raise ModelFileError(f"{source}{error} (the file was written by tsae {written_by})") from error
+        raise ModelFileError(f"{error} (the file was written by tsae {written_by})") from error
     except ImportError as error:
         needed = "Keras and TensorFlow" if engine == "keras" else "the packages onnx and onnxruntime"
         hint = "; engine='onnx' needs neither, and transforms" if engine == "keras" else ""

@@ -7,8 +7,8 @@ import pytest
 
 from tests.anomaly.linear import ForesightAutoencoder
 from tests.anomaly.series import waves
+from tsae import make_windows
 from tsae.anomaly.detector import AnomalyDetector
-from tsae.data.windows import make_windows
 
 
 @pytest.fixture(scope="session")

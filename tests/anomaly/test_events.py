@@ -8,8 +8,8 @@ import pytest
 
 from tests.anomaly.linear import LinearAutoencoder
 from tests.anomaly.series import waves
+from tsae import make_windows
 from tsae.anomaly.detector import AnomalyDetector
-from tsae.data.windows import make_windows
 
 
 def timeline_of(p_values, series=None, n_channels=2):

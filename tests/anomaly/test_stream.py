@@ -8,8 +8,8 @@ import pytest
 
 from tests.anomaly.linear import LinearAutoencoder
 from tests.anomaly.series import waves
+from tsae import make_windows
 from tsae.anomaly.detector import AnomalyDetector
-from tsae.data.windows import make_windows
 
 
 @pytest.mark.parametrize("stride", [1, 4, 25])

@@ -8,10 +8,10 @@ import pytest
 
 from tests.anomaly.linear import ShakenAutoencoder
 from tests.anomaly.series import waves
+from tsae import make_windows
 from tsae.anomaly.detector import AnomalyDetector
 from tsae.anomaly.thresholds import THRESHOLDS
 from tsae.anomaly.tolerance import TOLERANCE, raised
-from tsae.data.windows import make_windows
 
 KINDS = list(THRESHOLDS)
 SHAKES = {

@@ -203,8 +203,6 @@ def test_usual_shapes_pass_in_silence(shape):
 class Recording:
     """What a measuring instrument might hand out: windows of signals, channels before time."""
 
-    ndim = 3
-
     def __init__(self, signals):
         self.signals = signals  # (n_windows, n_channels, n_timesteps)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from tsae.jobs.models import ModelFile, open_model
 from tsae.jobs.parts import natural_key
-from tsae.jobs.tables import Columns
+from tsae.jobs.spec import Columns
 from tsae.jobs.train import Training, train
 
 COLUMNS = Columns("machine", "time", ("load", "heat"))
@@ -75,6 +77,21 @@ def detector_file(table_file, tmp_path_factory) -> ModelFile:
     )  # fmt: skip
     train(str(table_file), path, training)
     return open_model(path)
+
+
+@pytest.fixture
+def reads_of(monkeypatch):
+    """Give a function that counts how often a file is opened for reading from then on."""
+    opened = []
+
+    def counting(file, mode="r", *args, **kwargs):
+        if "r" in mode and isinstance(file, (str, os.PathLike)):
+            opened.append(os.fspath(file))
+        return plain(file, mode, *args, **kwargs)
+
+    plain = builtins.open
+    monkeypatch.setattr(builtins, "open", counting)
+    return lambda path: lambda: opened.count(str(path))
 
 
 def names_of(folder: Path) -> list[str]:

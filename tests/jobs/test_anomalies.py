@@ -1,46 +1,49 @@
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.jobs.conftest import make_table, write_parts
 from tsae import make_windows
-from tsae.jobs.anomalies import EVENTS, EventRule, find_events, run_anomalies
+from tsae.jobs.anomalies import EVENTS, EventRule, find_events_in_chunks, run_anomalies
 from tsae.jobs.errors import JobError
-from tsae.jobs.export import Job
-from tsae.jobs.models import load_estimator
-from tsae.jobs.report import compare_with_labels, read_parts
-from tsae.jobs.tables import read_table
+from tsae.jobs.job import Job
+from tsae.jobs.report import compare_with_labels, read_parts, read_scored
+from tsae.jobs.table_writer import read_result
 
 
 def job_of(file, source, output, **options):
-    return Job("timeline", file, str(source), output, file.reading, **options)
+    return Job("timeline", file, str(source), output, file.spec, **options)
 
 
 @pytest.fixture(scope="module")
-def odd_table():
+def faulty_table():
     """Other data than in training, with a spell during which one machine runs hot."""
-    odd = make_table(seed=1)
-    rows = odd.index[odd["machine"] == "m1"][60:80]
-    odd.loc[rows, "heat"] += 9
-    odd["fault"] = 0
-    odd.loc[rows, "fault"] = 1
-    return odd
+    faulty = make_table(seed=1)
+    rows = faulty.index[faulty["machine"] == "m1"][60:80]
+    faulty.loc[rows, "heat"] += 9
+    faulty["fault"] = 0
+    faulty.loc[rows, "fault"] = 1
+    return faulty
 
 
 @pytest.fixture(scope="module")
-def direct(odd_table, detector_file):
+def direct(faulty_table, detector_file):
     """Timeline and events of the whole table, computed in memory."""
-    detector = load_estimator(detector_file.path)
+    detector = detector_file.estimator
     windows = make_windows(
-        odd_table, 12, 5, id_column="machine", time_column="time", value_columns=["load", "heat"], max_gap="15min"
+        faulty_table, 12, 5, id_column="machine", time_column="time", value_columns=["load", "heat"], max_gap="15min"
     )
     timeline = detector.score_timeline(windows)
     return timeline.sort_values(["series", "time"], ignore_index=True), detector.events(timeline)
 
 
 @pytest.mark.parametrize("n_parts", [1, 6, 40])
-def test_scores_and_events_are_those_of_the_whole(odd_table, direct, detector_file, tmp_path, n_parts):
-    source = write_parts(odd_table, tmp_path / "in", n_parts)
+def test_scores_and_events_do_not_depend_on_the_division_into_parts(
+    faulty_table, direct, detector_file, tmp_path, n_parts
+):
+    source = write_parts(faulty_table, tmp_path / "in", n_parts)
     job = job_of(detector_file, source, tmp_path / "out")
     run_anomalies(job, EventRule())
     timeline = read_parts(tmp_path / "out").sort_values(["series", "time"], ignore_index=True)
@@ -48,12 +51,12 @@ def test_scores_and_events_are_those_of_the_whole(odd_table, direct, detector_fi
     assert (timeline["time"] == direct[0]["time"]).all()
     np.testing.assert_allclose(timeline.iloc[:, 2:].to_numpy(), direct[0].iloc[:, 2:].to_numpy(), atol=1e-4, rtol=1e-4)
 
-    events = read_table(tmp_path / "out" / EVENTS)
+    events = read_result(tmp_path / "out" / EVENTS)
     expected = direct[1].sort_values(["series", "start"], ignore_index=True)
     assert (events[["series", "start", "end", "peak"]] == expected[["series", "start", "end", "peak"]]).all(axis=None)
     assert events["channels"].tolist() == [" ".join(channels) for channels in expected["channels"]]
 
-    measures = compare_with_labels(job, "fault")
+    measures = compare_with_labels(read_scored(job, "fault"))
     assert measures["n_labelled_events"] == 1
     assert measures["n_found"] == 1
     assert measures["n_false_events"] < measures["n_events"] == len(events)
@@ -63,24 +66,26 @@ def test_scores_and_events_are_those_of_the_whole(odd_table, direct, detector_fi
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("options", [{}, {"gap": 0}, {"gap": 2, "min_length": 3, "alpha": 0.05}])
 def test_events_do_not_depend_on_how_the_timeline_is_divided(detector_file, seed, options):
-    detector, rng = load_estimator(detector_file.path), np.random.default_rng(seed)
+    detector, rng = detector_file.estimator, np.random.default_rng(seed)
     n = 300
-    pieces = [
+    tables = [
         pd.DataFrame(
             {"series": name, "time": np.arange(n), "score": rng.uniform(size=n), "p_value": rng.uniform(size=n) ** 2}
             | {f"contribution_{channel}": rng.uniform(size=n) for channel in ("load", "heat")}
         )
         for name in "ab"
     ]
-    whole = pd.concat(pieces, ignore_index=True)
+    whole = pd.concat(tables, ignore_index=True)
     rule = EventRule(**options)
     cuts = np.sort(rng.integers(0, n, 6))
-    divided = (pd.concat([piece.iloc[rows] for piece in pieces]) for rows in np.split(np.arange(n), cuts))
-    pd.testing.assert_frame_equal(find_events(detector, divided, rule), detector.events(whole, **rule.options()))
+    divided = (pd.concat([table.iloc[rows] for table in tables]) for rows in np.split(np.arange(n), cuts))
+    pd.testing.assert_frame_equal(
+        find_events_in_chunks(detector, divided, rule), detector.events(whole, **asdict(rule))
+    )
 
 
 def test_no_events_give_an_empty_table(detector_file):
-    assert len(find_events(load_estimator(detector_file.path), [], EventRule())) == 0
+    assert len(find_events_in_chunks(detector_file.estimator, [], EventRule())) == 0
 
 
 def test_an_autoencoder_scores_no_timelines(table_file, autoencoder_file, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.jobs.conftest import names_of, write_parts
 from tsae.jobs import cli
-from tsae.jobs.models import autoencoder_of, load_estimator
+from tsae.jobs.models import autoencoder_of, open_model
 from tsae.jobs.report import read_parts
 
 
@@ -23,8 +23,8 @@ def tsae(capsys):
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
             cli.main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
 
     yield run
     logger.handlers[:], logger.level, logger.propagate = kept
@@ -47,7 +47,7 @@ def test_help(tsae, command):
     if command in (["train"], ["features"], ["anomalies"], ["inspect"]):
         assert f"\n    tsae {command[0]} " in out.split("Example")[1]  # line by line, as it is to be typed
     if not command:
-        assert "3    done, but parts were skipped" in out
+        assert "3    success, but parts were skipped" in out
 
 
 def test_help_loads_nothing_heavy():
@@ -86,7 +86,7 @@ def test_train_features_and_inspect(tsae, table, tmp_path):
     assert len(pd.read_parquet(tmp_path / "out" / "features")) == len(features)
 
     code, out, _ = tsae("inspect", tmp_path / "m.tsae", "--json")
-    assert json.loads(out)["reading"]["stride"] == 5
+    assert json.loads(out)["window_spec"]["stride"] == 5
     code, out, _ = tsae("inspect", tmp_path / "m.tsae")
     assert "kind: LSTMAutoencoder" in out
 
@@ -103,6 +103,19 @@ def test_anomalies_with_labels(tsae, table, detector_file, tmp_path):
     assert list(pd.read_csv(tmp_path / "out" / "events.csv").columns)[:3] == ["series", "start", "end"]
 
 
+def test_a_job_reads_the_model_file_once(tsae, table, autoencoder_file, detector_file, tmp_path, reads_of):
+    labelled = table.assign(fault=[1 if 100 <= row < 110 else 0 for row in range(len(table))])
+    source = write_parts(labelled, tmp_path / "in", 3)
+    count = reads_of(autoencoder_file.path)
+    assert tsae("features", autoencoder_file.path, source, tmp_path / "features")[0] == 0
+    assert count() == 1
+    count = reads_of(detector_file.path)
+    options = ["--label-column", "fault", "--report", tmp_path / "page.html"]
+    code, out, _ = tsae("anomalies", detector_file.path, source, tmp_path / "anomalies", *options)
+    assert (code, count()) == (0, 1)
+    assert "auc_pr: " in out
+
+
 def test_parts_that_are_skipped_have_an_exit_code_of_their_own(tsae, table, autoencoder_file, tmp_path):
     source = write_parts(table, tmp_path / "in", 3)
     (source / "part_2.csv").write_text("machine,time,load,heat\n")
@@ -115,7 +128,7 @@ def test_parts_that_are_skipped_have_an_exit_code_of_their_own(tsae, table, auto
     assert err == "skipped: part_2.csv has no rows\n"
 
 
-def test_quiet_says_nothing(tsae, table_file, autoencoder_file, tmp_path):
+def test_quiet_logs_nothing(tsae, table_file, autoencoder_file, tmp_path):
     assert tsae("features", autoencoder_file.path, table_file, tmp_path / "out", "--quiet") == (0, "", "")
 
 
@@ -138,9 +151,9 @@ def test_a_configuration_file_gives_options_and_arguments(tsae, table_file, auto
     )
     assert tsae("features", "--config", config) == (0, "", "")
     job = json.loads((tmp_path / "out" / "manifest.json").read_text())["job"]
-    assert (job["reading"]["stride"], job["format"]) == (20, "csv")
+    assert (job["window_spec"]["stride"], job["format"]) == (20, "csv")
     code, _, _ = tsae("features", "--config", config, "--stride", 30, "--on-change", "redo")
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["job"]["reading"]["stride"] == 30
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["job"]["window_spec"]["stride"] == 30
 
 
 def test_parameters_may_be_a_table_of_the_configuration(tsae, table_file, tmp_path):
@@ -150,7 +163,7 @@ def test_parameters_may_be_a_table_of_the_configuration(tsae, table_file, tmp_pa
         "epochs = 1\nquiet = true\n[train.set]\nbidirectional = false\ncell = 'gru'\n"
     )
     assert tsae("train", table_file, tmp_path / "m.tsae", "--config", config) == (0, "", "")
-    autoencoder = load_estimator(tmp_path / "m.tsae")
+    autoencoder = open_model(tmp_path / "m.tsae").estimator
     assert (autoencoder.units, autoencoder.cell, autoencoder.bidirectional) == ((3, 2), "gru", False)
 
 
@@ -162,7 +175,7 @@ def test_export_onnx(tsae, autoencoder_file, detector_file, tmp_path):
         target = tmp_path / "new" / "encoder.onnx"
         assert tsae("export-onnx", file.path, target)[0] == 0
         [features] = runtime.InferenceSession(target).run(["features"], {"windows": windows})
-        expected = autoencoder_of(load_estimator(file.path)).transform(windows)
+        expected = autoencoder_of(file.estimator).transform(windows)
         np.testing.assert_allclose(features, expected, atol=1e-5)
 
 
@@ -176,19 +189,19 @@ def test_export_onnx(tsae, autoencoder_file, detector_file, tmp_path):
         (["train", "in", "out"], 2, "Missing option '--width'"),
         (["train", "nowhere", "m.tsae", "--width", "4"], 1, "there is no file or directory nowhere"),
         (["train", "in", "out", "--width", "0"], 2, "0 is not in the range"),
-        (["train", "in", "out", "--width", "4", "--units", "a"], 2, "'a' is not an integer"),
+        (["train", "in", "out", "--width", "4", "--units", "a"], 2, "'a' is neither an integer"),
         (["train", "in", "out", "--width", "4", "--set", "a"], 2, "not of the form name=value"),
         (["train", "in", "out", "--width", "4", "--id-column", "a", "--id-from-file"], 2, "exclude each other"),
         (["train", "in", "out", "--config", "none.toml"], 2, "cannot be read"),
         (["features", "none.tsae", "in", "out"], 1, "there is no model file none.tsae"),
-        (["features", "none.tsae", "in", "out", "--n-jobs", "0"], 2, "leaves nobody to work"),
+        (["features", "none.tsae", "in", "out", "--n-jobs", "0"], 2, "--n-jobs 0 is not allowed"),
         (["export-onnx", "none.tsae", "e.onnx"], 1, "there is no model file none.tsae"),
         (["inspect", "none.tsae"], 1, "there is no model file none.tsae"),
         (["demo", "--data", "nowhere"], 1, "no machines/machines.csv in nowhere"),
         (["nonsense"], 2, "No such command"),
     ],
 )
-def test_errors_are_said_without_a_traceback(tsae, arguments, code, message, tmp_path, monkeypatch):
+def test_errors_are_shown_without_a_traceback(tsae, arguments, code, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found, out, err = tsae(*arguments)
     assert (found, out) == (code, "")
@@ -201,7 +214,7 @@ def test_errors_are_said_without_a_traceback(tsae, arguments, code, message, tmp
     ("error", "code", "message"),
     [
         (KeyboardInterrupt(), 130, "interrupted; the same command continues"),
-        (OSError(28, "No space left on device"), 1, "No space left on device; what was finished stays"),
+        (OSError(28, "No space left on device"), 1, "No space left on device; finished parts are kept"),
         (MemoryError("9 GiB"), 1, "split the input into smaller parts"),
     ],
 )
@@ -209,7 +222,7 @@ def test_what_ends_a_job(tsae, monkeypatch, error, code, message):
     def fails(path):
         raise error
 
-    monkeypatch.setattr("tsae.jobs.report.describe_model", fails)
+    monkeypatch.setattr("tsae.jobs.models.describe_model", fails)
     found, out, err = tsae("inspect", "m.tsae")
     assert (found, out) == (code, "")
     assert message in err
@@ -218,11 +231,11 @@ def test_what_ends_a_job(tsae, monkeypatch, error, code, message):
 def test_a_terminated_job_ends_with_its_exit_code():
     program = """if True:
         import os, signal, time
-        from tsae.jobs import cli, report
+        from tsae.jobs import cli, models
         def work(path):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)
-        report.describe_model = work
+        models.describe_model = work
         cli.main(["inspect", "m.tsae"])"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 143

@@ -42,10 +42,10 @@ def test_windows_are_described_by_their_own_rows(readings, index):
         np.testing.assert_allclose(statistics[position, : len(SENSORS)], rows[list(SENSORS)].mean())
 
 
-def test_features_that_tell_the_regime_classify_it(readings, index):
+def test_features_that_encode_the_regime_classify_it(readings, index):
     regimes, _ = describe_windows(readings, index)
-    told = pd.get_dummies(regimes).astype(float)
-    accuracy = classify_regimes(readings, pd.concat([index, told], axis=1))
+    encoded = pd.get_dummies(regimes).astype(float)
+    accuracy = classify_regimes(readings, pd.concat([index, encoded], axis=1))
     assert accuracy["LSTM autoencoder features"] == 1
     assert accuracy["summary statistics"] < 0.9
 
@@ -71,6 +71,6 @@ def test_a_plot_is_drawn(readings, tmp_path):
     assert plot_timeline(timeline, events, readings, tmp_path / "plot.png").stat().st_size > 10_000
 
 
-def test_sample_data_that_are_not_there(tmp_path):
-    with pytest.raises(JobError, match="say where they are with --data"):
+def test_missing_sample_data(tmp_path):
+    with pytest.raises(JobError, match="give their directory with --data"):
         find_data(tmp_path)

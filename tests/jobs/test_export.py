@@ -9,13 +9,11 @@ import pandas as pd
 import pytest
 
 from tests.jobs.conftest import names_of, write_parts
-from tests.jobs.light_job import READING, light_job, run_light
-from tsae.jobs import export as export_module
+from tests.jobs.light_job import SPEC, WRITERS, light_job, run_light
 from tsae.jobs.errors import JobError
 from tsae.jobs.manifest import DONE, PENDING, SKIPPED
-from tsae.jobs.models import Reading
 from tsae.jobs.report import read_parts
-from tsae.jobs.tables import Columns
+from tsae.jobs.spec import Columns, WindowSpec
 
 KINDS = ["features", "timeline"]
 
@@ -60,10 +58,10 @@ def test_every_row_is_in_the_timeline(table, whole):
 
 
 def test_without_columns_for_ids_and_times(table, tmp_path):
-    reading = Reading(Columns(values=("load", "heat")), width=12, stride=5)
+    spec = WindowSpec(Columns(values=("load", "heat")), width=12, stride=5)
     for n_parts in (1, 9):
         source = write_parts(table, tmp_path / f"in{n_parts}", n_parts)
-        run_light(source, tmp_path / f"out{n_parts}", reading=reading)
+        run_light(source, tmp_path / f"out{n_parts}", spec=spec)
     one, nine = result(tmp_path / "out1"), result(tmp_path / "out9")
     pd.testing.assert_frame_equal(one, nine)
     assert one["start"].tolist() == list(range(0, len(table) - 11, 5))
@@ -166,7 +164,7 @@ def test_output_that_was_lost_is_made_again(table, whole, tmp_path, lost):
     pd.testing.assert_frame_equal(result(tmp_path / "out"), whole["features"])
 
 
-def test_only_what_is_waited_for_is_carried(table, tmp_path):
+def test_only_rows_that_are_still_needed_are_carried(table, tmp_path):
     source = write_parts(table, tmp_path / "in", 9)
     run_light(source, tmp_path / "out")
     assert len(names_of(tmp_path / "out" / "carry")) == 1
@@ -191,9 +189,9 @@ def change(source, what):
 
 @pytest.mark.parametrize(
     ("what", "message"),
-    [("changed", "parts changed: part_2.csv"), ("gone", "parts gone: part_5.csv"), ("new", "new, before others")],
+    [("changed", "parts changed: part_2.csv"), ("gone", "parts missing: part_5.csv"), ("new", "new, before others")],
 )
-def test_changed_input_is_refused_or_redone_as_told(table, tmp_path, what, message):
+def test_changed_input_is_refused_or_computed_again(table, tmp_path, what, message):
     source = write_parts(table, tmp_path / "in", 5)
     run_light(source, tmp_path / "out")
     before = written_at(tmp_path / "out")
@@ -202,9 +200,9 @@ def test_changed_input_is_refused_or_redone_as_told(table, tmp_path, what, messa
         run_light(source, tmp_path / "out")
     assert written_at(tmp_path / "out") == before
     run_light(source, tmp_path / "out", on_change="redo")
-    run_light(source, tmp_path / "anew")
-    pd.testing.assert_frame_equal(result(tmp_path / "out"), result(tmp_path / "anew"))
-    assert names_of(tmp_path / "out" / "features") == names_of(tmp_path / "anew" / "features")
+    run_light(source, tmp_path / "fresh")
+    pd.testing.assert_frame_equal(result(tmp_path / "out"), result(tmp_path / "fresh"))
+    assert names_of(tmp_path / "out" / "features") == names_of(tmp_path / "fresh" / "features")
 
 
 @pytest.mark.parametrize(
@@ -212,11 +210,11 @@ def test_changed_input_is_refused_or_redone_as_told(table, tmp_path, what, messa
     [
         ({"model_id": "m2"}, "another model"),
         ({"format": "csv"}, "another format"),
-        ({"reading": READING.with_stride(7)}, "another reading"),
+        ({"spec": SPEC.with_stride(7)}, "another window_spec"),
         ({"whole_series": True}, "another whole_series"),
     ],
 )
-def test_another_model_or_setting_is_refused_or_redone_as_told(table, tmp_path, options, message):
+def test_another_model_or_setting_is_refused_or_computed_again(table, tmp_path, options, message):
     source = write_parts(table, tmp_path / "in", 2)
     if "whole_series" in options:
         source = write_parts(table[table["machine"] == "m0"], tmp_path / "in1", 1)
@@ -224,9 +222,9 @@ def test_another_model_or_setting_is_refused_or_redone_as_told(table, tmp_path, 
     with pytest.raises(JobError, match=message):
         run_light(source, tmp_path / "out", **options)
     run_light(source, tmp_path / "out", on_change="redo", **options)
-    run_light(source, tmp_path / "anew", **options)
-    pd.testing.assert_frame_equal(result(tmp_path / "out"), result(tmp_path / "anew"))
-    assert names_of(tmp_path / "out" / "features") == names_of(tmp_path / "anew" / "features")
+    run_light(source, tmp_path / "fresh", **options)
+    pd.testing.assert_frame_equal(result(tmp_path / "out"), result(tmp_path / "fresh"))
+    assert names_of(tmp_path / "out" / "features") == names_of(tmp_path / "fresh" / "features")
 
 
 # -- broken parts --------------------------------------------------------------------------------------------------
@@ -252,7 +250,7 @@ def test_a_broken_part_stops_the_job_and_leaves_what_was_finished(broken, whole,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_broken_part_is_skipped_as_told_and_done_once_it_is_mended(broken, whole, tmp_path, kind):
+def test_a_broken_part_is_skipped_on_request_and_done_once_it_is_fixed(broken, whole, tmp_path, kind):
     source, good = broken
     manifest = run_light(source, tmp_path / "out", kind, on_error="skip")
     assert statuses(manifest) == [DONE, DONE, SKIPPED, DONE, DONE]
@@ -270,37 +268,35 @@ def test_a_broken_part_is_skipped_as_told_and_done_once_it_is_mended(broken, who
     pd.testing.assert_frame_equal(result(tmp_path / "out"), whole[kind])
 
 
-def test_errors_of_the_work_count_as_broken_parts(table, tmp_path, monkeypatch):
-    def fails_on_third(task):
-        if task.part.name == "part_3.csv":
-            return export_module._Result(task.part.name, error="no way")
-        return work(task)
+def test_errors_of_the_work_count_as_broken_parts(table, tmp_path):
+    ends = [table["time"].iloc[rows].max() for rows in np.array_split(np.arange(len(table)), 5)]
 
-    work = export_module._work
-    monkeypatch.setattr(export_module, "_work", fails_on_third)
+    def fails_on_third(estimator, part, spec, append):
+        if part.windows.grouped.times.max() == ends[2]:
+            raise ValueError("no way")
+        return WRITERS["features"](estimator, part, spec, append)
+
     source = write_parts(table, tmp_path / "in", 5)
     with pytest.raises(JobError, match=r"part_3.csv: no way \(2 of 5 parts done"):
-        run_light(source, tmp_path / "out")
-    manifest = run_light(source, tmp_path / "out", on_error="skip")
+        run_light(source, tmp_path / "out", write=fails_on_third)
+    manifest = run_light(source, tmp_path / "out", write=fails_on_third, on_error="skip")
     assert statuses(manifest) == [DONE, DONE, SKIPPED, DONE, DONE]
 
 
-def test_a_full_disk_stops_the_job_even_where_parts_may_be_skipped(table, tmp_path, monkeypatch):
+def test_a_full_disk_stops_the_job_even_where_parts_may_be_skipped(table, tmp_path):
     def fails(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export_module, "writing", fails)
     source = write_parts(table, tmp_path / "in", 2)
     with pytest.raises(JobError, match="No space left"):
-        run_light(source, tmp_path / "out", on_error="skip")
-    monkeypatch.undo()
+        run_light(source, tmp_path / "out", write=fails, on_error="skip")
     assert statuses(run_light(source, tmp_path / "out")) == [DONE, DONE]
 
 
 def test_skipping_needs_times(table, tmp_path):
     source = write_parts(table, tmp_path / "in", 2)
     with pytest.raises(JobError, match="needs a time column"):
-        run_light(source, tmp_path / "out", reading=Reading(Columns(values=("load",)), 12, 5), on_error="skip")
+        run_light(source, tmp_path / "out", spec=WindowSpec(Columns(values=("load",)), 12, 5), on_error="skip")
 
 
 @pytest.mark.parametrize("inner", ["out", "out/in"])

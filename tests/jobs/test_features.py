@@ -5,14 +5,13 @@ import pytest
 from tests.jobs.conftest import write_parts
 from tsae import make_windows
 from tsae.jobs.execution import Execution
-from tsae.jobs.export import Job
 from tsae.jobs.features import features_of, run_features
-from tsae.jobs.models import load_estimator
+from tsae.jobs.job import Job
 from tsae.jobs.report import read_parts
 
 
 def job_of(file, source, output, **options):
-    return Job("features", file, str(source), output, options.pop("reading", file.reading), **options)
+    return Job("features", file, str(source), output, options.pop("spec", file.spec), **options)
 
 
 def in_order(features):
@@ -23,7 +22,7 @@ def in_order(features):
 def direct(table, autoencoder_file):
     """Features computed in memory from the whole table."""
     windows = make_windows(table, 12, 5, id_column="machine", time_column="time", max_gap="15min")
-    autoencoder = load_estimator(autoencoder_file.path)
+    autoencoder = autoencoder_file.estimator
     features = pd.DataFrame(autoencoder.transform(windows), columns=autoencoder.get_feature_names_out())
     return in_order(pd.concat([windows.index, features], axis=1))
 
@@ -53,13 +52,13 @@ def test_local_processes_give_the_same_features(table, direct, autoencoder_file,
     assert_same(in_order(read_parts(tmp_path / "out")), direct)
 
 
-def test_a_detector_makes_features_too(table_file, detector_file, tmp_path):
+def test_a_detector_also_computes_features(table_file, detector_file, tmp_path):
     run_features(job_of(detector_file, table_file, tmp_path / "out"))
     assert len(read_parts(tmp_path / "out")) > 0
 
 
 def test_windows_without_any_value_have_no_features(autoencoder_file):
-    autoencoder = load_estimator(autoencoder_file.path)
+    autoencoder = autoencoder_file.estimator
     values = np.random.default_rng(0).normal(size=(36, 2))
     values[12:24] = np.nan
     features = features_of(autoencoder, make_windows(values, 12, 12), len(autoencoder.get_feature_names_out()))
@@ -68,7 +67,7 @@ def test_windows_without_any_value_have_no_features(autoencoder_file):
 
 def test_another_stride(table, autoencoder_file, tmp_path):
     source = write_parts(table, tmp_path / "in", 3)
-    job = job_of(autoencoder_file, source, tmp_path / "out", reading=autoencoder_file.reading.with_stride(20))
+    job = job_of(autoencoder_file, source, tmp_path / "out", spec=autoencoder_file.spec.with_stride(20))
     run_features(job)
     windows = make_windows(table, 12, 20, id_column="machine", time_column="time", max_gap="15min")
     assert len(read_parts(tmp_path / "out")) == len(windows)

@@ -1,4 +1,4 @@
-"""The report page: self-contained, safe, complete; and drawn by a browser where there is one."""
+"""The report page: self-contained, safe, complete; and drawn by a browser if there is one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def data_of(path):
 def test_the_page_loads_nothing_from_elsewhere(page):
     text = page.read_text(encoding="utf-8")
     assert not re.search(r'(src|href)\s*=\s*["\']|@import|url\(', text)
-    assert "default-src 'none'" in text  # and the browser is told so
+    assert "default-src 'none'" in text  # the browser enforces it
     assert len(text) < 400_000
 
 
@@ -108,23 +108,23 @@ def test_events_come_with_their_reconstruction(page, detector, faulty):
     channel = detail["channels"][0]
     assert channel["name"] == "load"
     assert channel["share"] > 0.6
-    assert len(channel["said"]) == len(channel["values"]) == len(detail["time"])
+    assert len(channel["reconstruction"]) == len(channel["values"]) == len(detail["time"])
     # The obvious loop, for one row.
     row = 610
     windows = cut(faulty)
     covering = windows[(windows.starts <= row) & (windows.starts + 16 > row)]
-    options = {"shown": True} if detector.decoders_[0] == "imputation" else {}
-    said = detector.autoencoder_.reconstruct(covering, **options)
-    expected = np.mean([s[row - start, 0] for s, start in zip(said, covering.starts, strict=True)])
+    options = {"masked": False} if detector.decoders_[0] == "imputation" else {}
+    rebuilt = detector.autoencoder_.reconstruct(covering, **options)
+    expected = np.mean([s[row - start, 0] for s, start in zip(rebuilt, covering.starts, strict=True)])
     at = detail["time"].index(pd.Timestamp("2024-03-01 03:30").timestamp())
-    assert channel["said"][at] == pytest.approx(expected, rel=1e-3)
+    assert channel["reconstruction"][at] == pytest.approx(expected, rel=1e-3)
 
 
 def test_calibration_and_training_are_shown(page, detector):
     data = data_of(page)
     calibration = data["calibration"]
     assert calibration["normal"][0] == pytest.approx(1, abs=0.01)
-    assert all(p is not None and 0 < p <= 1 for p in calibration["promised"])
+    assert all(p is not None and 0 < p <= 1 for p in calibration["p_value"])
     np.testing.assert_allclose(data["history"]["loss"], detector.autoencoder_.history_["loss"], rtol=1e-4)
     assert "val_loss" in data["history"]
 

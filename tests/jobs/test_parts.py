@@ -46,7 +46,7 @@ def test_sources_without_parts_are_refused(folder, source, message):
 
 def test_files_whose_output_would_collide_are_refused(folder):
     (folder / "part_2.parquet").write_text("x")
-    with pytest.raises(JobError, match=r"part_2.csv and part_2.parquet would give output of the same name"):
+    with pytest.raises(JobError, match=r"part_2.csv and part_2.parquet would give output files of the same name"):
         list_parts(folder)
 
 

@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 
 from tsae.jobs.errors import JobError
+from tsae.jobs.models import describe_model
 from tsae.jobs.report import (
     compare_events,
     compare_ranges,
     compare_scores,
-    describe_model,
     labelled_stretches,
     lines_of,
     read_parts,
@@ -61,7 +61,7 @@ def test_a_model_file_is_described_without_being_loaded(autoencoder_file):
     described = describe_model(autoencoder_file.path)
     assert described["kind"] == "LSTMAutoencoder"
     assert described["model_id"] == autoencoder_file.model_id
-    assert described["reading"]["columns"]["values"] == ["load", "heat"]
+    assert described["window_spec"]["columns"]["values"] == ["load", "heat"]
     assert "values: load, heat" in lines_of(described)
 
 

@@ -6,29 +6,29 @@ from tests.jobs.conftest import COLUMNS, SMALL, write_parts
 from tsae import make_windows
 from tsae.jobs.errors import JobError
 from tsae.jobs.models import open_model
-from tsae.jobs.tables import Columns
+from tsae.jobs.spec import Columns
 from tsae.jobs.train import Training, make_estimator, read_windows, train
 
 
 def windows_of(source, **options):
-    windows, chosen, reading = read_windows(str(source), Training(**{"columns": COLUMNS, "width": 12, **options}))
-    return windows[chosen], reading
+    windows, chosen, spec = read_windows(str(source), Training(**{"columns": COLUMNS, "width": 12, **options}))
+    return windows[chosen], spec
 
 
 @pytest.mark.parametrize("n_parts", [1, 5])
 def test_windows_are_those_of_the_whole_table(table, tmp_path, n_parts):
-    windows, reading = windows_of(write_parts(table, tmp_path / "in", n_parts), stride=5)
+    windows, spec = windows_of(write_parts(table, tmp_path / "in", n_parts), stride=5)
     whole = make_windows(table, 12, 5, id_column="machine", time_column="time", value_columns=["load", "heat"])
     assert windows.index.sort_values(["series", "start"]).to_numpy().tolist() == (
         whole.index.sort_values(["series", "start"]).to_numpy().tolist()
     )
-    assert reading.max_gap == "0 days 00:15:00"
-    assert reading.columns.time_kind == "datetime"
+    assert spec.max_gap == "0 days 00:15:00"
+    assert spec.columns.time_kind == "datetime"
 
 
 def test_channels_are_found_where_none_are_named(table_file):
-    windows, reading = windows_of(table_file, columns=Columns("machine", "time"))
-    assert windows.channel_names == ["load", "heat"] == list(reading.columns.values)
+    windows, spec = windows_of(table_file, columns=Columns("machine", "time"))
+    assert windows.channel_names == ["load", "heat"] == list(spec.columns.values)
 
 
 def test_windows_before_a_time(table_file):
@@ -43,19 +43,19 @@ def test_windows_with_labelled_rows_are_left_out(table, tmp_path):
     labelled.loc[rows, "fault"] = 1
     source = write_parts(labelled, tmp_path / "in", 3)
     everything, _ = windows_of(source)
-    normal, reading = windows_of(source, columns=Columns("machine", "time"), label_column="fault")
+    normal, spec = windows_of(source, columns=Columns("machine", "time"), label_column="fault")
     times = labelled.loc[rows, "time"]
     index = everything.index
     touched = (index["series"] == "m1") & (index["start"] <= times.max()) & (index["end"] >= times.min())
     assert touched.sum() > 0
     assert len(normal) == len(everything) - touched.sum()
-    assert reading.columns.values == ("load", "heat")
+    assert spec.columns.values == ("load", "heat")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 300}, "width=300, but no series has so many rows without a gap; the longest of 3 has 240 rows"),
+        ({"width": 300}, "width=300, but no series has as many rows without a gap; the longest of 3 has 240 rows"),
         ({"before": "2020-01-01"}, "none of .* windows is left"),
         ({"before": "soon"}, "--before soon"),
         ({"max_gap": "wide"}, "max_gap='wide'"),
@@ -99,4 +99,4 @@ def test_windows_without_any_value_are_left_out(table, tmp_path):
 
 
 def test_the_model_file_is_complete(autoencoder_file):
-    assert open_model(autoencoder_file.path).reading.stride == 5
+    assert open_model(autoencoder_file.path).spec.stride == 5

@@ -26,8 +26,7 @@ def normal_windows(windows: Windows, anomalies: Any) -> Windows:
             f"({n_windows},) or per row ({n_rows},)"
         )
     if marks.shape == (n_rows,) and n_rows != n_windows:
-        marked_before = np.concatenate([[0], np.cumsum(marks)])
-        marks = marked_before[windows.starts + windows.lengths] > marked_before[windows.starts]
+        marks = windows.touching(marks)
     if marks.all():
         raise ValueError(f"anomalies marks all of the {n_windows} windows; nothing normal is left to fit on")
     return windows[~marks]

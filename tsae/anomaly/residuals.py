@@ -45,12 +45,18 @@ def squared_errors(autoencoder: Any, windows: Windows, decoders: tuple[str | Non
     values = windows.gather()
     errors = np.empty((*values.shape[:2], len(decoders), values.shape[2]))
     for number, decoder in enumerate(decoders):
-        # Hidden steps are hard to predict even on normal data; how well a visible step is copied is the better test.
-        hidden = decoder in OBJECTIVES and OBJECTIVES[decoder].needs_mask
-        options = {"masked": False} if hidden else {}
-        rebuilt = autoencoder.reconstruct(windows, decoder=decoder, **options)
-        np.subtract(values, rebuilt, out=errors[:, :, number])
+        np.subtract(values, decoder_output(autoencoder, windows, decoder), out=errors[:, :, number])
     return np.square(errors, out=errors)
+
+
+def decoder_output(autoencoder: Any, windows: Windows, decoder: str | None) -> np.ndarray:
+    """Return the reconstruction or prediction that errors are computed from, (n_windows, n_timesteps, n_channels).
+
+    Hidden steps are hard to predict even on normal data; how well a visible step is copied is the better test.
+    """
+    hides = decoder in OBJECTIVES and OBJECTIVES[decoder].needs_mask
+    options = {"masked": False} if hides else {}
+    return np.asarray(autoencoder.reconstruct(windows, decoder=decoder, **options))
 
 
 def smooth_steps(errors: np.ndarray, n_steps: int | None) -> np.ndarray:

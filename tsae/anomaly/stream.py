@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.anomaly.scoring import TimestampScorer
-from tsae.data.windows import make_windows
+from tsae.data.cutting import make_windows
 
 
 class TimelineStream:

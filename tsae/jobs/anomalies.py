@@ -1,20 +1,22 @@
-"""The job `anomalies`: a data set in, a score for every timestamp and a table of events out."""
+"""The job `anomalies`: a data set in, one score per timestamp and a table of events out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsae.jobs.continuation import Piece
+from tsae.jobs.continuation import PartWindows
 from tsae.jobs.errors import JobError
-from tsae.jobs.export import Job, export
+from tsae.jobs.export import export
+from tsae.jobs.job import Job
 from tsae.jobs.manifest import DONE, Manifest
-from tsae.jobs.models import Reading, load_estimator
-from tsae.jobs.tables import Append, read_table, with_zone, write_table
+from tsae.jobs.spec import WindowSpec
+from tsae.jobs.table_writer import Append, read_result, with_zone, write_result
 
 EVENTS = "events.csv"
 _NO_ROWS = pd.DataFrame({"series": [], "time": [], "score": [], "p_value": []})
@@ -22,63 +24,66 @@ _NO_ROWS = pd.DataFrame({"series": [], "time": [], "score": [], "p_value": []})
 
 @dataclass(frozen=True)
 class EventRule:
-    """Which timestamps make an event; None leaves it to the detector. See `tsae.AnomalyDetector.events`."""
+    """Keyword arguments of `tsae.AnomalyDetector.events`; None leaves the choice to the detector."""
 
     alpha: float | None = None
     gap: int | None = None
     min_length: int = 1
 
-    def options(self) -> dict:
-        return {"alpha": self.alpha, "gap": self.gap, "min_length": self.min_length}
-
 
 def run_anomalies(job: Job, rule: EventRule) -> Manifest:
     """Score a data set and list its events.
 
-    Writes a timeline (`series`, `time`, `score`, `p_value` and a contribution a channel; one row a timestamp) and
-    ``events.csv``. See `tsae.jobs.export.export` for errors and for how a job is continued.
+    Writes a timeline (`series`, `time`, `score`, `p_value` and one contribution per channel; one row per timestamp)
+    and ``events.csv``. See `tsae.jobs.export.export` for errors and for how a job is continued.
     """
-    detector = load_estimator(job.model.path)
+    detector = job.model.estimator
     check_detector(detector, job.model.path)
-    _refuse_alpha(detector, rule)
+    _check_alpha(detector, rule)
     manifest = export(job, write_timeline)
-    timelines = (read_table(job.output / part.output) for part in manifest.records.values() if part.status == DONE)
-    write_events(find_events(detector, timelines, rule), job)
+    timelines = (read_result(job.output / part.output) for part in manifest.records.values() if part.status == DONE)
+    write_events(find_events_in_chunks(detector, timelines, rule), job)
     return manifest
 
 
-def check_detector(estimator: Any, path: Any) -> None:
+def check_detector(estimator: Any, path: Path) -> None:
+    """Refuse estimators that compute no timelines.
+
+    Raises
+    ------
+    JobError
+    """
     if not hasattr(estimator, "score_timeline"):
         raise JobError(
             f"{path} holds a {type(estimator).__name__}, which scores no timelines; train with --task anomalies"
         )
 
 
-def _refuse_alpha(detector: Any, rule: EventRule) -> None:
-    """Before any work: too few calibration scores for alpha."""
+def _check_alpha(detector: Any, rule: EventRule) -> None:
+    """Refuse an alpha for which there are too few calibration scores, before any work."""
     try:
-        detector.events(_NO_ROWS, **rule.options())
+        detector.events(_NO_ROWS, **asdict(rule))
     except ValueError as error:
-        raise JobError(f"no events can be told apart with this model: {error}") from error
+        raise JobError(f"this model cannot detect events: {error}") from error
 
 
 # -- scores ------------------------------------------------------------------------------------------------------
 
 
-def write_timeline(detector: Any, piece: Piece, reading: Reading, append: Append) -> int:
-    """Score the timestamps that are final with this part, and write them; return their number."""
-    table = timeline_of(detector, piece)
-    append(with_zone(table, reading.columns, "time"))
+def write_timeline(detector: Any, part: PartWindows, spec: WindowSpec, append: Append) -> int:
+    """Score the timestamps that become final with this part, and write them; return their number."""
+    table = timeline_of(detector, part)
+    append(with_zone(table, spec.columns, "time"))
     return len(table)
 
 
-def timeline_of(detector: Any, piece: Piece) -> pd.DataFrame:
-    """Rows of `AnomalyDetector.score_timeline`; NaN for timestamps that no window covers."""
-    windows = piece.windows[piece.covering]
+def timeline_of(detector: Any, part: PartWindows) -> pd.DataFrame:
+    """Compute the rows of `AnomalyDetector.score_timeline`; NaN for timestamps that no window covers."""
+    windows = part.windows[part.covering]
     if len(windows):
-        return detector.score_timeline(windows)[piece.final].reset_index(drop=True)
-    rows = np.flatnonzero(piece.final)
-    grouped = piece.windows.grouped
+        return detector.score_timeline(windows)[part.final].reset_index(drop=True)
+    rows = np.flatnonzero(part.final)
+    grouped = part.windows.grouped
     table = pd.DataFrame({"series": grouped.names_at(rows), "time": grouped.times_at(rows)})
     names = ["score", "p_value", *(f"contribution_{channel}" for channel in detector.channel_names_)]
     return table.assign(**dict.fromkeys(names, np.full(len(rows), np.nan)))
@@ -87,10 +92,10 @@ def timeline_of(detector: Any, piece: Piece) -> pd.DataFrame:
 # -- events ------------------------------------------------------------------------------------------------------
 
 
-def find_events(detector: Any, timelines: Iterable[pd.DataFrame], rule: EventRule) -> pd.DataFrame:
-    """Events of a timeline that comes in pieces, as of the whole.
+def find_events_in_chunks(detector: Any, timelines: Iterable[pd.DataFrame], rule: EventRule) -> pd.DataFrame:
+    """Find the events of a timeline that is given in chunks; they are those of the whole timeline.
 
-    Of each series, only the rows since the beginning of an event that may still go on are held.
+    Only the rows since the start of an event that may still continue are held, for each series.
     """
     alpha = detector.alpha if rule.alpha is None else rule.alpha
     gap = (detector.n_timesteps_ or 0) // 2 if rule.gap is None else rule.gap
@@ -100,17 +105,17 @@ def find_events(detector: Any, timelines: Iterable[pd.DataFrame], rule: EventRul
         for series, rows in timeline.groupby("series", sort=False):
             rows = pd.concat([held.pop(series), rows], ignore_index=True) if series in held else rows
             closed = _rows_before_open_event(rows["p_value"].to_numpy() <= alpha, gap)
-            found.append(detector.events(rows.iloc[:closed], **rule.options()))
+            found.append(detector.events(rows.iloc[:closed], **asdict(rule)))
             if closed < len(rows):
                 held[series] = rows.iloc[closed:]
-    found += [detector.events(rows, **rule.options()) for rows in held.values()]
+    found += [detector.events(rows, **asdict(rule)) for rows in held.values()]
     filled = [events for events in found if len(events)]
-    events = pd.concat(filled, ignore_index=True) if filled else detector.events(_NO_ROWS, **rule.options())
+    events = pd.concat(filled, ignore_index=True) if filled else detector.events(_NO_ROWS, **asdict(rule))
     return events.sort_values(["series", "start"], kind="stable", ignore_index=True)
 
 
 def _rows_before_open_event(flagged: np.ndarray, gap: int) -> int:
-    """How many rows belong to no event that more rows could make longer."""
+    """Count the rows before the event that later rows could extend."""
     at = np.flatnonzero(flagged)
     if not len(at) or len(flagged) - at[-1] > gap + 1:
         return len(flagged)
@@ -119,5 +124,6 @@ def _rows_before_open_event(flagged: np.ndarray, gap: int) -> int:
 
 
 def write_events(events: pd.DataFrame, job: Job) -> None:
+    """Write the table of events, with the names of channels separated by spaces."""
     table = events.assign(channels=[" ".join(channels) for channels in events["channels"]])
-    write_table(with_zone(table, job.reading.columns, "start", "end", "peak"), job.output / EVENTS)
+    write_result(with_zone(table, job.spec.columns, "start", "end", "peak"), job.output / EVENTS)

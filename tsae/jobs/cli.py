@@ -1,4 +1,4 @@
-"""The command ``tsae``. Everything heavy is imported by the command that needs it, so that help comes at once."""
+"""The command ``tsae``. Each command imports what it needs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -8,76 +8,67 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from tsae.jobs import errors
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 EXIT_CODES = """\b
 Exit codes:
-  0    all done
-  1    error: the message says what to do; finished parts stay, and the same command continues
+  0    success
+  1    error: the message says what to do; finished parts are kept, and the same command continues
   2    wrong usage
-  3    done, but parts were skipped (--on-error skip); the manifest says which and why
+  3    success, but parts were skipped (--on-error skip); the manifest lists them with the reasons
   130  interrupted (Ctrl-C); 143 terminated: the same command continues"""
 
 
 # -- options that several commands share --------------------------------------------------------------------------
 
 
-class Names(click.ParamType):
-    """Names with commas between them; a list in a configuration file."""
-
-    name = "NAME,NAME..."
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        parts = value.split(",") if isinstance(value, str) else value
-        return tuple(str(part).strip() for part in parts)
+def names(value: Any) -> tuple[str, ...]:
+    """Convert names separated by commas, or a list of a configuration file."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(str(part).strip() for part in parts)
 
 
-class Numbers(click.ParamType):
-    """One integer or several with commas between them; a number or list in a configuration file."""
-
-    name = "INT,INT..."
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int | tuple[int, ...]:
-        try:
-            numbers = tuple(int(part) for part in (str(value).strip("[]() ").split(",")))
-        except ValueError:
-            self.fail(f"{value!r} is not an integer or several with commas between them", param, ctx)
-        return numbers if len(numbers) > 1 else numbers[0]
+def integers(value: Any) -> int | tuple[int, ...]:
+    """Convert one integer or several separated by commas, or a number or list of a configuration file."""
+    try:
+        numbers = tuple(int(part) for part in str(value).strip("[]() ").split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is neither an integer nor integers separated by commas") from error
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
-class Setting(click.ParamType):
-    """``name=value`` with the value in JSON, or text."""
-
-    name = "NAME=VALUE"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, Any]:
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = str(value).partition("=")
-        if not equals:
-            self.fail(f"{value!r} is not of the form name=value", param, ctx)
-        try:
-            return name.strip(), json.loads(text)
-        except ValueError:
-            return name.strip(), text
+def setting(value: Any) -> tuple[str, Any]:
+    """Convert ``name=value`` with the value in JSON, or text; or an item of a configuration file."""
+    if isinstance(value, tuple):
+        return value
+    name, equals, text = str(value).partition("=")
+    if not equals:
+        raise click.BadParameter(f"{value!r} is not of the form name=value")
+    try:
+        return name.strip(), json.loads(text)
+    except ValueError:
+        return name.strip(), text
 
 
-def common_options(command: Callable) -> Callable:
+def common_options(command: Command) -> Command:
+    """Add the options of all commands that do work."""
     for option in (
         click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False,
-                     callback=_use_config, help="TOML file with options, in a table named like the command."),
-        click.option("--quiet", is_flag=True, help="Say nothing but warnings and errors."),
-        click.option("--log-json", is_flag=True, help="Log to standard error as lines of JSON."),
+                     callback=_use_config, help="TOML file with options, in a table with the name of the command."),
+        click.option("--quiet", is_flag=True, help="Log only warnings and errors."),
+        click.option("--log-json", is_flag=True, help="Log JSON lines to standard error."),
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-def _use_config(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+def _use_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
     if path is not None:
         from tsae.jobs.config import read_config
 
@@ -91,21 +82,22 @@ def _use_config(context: click.Context, parameter: click.Parameter, path: Path |
         context.default_map = {known[option]: value for option, value in {**values, **tables}.items()}
 
 
-def dataset_options(command: Callable) -> Callable:
-    """What the jobs on data sets have in common."""
+def dataset_options(command: Command) -> Command:
+    """Add the options of the jobs on data sets."""
     for option in (
-        click.option("--stride", type=click.IntRange(1), help="Rows from window to window.  [default: as in training]"),
+        click.option("--stride", type=click.IntRange(1),
+                     help="Rows between the starts of windows.  [default: as in training]"),
         click.option("--format", type=click.Choice(["parquet", "csv"]), default="parquet",
-                     show_default=True, help="Of the parts that are written."),
+                     show_default=True, help="Format of the output."),
         click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
-                     help="At a part that cannot be used: stop, or leave it out and go on."),
+                     help="For a part that cannot be used: stop, or skip it and continue."),
         click.option("--on-change", type=click.Choice(["refuse", "redo"]), default="refuse", show_default=True,
-                     help="Where input, model or options are not those that OUTPUT was made from."),
+                     help="If input, model or options differ from those that OUTPUT was made from."),
         click.option("--whole-series", is_flag=True,
-                     help="Every series lies within one part, so parts may be worked on in any order and place."),
+                     help="Every series lies within one part, so parts are processed in any order, by any worker."),
         click.option("--n-jobs", type=int, default=1, show_default=True,
-                     help="Local processes; 1 uses all cores in one process. -1: one a core."),
-        click.option("--dask", metavar="tcp://HOST:PORT", help="Work on this Dask cluster."),
+                     help="Local processes; 1 uses all cores in one process. -1: one per core."),
+        click.option("--dask", metavar="tcp://HOST:PORT", help="Scheduler of a Dask cluster to run on."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -117,11 +109,11 @@ def dataset_options(command: Callable) -> Callable:
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="tsae", prog_name="tsae")
 def cli() -> None:
-    """Feature vectors and anomalies of time series, by LSTM autoencoders.
+    r"""Features and anomalies of time series, by LSTM autoencoders.
 
     \b
-    A first tour on the sample data:  tsae demo
-    Your own data:                    tsae train, then tsae features or tsae anomalies
+    Try it on the sample data:  tsae demo
+    Use your own data:          tsae train, then tsae features or tsae anomalies
     """
 
 
@@ -134,23 +126,27 @@ Examples:
   tsae train pumps.csv pumps.tsae --width 48 --units 32,32 --epochs 20 --set cell=gru --set dropout=0.1""")  # fmt: skip
 @click.argument("input", type=str)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--width", type=click.IntRange(1), required=True, help="Steps in a window.")
-@click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Rows from window to window.")
-@click.option("--id-column", help="Column that says which series a row belongs to.  [default: all rows are one series]")
+@click.option("--width", type=click.IntRange(1), required=True, help="Time steps per window.")
+@click.option("--stride", type=click.IntRange(1), default=1, show_default=True,
+              help="Rows between the starts of windows.")  # fmt: skip
+@click.option("--id-column", help="Column with the series of each row.  [default: all rows are one series]")
 @click.option("--time-column", help="Column of timestamps (ISO 8601) or numbers.  [default: rows are numbered]")
-@click.option("--value-columns", type=Names(), default=(), help="The channels.  [default: all other columns]")
-@click.option("--time-format", help="How timestamps are written, such as '%d.%m.%Y %H:%M'.")
-@click.option("--id-from-file", is_flag=True, help="Every file is a series of its own, named by its path.")
-@click.option("--max-gap", help="Longest step of time within a window, such as 15min.  [default: 1.5 median steps]")
+@click.option("--value-columns", type=names, metavar="NAME,NAME...", default=(),
+              help="The channels.  [default: all other columns]")  # fmt: skip
+@click.option("--time-format", help="Format of the timestamps, such as '%d.%m.%Y %H:%M'.")
+@click.option("--id-from-file", is_flag=True, help="Every file is one series, named by its path.")
+@click.option("--max-gap", help="Longest time step within a window, such as 15min.  [default: 1.5 median steps]")
 @click.option("--before", metavar="TIME", help="Train on windows that end before this time.")
-@click.option("--label-column", help="Leave out windows with rows where this column is not 0.")
+@click.option("--label-column", help="Leave out windows that contain rows in which this column is not 0.")
 @click.option("--task", type=click.Choice(["features", "anomalies"]), default="features", show_default=True,
-              help="features: an autoencoder; anomalies: a detector, which makes features too.")  # fmt: skip
-@click.option("--units", type=Numbers(), help="Units of each layer of the encoder.")
-@click.option("--decoder", help="What the autoencoder learns: reconstruction, prediction, composite or imputation.")
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the windows.")
-@click.option("--set", "settings", type=Setting(), multiple=True, help="Any other parameter of LSTMAutoencoder.")
-@click.option("--set-detector", type=Setting(), multiple=True, help="A parameter of AnomalyDetector.")
+              help="features: an autoencoder; anomalies: a detector, which also computes features.")  # fmt: skip
+@click.option("--units", type=integers, metavar="INT,INT...", help="Units of each layer of the encoder.")
+@click.option("--decoder", help="Training objective: reconstruction, prediction, composite or imputation.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the training windows.")
+@click.option("--set", "settings", type=setting, metavar="NAME=VALUE", multiple=True,
+              help="Any other parameter of LSTMAutoencoder.")  # fmt: skip
+@click.option("--set-detector", type=setting, metavar="NAME=VALUE", multiple=True,
+              help="A parameter of AnomalyDetector.")  # fmt: skip
 @click.option("--random-state", type=int, default=0, show_default=True, help="Seed.")
 @common_options
 def train_command(
@@ -164,8 +160,8 @@ def train_command(
 
     INPUT is a .csv or .parquet file, a directory of such files or a pattern in quotes, read as one table.
     """
-    from tsae.jobs.progress import set_up_logging
-    from tsae.jobs.tables import Columns
+    from tsae.jobs.logs import set_up_logging
+    from tsae.jobs.spec import Columns
     from tsae.jobs.train import Training, train
 
     set_up_logging(quiet=quiet, log_json=log_json)
@@ -188,8 +184,8 @@ Examples:
   tsae features pumps.tsae 'logs/2024-*.parquet' out/ --on-error skip --n-jobs 4
   tsae features --config nightly.toml
 
-OUT/features/ holds one file a part of the input, which pandas.read_parquet("OUT/features") reads as one table;
-OUT/manifest.json says what became of each part. An interrupted job is continued by the same command.""")  # fmt: skip
+OUT/features/ holds one file per part of the input; pandas.read_parquet("OUT/features") reads them as one table.
+OUT/manifest.json lists the state of each part. The same command continues an interrupted job.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input", type=str)
 @click.argument("output", type=click.Path(path_type=Path))
@@ -198,8 +194,8 @@ OUT/manifest.json says what became of each part. An interrupted job is continued
 def features_command(model: Path, input: str, output: Path, **options: Any) -> None:
     """Write the features of all windows of the tables INPUT to the directory OUTPUT.
 
-    INPUT is a .csv or .parquet file, a directory of such files or a pattern in quotes. Rows of a series must be in
-    order of time, within a part and from part to part, parts in natural order of their names.
+    INPUT is a .csv or .parquet file, a directory of such files or a pattern in quotes. The times of a series must
+    increase within a part and from part to part; parts are read in natural order of their names.
     """
     from tsae.jobs.features import run_features
 
@@ -211,18 +207,20 @@ Examples:
   tsae anomalies pumps.tsae pumps.csv out/
   tsae anomalies pumps.tsae logs/ out/ --alpha 0.001 --label-column fault --report out/page.html
 
-OUT/timeline/ holds a score for every timestamp, one file a part of INPUT;
+OUT/timeline/ holds one row per timestamp, in one file per part of INPUT.
 OUT/events.csv lists the events.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input", type=str)
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
-              help="Share of normal timestamps that may be flagged.  [default: the model's]")  # fmt: skip
-@click.option("--gap", type=click.IntRange(0), help="Steps between flags of one event.  [default: half a window]")
-@click.option("--min-length", type=click.IntRange(1), default=1, show_default=True, help="Flags that an event needs.")
-@click.option("--label-column", help="Compare with labels: a column that is not 0 where there is an anomaly.")
+              help="Share of normal timestamps that may be flagged.  [default: as in training]")  # fmt: skip
+@click.option("--gap", type=click.IntRange(0),
+              help="Unflagged steps allowed within an event.  [default: half a window]")  # fmt: skip
+@click.option("--min-length", type=click.IntRange(1), default=1, show_default=True,
+              help="Flagged steps that an event needs.")  # fmt: skip
+@click.option("--label-column", help="Compare with labels: a column that is not 0 in rows with an anomaly.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write a page of HTML with timelines and events; reads the whole input into memory.")  # fmt: skip
+              help="Write an HTML page with timelines and events; reads the whole input into memory.")  # fmt: skip
 @dataset_options
 @common_options
 def anomalies_command(
@@ -238,25 +236,30 @@ def anomalies_command(
     job = _job("timeline", model, input, output, options)
     rule = EventRule(alpha, gap, min_length)
     manifest = run_anomalies(job, rule)
-    if report is not None:
-        from tsae.jobs.report import write_page
-
-        write_page(job, rule, report, label_column)
-    if label_column is not None:
-        from tsae.jobs.report import compare_with_labels, lines_of
-
-        click.echo(lines_of(compare_with_labels(job, label_column)))
+    if report is not None or label_column is not None:
+        _report(job, rule, report, label_column)
     _finish(manifest)
+
+
+def _report(job: Any, rule: Any, page: Path | None, label_column: str | None) -> None:
+    from tsae.jobs.report import compare_with_labels, lines_of, read_scored, write_page
+
+    scored = read_scored(job, label_column)
+    if page is not None:
+        write_page(scored, rule, page)
+    if label_column is not None:
+        click.echo(lines_of(compare_with_labels(scored)))
 
 
 @cli.command("inspect", epilog="""\b
 Example:
   tsae inspect pumps.tsae --json | jq .summary""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def inspect_command(model: Path, as_json: bool) -> None:
-    """Say what a model file holds, without loading the model."""
-    from tsae.jobs.report import describe_model, lines_of
+    """Describe a model file, without loading the model."""
+    from tsae.jobs.models import describe_model
+    from tsae.jobs.report import lines_of
 
     description = describe_model(model)
     click.echo(json.dumps(description, indent=1, ensure_ascii=False) if as_json else lines_of(description))
@@ -267,9 +270,9 @@ Example:
   tsae export-onnx pumps.tsae pumps.onnx --complete""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--any-steps", is_flag=True, help="Windows of any length.  [default: of that of training]")
+@click.option("--any-steps", is_flag=True, help="Accept windows of any length.  [default: of the length in training]")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
-              help="Of the input.")  # fmt: skip
+              help="Type of the input.")  # fmt: skip
 @click.option("--complete", is_flag=True, help="A smaller graph, for windows without missing values.")
 @common_options
 def export_onnx_command(
@@ -279,26 +282,26 @@ def export_onnx_command(
 
     Scaling, missing values and pooling are in the graph; the batch may be of any size. Needs tsae[onnx].
     """
+    from tsae.jobs.logs import log_event, set_up_logging
     from tsae.jobs.models import export_encoder
-    from tsae.jobs.progress import say, set_up_logging
 
     set_up_logging(quiet=quiet, log_json=log_json)
     export_encoder(model, output, fixed_steps=False if any_steps else None, dtype=dtype, missing=not complete)
-    say(f"wrote {output}", event="end", path=str(output))
+    log_event(f"wrote {output}", event="end", path=str(output))
 
 
 @cli.command("demo")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo_output"), show_default=True,
-              help="Directory for all that is made.")  # fmt: skip
+              help="Directory for all output.")  # fmt: skip
 @click.option("--data", type=click.Path(path_type=Path), help="Directory of the sample data.  [default: sample_data]")
 @common_options
 def demo_command(output: Path, data: Path | None, quiet: bool, log_json: bool) -> None:
-    """Run everything once on the sample data, and say how well it did.
+    """Run all jobs once on the sample data, and print how well they did.
 
-    Trains on six simulated pumps, exports features, trains a classifier on them, finds the labelled faults.
+    Trains on six simulated pumps, exports features, trains a classifier on them, and detects the labelled faults.
     """
     from tsae.jobs.demo import run_demo
-    from tsae.jobs.progress import set_up_logging
+    from tsae.jobs.logs import set_up_logging
 
     set_up_logging(quiet=quiet, log_json=log_json)
     click.echo(run_demo(output, data))
@@ -306,16 +309,16 @@ def demo_command(output: Path, data: Path | None, quiet: bool, log_json: bool) -
 
 def _job(kind: str, model: Path, source: str, output: Path, options: dict[str, Any]) -> Any:
     from tsae.jobs.execution import Execution
-    from tsae.jobs.export import Job
+    from tsae.jobs.job import Job
+    from tsae.jobs.logs import set_up_logging
     from tsae.jobs.models import open_model
-    from tsae.jobs.progress import set_up_logging
 
     set_up_logging(quiet=options["quiet"], log_json=options["log_json"])
     if options["n_jobs"] == 0:
-        raise click.UsageError("--n-jobs 0 leaves nobody to work; 1 is this process, -1 one process a core")
+        raise click.UsageError("--n-jobs 0 is not allowed; 1 is this process, -1 one process per core")
     file = open_model(model)
     return Job(
-        kind=kind, model=file, source=source, output=output, reading=file.reading.with_stride(options["stride"]),
+        kind=kind, model=file, source=source, output=output, spec=file.spec.with_stride(options["stride"]),
         format=options["format"], whole_series=options["whole_series"], on_error=options["on_error"],
         on_change=options["on_change"], execution=Execution(options["n_jobs"], options["dask"]),
     )  # fmt: skip
@@ -337,12 +340,12 @@ def _finish(manifest: Any) -> None:
 
 
 class Terminated(BaseException):
-    """SIGTERM: work stops as at Ctrl-C, with the manifest saved."""
+    """SIGTERM: the job stops as at Ctrl-C, with the manifest saved."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and leave the process with its exit code."""
-    # TensorFlow's own notes would stand between our lines; its errors may.
+    """Run the command line and exit the process with its exit code."""
+    # TensorFlow logs only errors: its notes would appear between our lines.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -360,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except errors.JobError as error:
         code = _fail(str(error), errors.ERROR)
     except OSError as error:
-        code = _fail(f"{error}; what was finished stays, and the same command continues", errors.ERROR)
+        code = _fail(f"{error}; finished parts are kept, and the same command continues", errors.ERROR)
     except MemoryError as error:
         code = _fail(f"out of memory ({error}); split the input into smaller parts", errors.ERROR)
     finally:
@@ -368,14 +371,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _terminate(number: int, frame: Any) -> NoReturn:
+def _terminate(_number: int, _frame: Any) -> NoReturn:
     raise Terminated
 
 
 def _fail(message: str, code: int) -> int:
-    from tsae.jobs.progress import fail
+    from tsae.jobs.logs import log_failure
 
-    fail(message, exit_code=code)
+    log_failure(message, exit_code=code)
     return code
 
 

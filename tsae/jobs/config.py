@@ -1,4 +1,4 @@
-"""Configuration files of jobs: TOML, a table a command, keys named like the options."""
+"""Configuration files: TOML, one table per command, keys named like the options."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from tsae.jobs.errors import JobError
 
 
 def read_config(path: Path, command: str, known: set[str]) -> dict[str, Any]:
-    """The values that a configuration file gives to a command.
+    r"""Read the options of a command from a configuration file.
 
     Parameters
     ----------
     path : Path
+        A TOML file.
     command : str
         Name of the command, and of the table in the file.
     known : set of str
         Names of its options and arguments, with underscores.
+
+    Returns
+    -------
+    dict
+        Values by name, with underscores.
 
     Raises
     ------
@@ -30,7 +36,7 @@ def read_config(path: Path, command: str, known: set[str]) -> dict[str, Any]:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "job.toml")
-    ...     _ = path.write_text('[features]\\nmodel = "pumps.tsae"\\non-error = "skip"')
+    ...     _ = path.write_text('[features]\nmodel = "pumps.tsae"\non-error = "skip"')
     ...     read_config(path, "features", {"model", "on_error"})
     {'model': 'pumps.tsae', 'on_error': 'skip'}
     """

@@ -1,12 +1,12 @@
-"""Series that run across the parts of a data set: what is carried from part to part.
+"""Series that continue from part to part of a data set: which rows the next part needs.
 
-Windows lie on a grid: every `stride` rows from the first row of a series, and anew after each gap in time. To cut the
-same windows from parts as from one big file, the rows from the last whole window's start on are carried over to the
-next part, and the windows found in them again are told apart from new ones by their end. Scores of timestamps need
-a little more: a timestamp is final once no later window can cover it, and all windows that cover one that is not
-final are among the carried rows.
+Windows start every `stride` rows from the first row of a series, and again after each gap in time. To get the same
+windows from parts as from one big file, the rows from the start of the last complete window on are carried over to
+the next part; windows that are found in them again are recognised by their end. Scores of timestamps need a little
+more: a timestamp is final once no later window can cover it, and all windows that cover a timestamp that is not final
+lie in the carried rows.
 
-Parts are taken in order, so in every series the rows of a part must come after those of the parts before it.
+Parts are taken in order, so the rows of a series in one part must come after its rows in the parts before.
 """
 
 from __future__ import annotations
@@ -15,38 +15,29 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tsae.data.series import GroupedSeries
-from tsae.data.times import check_increasing, find_gaps
-from tsae.data.windows import Layout, Windows
+from tsae.data.times import check_increasing
+from tsae.data.windows import Windows
 from tsae.io.archive import replacing
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where windows lie. `max_gap` is a number or duration, infinity for none."""
-
-    width: int
-    stride: int
-    max_gap: Any
+from tsae.jobs.spec import WindowSpec
 
 
 @dataclass(frozen=True)
 class Carry:
-    """What the parts so far leave to the next one.
+    """Rows that the parts so far leave to the next one.
 
     Attributes
     ----------
     rows : GroupedSeries or None
-        Of each series, fewer than ``2 * width + stride`` last rows; None before the first part.
-    n_final : int64 ndarray, one entry a series
-        How many of the carried rows had their final scores.
+        The last rows of each series, fewer than ``2 * width + stride``; None before the first part.
+    n_final : int64 ndarray
+        How many of the carried rows had their final scores, one entry per series.
     digest : str
-        The same for the same content.
+        Equal for equal content.
     """
 
     rows: GroupedSeries | None
@@ -55,10 +46,12 @@ class Carry:
 
     @classmethod
     def empty(cls) -> Carry:
+        """Return the carry before the first part."""
         return cls(None, np.zeros(0, dtype=np.int64), "empty")
 
     @classmethod
     def of(cls, rows: GroupedSeries, n_final: np.ndarray) -> Carry:
+        """Return a carry with its digest."""
         digest = hashlib.sha256()
         for array in _arrays(rows, n_final).values():
             digest.update(f"{array.dtype.str} {array.shape}".encode())
@@ -74,6 +67,7 @@ class Carry:
 
     @classmethod
     def load(cls, path: Path) -> Carry:
+        """Read a carry that `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             rows = GroupedSeries(
                 stored["values"], stored["offsets"], pd.Index(stored["names"].astype(object)),
@@ -83,46 +77,47 @@ class Carry:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A part of the data set, with what it needs from the parts before.
+class PartWindows:
+    """Windows of one part of a data set, and of the rows carried over from the parts before.
 
     Attributes
     ----------
     windows : Windows
         All windows of carried and new rows; there may be none.
-    fresh : int64 ndarray
+    new : int64 ndarray
         Positions of the windows that end in this part.
-    final : bool ndarray, one entry a row of ``windows.values``
-        Rows whose scores become final with this part.
+    final : bool ndarray
+        Rows whose scores become final with this part, one entry per row of ``windows.values``.
     """
 
     windows: Windows
-    fresh: np.ndarray
+    new: np.ndarray
     final: np.ndarray
 
     @property
     def covering(self) -> np.ndarray:
-        """Positions of the windows that say anything of the rows in `final`."""
-        n_before = np.concatenate([[0], np.cumsum(self.final)])
-        starts = self.windows.starts
-        return np.flatnonzero(n_before[starts + self.windows.width] > n_before[starts])
+        """Positions of the windows that cover any of the rows in `final`."""
+        return np.flatnonzero(self.windows.touching(self.final))
 
 
-def advance(carry: Carry, new: GroupedSeries, grid: Grid, *, last: bool) -> tuple[Piece, Carry]:
-    """Continue the carried series with new rows.
+def continue_series(carry: Carry, new: GroupedSeries, spec: WindowSpec, *, last: bool) -> tuple[PartWindows, Carry]:
+    """Append the rows of a part to the carried rows, and cut them into windows.
 
     Parameters
     ----------
     carry : Carry
     new : GroupedSeries
-        The rows of the next part. Without times, rows are numbered on from those before.
-    grid : Grid
+        The rows of the next part. Without times, the numbering of the rows goes on.
+    spec : WindowSpec
     last : bool
         Whether this is the last part: all rows are final then.
 
     Returns
     -------
-    Piece, Carry
+    PartWindows
+        Of this part.
+    Carry
+        For the next part.
 
     Raises
     ------
@@ -132,41 +127,41 @@ def advance(carry: Carry, new: GroupedSeries, grid: Grid, *, last: bool) -> tupl
     Examples
     --------
     >>> from tsae.data.series import series_from_arrays
-    >>> grid = Grid(width=3, stride=2, max_gap=np.inf)
+    >>> from tsae.jobs.spec import Columns
+    >>> spec = WindowSpec(Columns(), width=3, stride=2)
     >>> carry, starts = Carry.empty(), []
     >>> for rows in np.split(np.arange(8.0), [4, 5]):
-    ...     piece, carry = advance(carry, series_from_arrays(rows), grid, last=False)
-    ...     starts.append(piece.windows[piece.fresh].index["start"].tolist())
+    ...     part, carry = continue_series(carry, series_from_arrays(rows), spec, last=False)
+    ...     starts.append(part.windows[part.new].index["start"].tolist())
     >>> starts
     [[0], [2], [4]]
     """
     rows, n_carried, n_final = _join(carry, new)
-    windows, begins, counts = cut(rows, grid)
-    is_new = windows.starts + grid.width > (rows.offsets[:-1] + n_carried)[windows.series]
+    windows = Windows.cut(rows, spec.width, spec.stride, max_gap=spec.longest_step)
+    begins, counts = windows.layout.begins, windows.layout.counts
+    width, stride = spec.width, spec.stride
+    is_new = windows.starts + width > (rows.offsets[:-1] + n_carried)[windows.series]
     ends = rows.offsets[1:]
-    stretch = np.searchsorted(begins, ends) - 1  # the last stretch of each series
-    next_window = begins[stretch] + counts[stretch] * grid.stride
-    settled = np.minimum(next_window, ends)  # rows before this one are in no later window
+    stretch = np.searchsorted(begins, ends) - 1  # the last stretch without a gap of each series
+    next_window = begins[stretch] + counts[stretch] * stride
+    settled = np.minimum(next_window, ends)  # no later window covers a row before this one
     final = _between(rows.offsets[:-1] + n_final, ends if last else settled, len(rows.values))
 
-    # The first window that covers a row which is not settled, and the last whole window, which shows the grid.
-    covering = -(-(counts[stretch] * grid.stride - grid.width + 1) // grid.stride) * grid.stride
-    keep = np.minimum(begins[stretch] + np.maximum(covering, 0), np.maximum(next_window - grid.stride, begins[stretch]))
-    return Piece(windows, np.flatnonzero(is_new), final), Carry.of(_keep(rows, keep), settled - keep)
+    # Kept from the first window that covers a row that is not settled, or from the last complete window, which
+    # defines where the next one starts.
+    covering = -(-(counts[stretch] * stride - width + 1) // stride) * stride
+    keep = np.minimum(begins[stretch] + np.maximum(covering, 0), np.maximum(next_window - stride, begins[stretch]))
+    return PartWindows(windows, np.flatnonzero(is_new), final), Carry.of(_keep(rows, keep), settled - keep)
 
 
-def cut(rows: GroupedSeries, grid: Grid) -> tuple[Windows, np.ndarray, np.ndarray]:
-    """Windows over series, of which there may be none; where each stretch without a gap begins, and its windows."""
-    _, _, after_gaps = find_gaps(rows, grid.max_gap)
-    bounds = np.union1d(rows.offsets, after_gaps)
-    begins, n_rows = bounds[:-1], np.diff(bounds)
-    counts = np.maximum((n_rows - grid.width) // grid.stride + 1, 0)
-    layout = Layout.of_counts(begins[counts > 0], counts[counts > 0], grid.stride)
-    return Windows(rows, layout, grid.width, max_gap=grid.max_gap), begins, counts
+def concatenate_series(tables: Sequence[GroupedSeries]) -> tuple[GroupedSeries, np.ndarray]:
+    """Concatenate tables series by series.
 
-
-def lay_end_to_end(tables: Sequence[GroupedSeries]) -> tuple[GroupedSeries, np.ndarray]:
-    """Join the rows of several tables, series by series; also the order into which their rows, end to end, come.
+    Returns
+    -------
+    series : GroupedSeries
+    order : int64 ndarray
+        ``np.concatenate`` of the tables' rows, taken in this order, gives the rows of `series`.
 
     Raises
     ------
@@ -191,21 +186,21 @@ def lay_end_to_end(tables: Sequence[GroupedSeries]) -> tuple[GroupedSeries, np.n
 
 
 def _join(carry: Carry, new: GroupedSeries) -> tuple[GroupedSeries, np.ndarray, np.ndarray]:
-    """Carried and new rows, series by series, and of each series how many rows are carried and final."""
+    """Carried and new rows, series by series; how many rows of each series are carried, and how many are final."""
     if new.times is None:
         new = replace(new, times=_number_rows(new, carry.rows))
     old = carry.rows
     if old is None:
         nothing = np.zeros(len(new.names), dtype=np.int64)
         return new, nothing, nothing
-    rows, _ = lay_end_to_end([old, new])
+    rows, _ = concatenate_series([old, new])
     n_carried, n_final = np.zeros((2, len(rows.names)), dtype=np.int64)
     n_carried[: len(old.names)], n_final[: len(old.names)] = np.diff(old.offsets), carry.n_final
     return rows, n_carried, n_final
 
 
 def _number_rows(new: GroupedSeries, old: GroupedSeries | None) -> pd.Index:
-    """Step numbers for rows without times; they go on from the last carried row of their series."""
+    """Row numbers as times; they continue from the last carried row of each series."""
     rows = np.arange(len(new.values))
     steps = new.times_at(rows).to_numpy()
     if old is None:
@@ -216,7 +211,7 @@ def _number_rows(new: GroupedSeries, old: GroupedSeries | None) -> pd.Index:
 
 
 def _keep(rows: GroupedSeries, begins: np.ndarray) -> GroupedSeries:
-    """Of each series the rows from `begins` on."""
+    """Keep the rows of each series from `begins` on."""
     assert rows.times is not None
     kept = _between(begins, rows.offsets[1:], len(rows.values))
     offsets = np.concatenate([[0], np.cumsum(rows.offsets[1:] - begins)])
@@ -224,7 +219,7 @@ def _keep(rows: GroupedSeries, begins: np.ndarray) -> GroupedSeries:
 
 
 def _between(begins: np.ndarray, ends: np.ndarray, n_rows: int) -> np.ndarray:
-    """A mask of rows from begins[i] up to ends[i], for ranges that do not overlap."""
+    """Mask of the rows in the ranges from begins[i] up to ends[i], which do not overlap."""
     edges = np.zeros(n_rows + 1, dtype=np.int64)
     np.add.at(edges, begins, 1)
     np.add.at(edges, ends, -1)

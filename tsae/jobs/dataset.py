@@ -1,4 +1,4 @@
-"""A data set in memory as a whole, for what needs all of it at once: training, comparison with labels, reports."""
+"""A whole data set in memory, for training, comparison with labels, and reports."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.series import GroupedSeries
-from tsae.jobs.continuation import lay_end_to_end
+from tsae.jobs.continuation import concatenate_series
 from tsae.jobs.errors import InputError
 from tsae.jobs.parts import list_parts
-from tsae.jobs.tables import Columns, read_rows
+from tsae.jobs.spec import Columns
+from tsae.jobs.table_reader import read_rows
 
 
 @dataclass(frozen=True)
@@ -23,26 +24,26 @@ class Dataset:
     ----------
     series : GroupedSeries
     extra : DataFrame
-        Further columns, a row for each row of ``series.values``.
+        Further columns, one row per row of ``series.values``.
     columns : Columns
-        As asked for, with the channels and the kind of times that were found.
+        As requested, with the channels and the kind of times that were found.
     """
 
     series: GroupedSeries
     extra: pd.DataFrame
     columns: Columns
 
-    def marks(self, label_column: str) -> np.ndarray:
-        """Rows at which a column of `extra` is neither 0 nor missing, as a bool array."""
+    def labels(self, label_column: str) -> np.ndarray:
+        """Return a bool array: the rows in which a column of `extra` is neither 0 nor missing."""
         labels = self.extra[label_column]
         numbers = pd.to_numeric(labels, errors="coerce")
         wrong = labels[numbers.isna() & labels.notna()]
         if len(wrong):
             raise InputError(f"column {label_column!r} holds {wrong.iloc[0]!r}; labels must be numbers, 0 for normal")
-        return numbers.fillna(0).to_numpy() != 0
+        return np.asarray(numbers.fillna(0) != 0)
 
     def index(self) -> pd.DataFrame:
-        """`series` and `time` of every row."""
+        """Return `series` and `time` of every row."""
         rows = np.arange(len(self.series.values))
         return pd.DataFrame({"series": self.series.names_at(rows), "time": self.series.times_at(rows)})
 
@@ -53,17 +54,17 @@ def read_dataset(source: str, columns: Columns, extra: Sequence[str] = ()) -> Da
     Raises
     ------
     JobError
-        For parts that cannot be used, and rows of a series that are not in order of time.
+        For parts that cannot be used, and for times of a series that do not increase.
     """
     series, others = [], []
     for part in list_parts(source):
         rows = read_rows(part.path, columns, name=part.name, extra=extra)
-        # What the first part shows holds for all others.
+        # The channels and the kind of times of the first part are required of all others.
         columns = replace(columns, values=tuple(rows.series.channel_names), time_kind=rows.time_kind)
         series.append(rows.series)
         others.append(rows.extra)
     try:
-        joined, order = lay_end_to_end(series)
+        joined, order = concatenate_series(series)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
     return Dataset(joined, pd.concat(others, ignore_index=True).iloc[order].reset_index(drop=True), columns)

@@ -1,4 +1,4 @@
-"""The demo: every job once on the sample data, and how well it did."""
+"""The demo: all jobs once on the sample data, and their results."""
 
 from __future__ import annotations
 
@@ -11,76 +11,83 @@ import pandas as pd
 
 from tsae.jobs.anomalies import EVENTS, EventRule, run_anomalies
 from tsae.jobs.errors import JobError
-from tsae.jobs.export import Job
 from tsae.jobs.features import run_features
+from tsae.jobs.job import Job
+from tsae.jobs.logs import log_event
 from tsae.jobs.models import open_model
-from tsae.jobs.progress import say
-from tsae.jobs.report import compare_events, compare_scores, read_parts, write_page
-from tsae.jobs.tables import Columns, read_table
+from tsae.jobs.report import compare_events, compare_scores, read_parts, read_scored, write_page
+from tsae.jobs.spec import Columns
+from tsae.jobs.table_writer import read_result
 from tsae.jobs.train import Training, train
 
-WIDTH, STRIDE = 48, 6  # eight hours, and an hour from window to window
+WIDTH, STRIDE = 48, 6  # windows of eight hours, one per hour
 ALPHA = 0.005  # share of normal timestamps that may be flagged
-HEALTHY_UNTIL = "2024-01-22"  # no fault before
+HEALTHY_UNTIL = "2024-01-22"  # no faults before
 SENSORS = ("speed", "current", "pressure", "temperature", "vibration")
-COLUMNS = Columns("machine", "time", SENSORS)
+SAMPLE_COLUMNS = Columns("machine", "time", SENSORS)
 
 
 def run_demo(output: Path, data: Path | None = None) -> str:
-    """Train, export features, classify regimes by them, find faults; return a report in words.
+    """Train, export features, classify operating regimes, detect faults; return a report as text.
 
     Parameters
     ----------
     output : Path
-        Directory for everything that is made.
+        Directory for all output.
     data : Path, default=None
-        Directory of the sample data; None: ``sample_data`` beside the package, as in a clone of the repository.
+        Directory of the sample data; None: ``sample_data`` next to the package, as in a clone of the repository.
+
+    Returns
+    -------
+    str
     """
     began = time.monotonic()
     source = find_data(data) / "machines" / "machines.csv"
     readings = pd.read_csv(source, parse_dates=["time"])
     models = {task: output / f"{task}.tsae" for task in ("features", "anomalies")}
 
-    say("1/4 train an autoencoder on the three weeks without faults")
-    training = Training(COLUMNS, WIDTH, STRIDE, before=HEALTHY_UNTIL, autoencoder={"random_state": 0, "verbose": 1})
+    log_event("1/4 train an autoencoder on the three weeks without faults")
+    training = Training(
+        SAMPLE_COLUMNS, WIDTH, STRIDE, before=HEALTHY_UNTIL, autoencoder={"random_state": 0, "verbose": 1}
+    )
     train(str(source), models["features"], training)
 
-    say("2/4 export features, and classify the operating regimes of pumps that the classifier has not seen")
+    log_event("2/4 export features, and classify the operating regimes of pumps that were not in the training data")
     run_features(_job("features", models["features"], source, output / "features"))
     accuracy = classify_regimes(readings, read_parts(output / "features"))
 
-    say("3/4 train a detector on the same three weeks")
+    log_event("3/4 train a detector on the same three weeks")
     detecting = Training(
-        COLUMNS, WIDTH, STRIDE, task="anomalies", before=HEALTHY_UNTIL,
+        SAMPLE_COLUMNS, WIDTH, STRIDE, task="anomalies", before=HEALTHY_UNTIL,
         autoencoder={"random_state": 0, "verbose": 1}, detector={"random_state": 0},
     )  # fmt: skip
     train(str(source), models["anomalies"], detecting)
 
-    say("4/4 score all five weeks, and list the events")
+    log_event("4/4 score all five weeks, and list the events")
     job, rule = _job("timeline", models["anomalies"], source, output / "anomalies"), EventRule(ALPHA)
     run_anomalies(job, rule)
-    write_page(job, rule, output / "anomalies.html", "fault")
+    write_page(read_scored(job, "fault"), rule, output / "anomalies.html")
     timeline = read_parts(output / "anomalies")
-    events = read_table(output / "anomalies" / EVENTS)
+    events = read_result(output / "anomalies" / EVENTS)
     found = compare_with_faults(readings, timeline, events)
     plot = plot_timeline(timeline, events, readings, output / "timeline.png")
     return _report(output, accuracy, found, plot, time.monotonic() - began)
 
 
 def find_data(data: Path | None) -> Path:
-    """The directory of the sample data."""
+    """Find the directory of the sample data."""
     folder = Path(__file__).parents[2] / "sample_data" if data is None else data
     if not (folder / "machines" / "machines.csv").is_file():
         raise JobError(
-            f"there is no machines/machines.csv in {folder}; the sample data come with the source repository: run the "
-            "demo there, or say where they are with --data"
+            f"there is no machines/machines.csv in {folder}; the sample data are in the source repository: run the "
+            "demo there, or give their directory with --data"
         )
     return folder
 
 
 def _job(kind: str, model: Path, source: Path, output: Path) -> Job:
     file = open_model(model)
-    return Job(kind, file, str(source), output, file.reading, format=_format(), on_change="redo")
+    return Job(kind, file, str(source), output, file.spec, format=_format(), on_change="redo")
 
 
 def _format() -> str:
@@ -95,10 +102,10 @@ def _format() -> str:
 
 
 def classify_regimes(readings: pd.DataFrame, features: pd.DataFrame) -> dict[str, float]:
-    """Share of windows whose regime is told right, by features and by summary statistics of the same windows.
+    """Compute the accuracy of ridge classifiers of the regime, on features and on summary statistics of windows.
 
-    Windows that lie wholly in one regime and without a fault; ridge regression; tested on two pumps at a time
-    that it was not trained on.
+    Only windows within one regime and without a fault count. Cross-validated: each classifier is tested on two pumps
+    that were not in its training data.
     """
     from sklearn.linear_model import RidgeClassifier
     from sklearn.model_selection import GroupKFold, cross_val_score
@@ -120,7 +127,7 @@ def classify_regimes(readings: pd.DataFrame, features: pd.DataFrame) -> dict[str
 
 
 def describe_windows(readings: pd.DataFrame, features: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
-    """The regime of each window (missing where it changes or there is a fault), and its summary statistics.
+    """Return the regime of each window (missing if it changes or there is a fault) and its summary statistics.
 
     The statistics are mean, standard deviation, minimum, maximum and median of each sensor.
     """
@@ -139,7 +146,7 @@ def describe_windows(readings: pd.DataFrame, features: pd.DataFrame) -> tuple[pd
 
 
 def compare_with_faults(readings: pd.DataFrame, timeline: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
-    """How scores and events compare with the labelled faults, in the two weeks that were not trained on."""
+    """Compare scores and events with the labelled faults, in the two weeks that were not trained on."""
     labels = readings[["machine", "time", "fault"]].rename(columns={"machine": "series", "fault": "label"})
     table = labels.merge(timeline[["series", "time", "score"]], on=["series", "time"])
     table = table[table["time"] >= HEALTHY_UNTIL].assign(label=lambda t: t["label"] == 1)
@@ -148,7 +155,7 @@ def compare_with_faults(readings: pd.DataFrame, timeline: pd.DataFrame, events: 
 
 
 def plot_timeline(timeline: pd.DataFrame, events: pd.DataFrame, readings: pd.DataFrame, path: Path) -> Path | None:
-    """Draw scores, events and labelled faults of every pump; None where matplotlib is not installed."""
+    """Draw scores, events and labelled faults of every pump; return None if matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -177,16 +184,16 @@ def plot_timeline(timeline: pd.DataFrame, events: pd.DataFrame, readings: pd.Dat
 def _report(output: Path, accuracy: dict[str, float], found: dict[str, Any], plot: Path | None, seconds: float) -> str:
     lines = [
         "",
-        "Operating regime (steady, cycling, filling, draining) of windows of pumps not trained on, accuracy:",
+        "Accuracy of classifying the operating regime (steady, cycling, filling, draining), on unseen pumps:",
         *(f"  {name:28s} {share:.3f}" for name, share in accuracy.items()),
         "",
-        f"Labelled faults in the two weeks after training, flagging {ALPHA:.1%} of normal timestamps:",
-        f"  found                        {found['n_found']} of {found['n_labelled_events']}",
+        f"Labelled faults in the two weeks after training, with alpha = {ALPHA}:",
+        f"  detected                     {found['n_found']} of {found['n_labelled_events']}",
         f"  events without a fault       {found['n_false_events']} of {found['n_events']}",
-        f"  area under precision-recall  {found['auc_pr']:.3f}  (by chance {found['labelled_share']:.3f})",
+        f"  area under precision-recall  {found['auc_pr']:.3f}  (random scores {found['labelled_share']:.3f})",
         *([f"  VUS-PR                       {found['vus_pr']:.3f}"] if "vus_pr" in found else []),
         "",
-        f"Where everything lies ({seconds:.0f} s):",
+        f"Output ({seconds:.0f} s):",
         f"  models    {output / 'features.tsae'}, {output / 'anomalies.tsae'}",
         f"  features  {output / 'features' / 'features'}",
         f"  scores    {output / 'anomalies' / 'timeline'}",

@@ -1,4 +1,4 @@
-"""How jobs end: errors for people, and exit codes."""
+"""Errors of jobs, and exit codes of the command."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ TERMINATED = 143
 
 
 class JobError(Exception):
-    """A job cannot go on. The message says why and what to do, without a traceback."""
+    """A job cannot go on. The message says why and what to do, and is shown without a traceback."""
 
 
 class InputError(JobError):
-    """A part of the input cannot be used. The message names the part, and the row and column where there is one."""
+    """A part of the input cannot be used. The message names the part, and the row and column if there is one."""

@@ -1,4 +1,4 @@
-"""Where the work of a job is done: in this process, in several local ones, or on a Dask cluster."""
+"""Where a job runs: in this process, in several local processes, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Execution:
-    """Where to run.
+    """Choice of where a job runs.
 
     Attributes
     ----------
     n_jobs : int
-        Local processes; 1 is this process, which uses all cores all the same.
+        Local processes; 1 is this process, which uses all cores.
     dask : str or None
         Address of the scheduler of a Dask cluster, such as ``tcp://10.0.0.1:8786``.
     connect_seconds : float
@@ -36,13 +36,14 @@ class Execution:
 
     @property
     def in_process(self) -> bool:
+        """Whether everything runs in this process."""
         return self.n_jobs == 1 and self.dask is None
 
     def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-        """Results of ``function(task)``, in the order in which they come.
+        """Give the results of ``function(task)``, in the order in which they are ready.
 
-        Tasks are drawn as workers become free, so that there are never more than a few at a time. An exception from
-        `tasks` is raised here, after the results of the tasks before it.
+        Tasks are taken from the iterable as workers become free, so that only a few exist at a time. An exception
+        from `tasks` is raised here, after the results of the tasks before it.
         """
         if self.in_process:
             yield from _two_at_once(function, _one_ahead(tasks))
@@ -51,8 +52,8 @@ class Execution:
 
         failed: list[BaseException] = []
 
-        def drawn() -> Iterator[Any]:
-            # joblib draws tasks in threads of its own, where an exception would be lost.
+        def delayed_tasks() -> Iterator[Any]:
+            # joblib takes tasks in its own threads, where an exception would be lost.
             try:
                 for task in tasks:
                     yield delayed(_in_worker)(function, task, self._threads())
@@ -65,17 +66,17 @@ class Execution:
                 return_as="generator_unordered",
                 pre_dispatch="2 * n_jobs",
                 batch_size=1,
-            )(drawn())
+            )(delayed_tasks())
         if failed:
             raise failed[0]
 
     def _threads(self) -> int | None:
-        """Threads for TensorFlow in each local process; the workers of a cluster are the user's own."""
+        """Threads for TensorFlow in each local process; those of a cluster are configured by its user."""
         return None if self.dask else max(1, (os.cpu_count() or 1) // self.n_jobs)
 
     @contextmanager
     def _backend(self) -> Iterator[None]:
-        """The workers that joblib is to use, for as long as the block lasts."""
+        """Set the workers that joblib uses within the block."""
         from joblib import parallel_config
 
         if self.dask is None:
@@ -95,18 +96,18 @@ class Execution:
 
 
 def _one_ahead(tasks: Iterable[T]) -> Iterator[T]:
-    """The tasks, each drawn while the one before it is worked on: reading goes on beside computing."""
+    """Give the tasks, each taken while the one before it is computed: reading overlaps with computing."""
     iterator, end = iter(tasks), object()
     with ThreadPoolExecutor(1) as thread:
-        drawn: Future = thread.submit(next, iterator, end)
-        while (task := drawn.result()) is not end:
-            drawn = thread.submit(next, iterator, end)
+        taken: Future[Any] = thread.submit(next, iterator, end)
+        while (task := taken.result()) is not end:
+            taken = thread.submit(next, iterator, end)
             yield task
 
 
 def _two_at_once(function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-    """Results in the order of the tasks: while one waits for the disk, the next keeps the cores busy."""
-    iterator, running = iter(tasks), deque[Future]()
+    """Compute two tasks at a time: while one waits for the disk, the next one uses the cores. Keeps their order."""
+    iterator, running = iter(tasks), deque[Future[R]]()
     failed: BaseException | None = None
     with ThreadPoolExecutor(2) as threads:
         while failed is None:
@@ -126,7 +127,7 @@ def _two_at_once(function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
 
 def _in_worker(function: Callable[[T], R], task: T, n_threads: int | None) -> R:
     if n_threads is not None:
-        # Read by TensorFlow when it is loaded; a process that works for a job has not loaded it before.
+        # TensorFlow reads these when it is loaded; a worker process has not loaded it before.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(n_threads))
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(n_threads))
     return function(task)

@@ -1,8 +1,8 @@
-"""The common run of the jobs on data sets: part by part, resumable, each part of the output whole or not there.
+"""Run a job on a data set: part by part, resumable, each part of the output complete or absent.
 
-A part is up to date when its input, what was carried into it, the model and the settings are those on record, and its
-output is there. Everything else is done again, so the same command continues an interrupted job, and parts that came
-since are added to what is there.
+A part is up to date if its input, the rows carried into it, the model and the settings are those in the manifest, and
+its output exists. Every other part is computed again. So the same command continues an interrupted job, and adds parts
+that were added to the input.
 """
 
 from __future__ import annotations
@@ -10,69 +10,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tsae.jobs.continuation import Carry, Piece, advance
+from tsae.jobs.continuation import Carry, PartWindows, continue_series
 from tsae.jobs.errors import InputError, JobError
-from tsae.jobs.execution import Execution
+from tsae.jobs.job import Job
+from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, PENDING, SKIPPED, Manifest, Record, locked
-from tsae.jobs.models import ModelFile, Reading, estimator_of
+from tsae.jobs.models import ModelFile
 from tsae.jobs.parts import Part, checksum, list_parts
-from tsae.jobs.progress import job_progress, say
-from tsae.jobs.tables import Append, read_rows, writing
+from tsae.jobs.progress import job_progress
+from tsae.jobs.spec import WindowSpec
+from tsae.jobs.table_reader import read_rows
+from tsae.jobs.table_writer import Append, result_writer
 
-Write = Callable[[Any, Piece, Reading, Append], int]
+Write = Callable[[Any, PartWindows, WindowSpec, Append], int]
 
 CARRY_FOLDER = "carry"
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job on a data set.
-
-    Attributes
-    ----------
-    kind : {"features", "timeline"}
-        Also the folder, within `output`, of the parts that are written.
-    model : ModelFile
-    source : str
-        What `tsae.jobs.parts.list_parts` takes.
-    output : Path
-        A directory, made if need be.
-    reading : Reading
-    format : {"parquet", "csv"}
-        Of the parts that are written.
-    whole_series : bool
-        Every series lies within one part: nothing is carried, and workers read the parts themselves.
-    on_error : {"fail", "skip"}
-        What to do at a part that cannot be used.
-    on_change : {"refuse", "redo"}
-        What to do where input, model or settings are not those of the output that is there.
-    execution : Execution
-    """
-
-    kind: str
-    model: ModelFile
-    source: str
-    output: Path
-    reading: Reading
-    format: str = "parquet"
-    whole_series: bool = False
-    on_error: str = "fail"
-    on_change: str = "refuse"
-    execution: Execution = field(default_factory=Execution)
-
-    def identity(self) -> dict:
-        """What the output depends on besides the input."""
-        return {
-            "kind": self.kind,
-            "model_id": self.model.model_id,
-            "reading": self.reading.as_dict(),
-            "format": self.format,
-            "whole_series": self.whole_series,
-        }
 
 
 def export(job: Job, write: Write) -> Manifest:
@@ -81,47 +37,36 @@ def export(job: Job, write: Write) -> Manifest:
     Parameters
     ----------
     job : Job
-    write : callable(estimator, piece, reading, append) -> int
-        A function of a module: computes one part, hands tables to `append`, returns the number of rows.
+    write : callable(estimator, part, spec, append) -> int
+        Compute one part, a `PartWindows`, pass tables to `append`, return the number of rows. A function of a module,
+        since worker processes import it.
 
     Returns
     -------
     Manifest
-        Of the finished job; parts may have been skipped where ``job.on_error == "skip"``.
+        Of the finished job; parts may have been skipped with ``job.on_error == "skip"``.
 
     Raises
     ------
     JobError
-        When the job cannot go on; the parts that were finished stay, and the same command continues.
+        If the job cannot go on; finished parts are kept, and the same call continues.
     """
     parts = list_parts(job.source)
-    _refuse_unfit(job, parts)
+    job.check(parts)
     with locked(job.output):
         return _Run(job, write, parts).run()
 
 
-def _refuse_unfit(job: Job, parts: list[Part]) -> None:
-    output = job.output.resolve()
-    if job.output.exists() and not job.output.is_dir():
-        raise JobError(f"the output {job.output} is a file; name a directory")
-    inside = next((part for part in parts if output in part.path.resolve().parents), None)
-    if inside is not None or (Path(job.source).is_dir() and Path(job.source).resolve() in [output, *output.parents]):
-        raise JobError(f"the output {job.output} and the input {job.source} lie within each other")
-    if job.on_error == "skip" and job.reading.columns.time is None and not job.whole_series:
-        raise JobError("--on-error skip needs a time column: without one, rows after a skipped part have no number")
-
-
 @dataclass(frozen=True)
 class _Task:
-    """One part to be computed; without `piece`, the worker reads it."""
+    """One part to be computed; the worker reads it if there are no `windows`."""
 
     write: Write
-    model_path: Path
-    model_id: str
-    reading: Reading
+    model: ModelFile
+    spec: WindowSpec
     part: Part
     target: Path
-    piece: Piece | None
+    windows: PartWindows | None
     n_rows: int | None
 
 
@@ -133,26 +78,27 @@ class _Result:
     seconds: float | None = None
     series: tuple[str, ...] = ()
     error: str | None = None
-    hopeless: bool = False  # another part would fail the same way
+    fatal: bool = False  # every other part would fail in the same way
 
 
 def _work(task: _Task) -> _Result:
     """Compute and write one part; errors are returned, so that the job can decide."""
     began = time.monotonic()
-    name, series = task.part.name, ()
+    name = task.part.name
+    series: tuple[str, ...] = ()
     try:
-        piece, n_rows = task.piece, task.n_rows
-        if piece is None:
-            rows = read_rows(task.part.path, task.reading.columns, name=name).series
-            piece, _ = advance(Carry.empty(), rows, task.reading.grid, last=True)
+        windows, n_rows = task.windows, task.n_rows
+        if windows is None:
+            rows = read_rows(task.part.path, task.spec.columns, name=name).series
+            windows, _ = continue_series(Carry.empty(), rows, task.spec, last=True)
             n_rows, series = len(rows.values), tuple(rows.names)
-        estimator = estimator_of(task.model_path, task.model_id)
-        with writing(task.target) as append:
-            written = task.write(estimator, piece, task.reading, append)
+        estimator = task.model.estimator
+        with result_writer(task.target) as append:
+            written = task.write(estimator, windows, task.spec, append)
     except (InputError, ValueError) as error:
         return _Result(name, error=str(error))
     except (JobError, OSError) as error:
-        return _Result(name, error=str(error), hopeless=True)
+        return _Result(name, error=str(error), fatal=True)
     return _Result(name, n_rows, written, time.monotonic() - began, series)
 
 
@@ -163,30 +109,30 @@ class _Run:
         self.job, self.write, self.parts = job, write, parts
         self.manifest = Manifest(job.output, job.identity())
         self.carry_folder = job.output / CARRY_FOLDER
-        self._sums: dict[str, dict] = {}
+        self._sums: dict[str, dict[str, Any]] = {}
         self._planned: dict[str, Record] = {}
-        self._homes: dict[str, str] = {}  # of whole series, the part that each was found in
+        self._homes: dict[str, str] = {}  # with whole series: the part in which each was found
 
     def run(self) -> Manifest:
-        self._take_up()
+        self._load_earlier_run()
         self.manifest.save()
         sizes = [part.path.stat().st_size for part in self.parts]
         try:
             with job_progress(self.job.kind, len(self.parts), sum(sizes)) as self._advance_bar:
                 for result in self.job.execution.map(_work, self._tasks()):
-                    self._take_in(result)
+                    self._record(result)
         except JobError as error:
-            raise JobError(f"{error} ({self._standing()}; the same command continues)") from error
+            raise JobError(f"{error} ({self._summary()}; the same command continues)") from error
         finally:
             self.manifest.save()
         self._drop_carries()
-        say(f"{self.job.kind}: {self._standing()}", event="end", **self._counts())
+        log_event(f"{self.job.kind}: {self._summary()}", event="end", **self._counts())
         return self.manifest
 
-    # -- what is there already -----------------------------------------------------------------------------------
+    # -- the existing output --------------------------------------------------------------------------------------
 
-    def _take_up(self) -> None:
-        """Find what an earlier run left, and what has changed since."""
+    def _load_earlier_run(self) -> None:
+        """Take over the records of an earlier run, without those of parts that have changed since."""
         for leftover in self.job.output.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         stored = self.manifest.read_stored()
@@ -194,11 +140,11 @@ class _Run:
         changes = self._changes(stored, old)
         if changes and self.job.on_change == "refuse":
             raise JobError(
-                f"{self.job.output} was made from something else: {'; '.join(changes)}. Choose another output, or say "
-                "--on-change redo to make anew what is affected"
+                f"{self.job.output} was made from other input or settings: {'; '.join(changes)}. Choose another "
+                "output, or use --on-change redo to compute the affected parts again"
             )
         for change in changes:
-            say(f"made anew because of a change: {change}", event="change", change=change)
+            log_event(f"computed again because of a change: {change}", event="change", change=change)
         if stored is not None and stored != self.manifest.job:
             for record in old.values():
                 self._forget(record)
@@ -212,8 +158,8 @@ class _Run:
             for part in self.parts
         }
 
-    def _changes(self, stored: dict | None, old: dict[str, Record]) -> list[str]:
-        """What is not as it was when the output was made, in words."""
+    def _changes(self, stored: dict[str, Any] | None, old: dict[str, Record]) -> list[str]:
+        """Describe the differences from what the output was made from."""
         if stored is None:
             return []
         changes = [
@@ -228,7 +174,7 @@ class _Run:
         last_done = max((i for i, name in enumerate(names) if name in done), default=-1)
         found = {
             "changed": [p.name for p in self.parts if p.name in done and self._sum(p)["sha256"] != old[p.name].sha256],
-            "gone": [name for name in old if name not in set(names)],
+            "missing": [name for name in old if name not in set(names)],
             "new, before others": []
             if self.job.whole_series
             else [name for name in names[:last_done] if name not in old],
@@ -239,12 +185,12 @@ class _Run:
         (self.job.output / record.output).unlink(missing_ok=True)
         record.status = PENDING
 
-    def _sum(self, part: Part) -> dict:
+    def _sum(self, part: Part) -> dict[str, Any]:
         if part.name not in self._sums:
             self._sums[part.name] = checksum(part.path)
         return self._sums[part.name]
 
-    def _is_up_to_date(self, record: Record, sums: dict, carry_in: str | None, last: bool) -> bool:
+    def _is_up_to_date(self, record: Record, sums: dict[str, Any], carry_in: str | None, last: bool) -> bool:
         output = self.job.output / record.output
         return (
             record.status == DONE
@@ -253,7 +199,7 @@ class _Run:
             and output.stat().st_size == record.output_bytes
         )
 
-    # -- what is to be done --------------------------------------------------------------------------------------
+    # -- tasks ---------------------------------------------------------------------------------------------------
 
     def _tasks(self) -> Iterator[_Task]:
         return self._independent_tasks() if self.job.whole_series else self._chained_tasks()
@@ -270,7 +216,7 @@ class _Run:
             yield self._task(part, None, None)
 
     def _chained_tasks(self) -> Iterator[_Task]:
-        """Read the parts in order, as far as they are not up to date, and hand each its share of the ones before."""
+        """Read the parts that are not up to date, in order, each with the rows carried over from the parts before."""
         carry: Carry | None = Carry.empty()
         carry_in = Carry.empty().digest
         for position, part in enumerate(self.parts):
@@ -286,9 +232,9 @@ class _Run:
                 carry, carry_in = None, str(record.carry_out)
                 continue
             try:
-                piece, n_rows, after = self._read(part, carry or self._carry_into(position), last=ends)
+                windows, n_rows, after = self._read(part, carry or self._carry_into(position), last=ends)
             except InputError as error:
-                self._leave_out(part, str(error), sums)
+                self._skip(part, str(error), sums)
                 carry = Carry.empty()
                 carry_in = carry.digest
                 continue
@@ -296,45 +242,45 @@ class _Run:
             self._forget_follower(position, after.digest)
             self._planned[part.name] = replace(record, **sums, carry_in=carry_in, carry_out=after.digest, last=ends)
             carry, carry_in = after, after.digest
-            yield self._task(part, piece, n_rows)
-            del piece
+            yield self._task(part, windows, n_rows)
+            del windows
 
     def _forget_follower(self, position: int, digest: str) -> None:
-        """Mark the next part as not done where it was made with something else carried into it."""
+        """Mark the next part as pending if it was computed with other rows carried into it."""
         if position + 1 < len(self.parts):
             following = self.manifest.records[self.parts[position + 1].name]
             if following.status == DONE and following.carry_in != digest:
                 self._forget(following)
 
-    def _task(self, part: Part, piece: Piece | None, n_rows: int | None) -> _Task:
-        model, target = self.job.model, self.job.output / self.manifest.records[part.name].output
-        return _Task(self.write, model.path, model.model_id, self.job.reading, part, target, piece, n_rows)
+    def _task(self, part: Part, windows: PartWindows | None, n_rows: int | None) -> _Task:
+        target = self.job.output / self.manifest.records[part.name].output
+        return _Task(self.write, self.job.model, self.job.spec, part, target, windows, n_rows)
 
-    def _read(self, part: Part, carry: Carry, *, last: bool) -> tuple[Piece, int, Carry]:
-        rows = read_rows(part.path, self.job.reading.columns, name=part.name).series
+    def _read(self, part: Part, carry: Carry, *, last: bool) -> tuple[PartWindows, int, Carry]:
+        rows = read_rows(part.path, self.job.spec.columns, name=part.name).series
         try:
-            piece, after = advance(carry, rows, self.job.reading.grid, last=last)
+            windows, after = continue_series(carry, rows, self.job.spec, last=last)
         except ValueError as error:
             raise InputError(
                 f"{part.name}, read after the parts before it in natural order of their names: {error}"
             ) from error
-        return piece, len(rows.values), after
+        return windows, len(rows.values), after
 
-    def _checked_sum(self, part: Part) -> dict | None:
-        """Size and checksum of a part; None where it cannot be read and may be left out."""
+    def _checked_sum(self, part: Part) -> dict[str, Any] | None:
+        """Size and checksum of a part; None if it cannot be read and may be skipped."""
         try:
             return self._sum(part)
         except OSError as error:
-            self._leave_out(part, f"{part.name} cannot be read: {error}", {})
+            self._skip(part, f"{part.name} cannot be read: {error}", {})
             return None
 
-    # -- what is carried from part to part -----------------------------------------------------------------------
+    # -- rows carried from part to part -------------------------------------------------------------------------
 
     def _carry_file(self, digest: str) -> Path:
         return self.carry_folder / f"{digest}.npz"
 
     def _carry_into(self, position: int) -> Carry:
-        """What is carried into a part, from its file or else by reading the parts before it again."""
+        """Rows carried into a part, from their file or else by spec the parts before it again."""
         first = position
         while first > 0 and not self._stored_carry(first):
             first -= 1
@@ -342,7 +288,7 @@ class _Run:
         for part in self.parts[first:position]:
             try:
                 _, _, carry = self._read(part, carry, last=False)
-            except InputError:  # left out, as it was the first time
+            except InputError:  # skipped, as it was the first time
                 carry = Carry.empty()
         return carry
 
@@ -353,29 +299,29 @@ class _Run:
         try:
             carry = Carry.load(self._carry_file(digest))
         except (OSError, ValueError, KeyError):
-            return None  # damaged: made again from the parts
+            return None  # damaged: computed again from the parts
         return carry if carry.digest == digest else None
 
     def _drop_carries(self) -> None:
-        """Remove what no part waits for any more; the last part's is for parts that come later."""
+        """Remove the files that no part needs any more; that of the last part is for parts added later."""
         records = list(self.manifest.records.values())
         needed: set[str | None] = set()
-        over: set[str | None] = set()
+        used: set[str | None] = set()
         for record, following in zip(records, [*records[1:], None], strict=True):
             waiting = following is None or following.status != DONE
-            (needed if waiting else over).add(record.carry_out)
-        for digest in over - needed:
+            (needed if waiting else used).add(record.carry_out)
+        for digest in used - needed:
             if digest is not None:
                 self._carry_file(digest).unlink(missing_ok=True)
 
-    # -- what has been done --------------------------------------------------------------------------------------
+    # -- results -------------------------------------------------------------------------------------------------
 
-    def _take_in(self, result: _Result) -> None:
+    def _record(self, result: _Result) -> None:
         planned = self._planned.pop(result.name)
         if result.error is not None:
-            if result.hopeless:
+            if result.fatal:
                 raise JobError(f"{result.name}: {result.error}")
-            self._leave_out_planned(planned, result.error)
+            self._skip_planned(planned, result.error)
             return
         self._refuse_divided(result)
         self.manifest.records[result.name] = replace(
@@ -395,11 +341,11 @@ class _Run:
                     "across parts"
                 )
 
-    def _leave_out(self, part: Part, reason: str, sums: dict) -> None:
+    def _skip(self, part: Part, reason: str, sums: dict[str, Any]) -> None:
         planned = replace(self.manifest.records[part.name], **sums, carry_in=None, carry_out=None)
-        self._leave_out_planned(planned, reason)
+        self._skip_planned(planned, reason)
 
-    def _leave_out_planned(self, planned: Record, reason: str) -> None:
+    def _skip_planned(self, planned: Record, reason: str) -> None:
         if self.job.on_error == "fail":
             raise InputError(reason if planned.input in reason else f"{planned.input}: {reason}")
         self._forget(planned)
@@ -407,14 +353,14 @@ class _Run:
             planned, status=SKIPPED, reason=reason, rows=None, windows=None, output_bytes=None, seconds=None
         )
         self._advance_bar(planned.bytes or 0, 0)
-        say(f"skipped: {reason}", level=logging.WARNING, event="skip", part=planned.input, reason=reason)
+        log_event(f"skipped: {reason}", level=logging.WARNING, event="skip", part=planned.input, reason=reason)
 
-    def _counts(self) -> dict:
+    def _counts(self) -> dict[str, int]:
         records = self.manifest.records.values()
         counts = {status: sum(record.status == status for record in records) for status in (DONE, SKIPPED, PENDING)}
         return {**counts, "rows_written": sum(record.windows or 0 for record in records)}
 
-    def _standing(self) -> str:
+    def _summary(self) -> str:
         counts = self._counts()
         skipped = f", {counts[SKIPPED]} skipped" if counts[SKIPPED] else ""
         return f"{counts[DONE]} of {len(self.parts)} parts done{skipped}, {counts['rows_written']:,} rows written"

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.anomaly.residuals import decoder_output
 from tsae.data.windows import Windows
 
 PAGE = Path(__file__).parent / "report_page"
 
-# Numbers in the page: beyond them a series is shown by the extremes of short stretches.
+# Limits on the size of the page: longer series are shown by the lowest and highest values of short stretches.
 TIMELINE_VALUES = 600_000
 MAX_POINTS, MIN_POINTS = 20_000, 1_000
 MAX_SERIES = 100
 MAX_EVENT_STEPS = 1_000
-SMALLEST_SCORE = 1e-3  # the scale is logarithmic
+SMALLEST_SCORE = 1e-3  # scores below are raised to it: the axis is logarithmic
 
 
 def write_report(
@@ -44,23 +45,24 @@ def write_report(
     windows : Windows
         Of the series that were scored.
     timeline, events : DataFrame, default=None
-        What ``detector.score_timeline(windows)`` and ``detector.events`` gave; None: computed.
+        Results of ``detector.score_timeline(windows)`` and ``detector.events``; None: computed.
     labels : bool array of shape (n_rows,), default=None
-        Known anomalies, one entry a row of ``windows.values``; shaded in the timeline.
+        Known anomalies, one entry per row of ``windows.values``; shaded in the timeline.
     alpha : float, default=None
         Level of the events; None: the detector's.
     title : str
     max_events : int, default=30
-        Events whose reconstruction is shown: those with the highest scores.
+        Number of events whose reconstruction is shown: those with the highest scores.
 
     Returns
     -------
     Path
+        Of the HTML file.
 
     Raises
     ------
     ValueError
-        If the timeline or the labels do not have one row a row of the series.
+        If the timeline or the labels do not have one row per row of the series.
     """
     timeline = detector.score_timeline(windows) if timeline is None else timeline
     events = detector.events(timeline, alpha=alpha) if events is None else events
@@ -73,8 +75,8 @@ def write_report(
     return path
 
 
-def render(data: dict) -> str:
-    """The page that shows the data: template, styles, scripts and data in one text."""
+def render(data: dict[str, Any]) -> str:
+    """Fill the page template with styles, scripts and data."""
     parts = {
         "title": html.escape(data["title"]),
         "styles": _asset("uplot.min.css") + _asset("page.css"),
@@ -89,18 +91,12 @@ def render(data: dict) -> str:
 
 
 def collect(
-    detector: Any,
-    windows: Windows,
-    timeline: pd.DataFrame,
-    events: pd.DataFrame,
-    labels: np.ndarray | None,
-    alpha: float | None,
-    title: str,
-    max_events: int,
-) -> dict:
-    """Everything that the page shows, as lists and numbers."""
+    detector: Any, windows: Windows, timeline: pd.DataFrame, events: pd.DataFrame, labels: np.ndarray | None, alpha:
+    float | None, title: str, max_events: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Collect everything that the page shows, as plain values."""
     level = detector.alpha if alpha is None else alpha
-    clock = _Clock(timeline["time"])
+    axis = _TimeAxis(timeline["time"])
     spans = _spans(timeline["series"])
     first_row = {series: rows[0] for series, rows in spans.items()}
     shown = _series_to_show(spans, events)
@@ -108,18 +104,18 @@ def collect(
     places = {row: place for place, row in enumerate(top.index)}
     return {
         "title": title,
-        "is_time": clock.is_time,
+        "is_time": axis.is_time,
         "alpha": level,
         "threshold": _number(_threshold(detector, level)),
         "channels": list(windows.channel_names),
         "facts": _facts(detector, windows, timeline, events, level, len(spans), len(shown)),
-        "series": [_series(series, spans[series], windows, timeline, labels, clock, len(shown)) for series in shown],
+        "series": [_series(series, spans[series], windows, timeline, labels, axis, len(shown)) for series in shown],
         "events": [
             {
                 "series": _label(event.series),
-                "start": clock.number(event.start),
-                "end": clock.number(event.end),
-                "peak": clock.number(event.peak),
+                "start": axis.number(event.start),
+                "end": axis.number(event.end),
+                "peak": axis.number(event.peak),
                 "score": _number(event.score),
                 "p": _number(event.p_value),
                 "channels": list(event.channels),
@@ -128,7 +124,7 @@ def collect(
             for event in events.itertuples()
         ],
         "details": [
-            _detail(detector, windows, timeline, spans[event.series], clock, event) for event in top.itertuples()
+            _detail(detector, windows, timeline, spans[event.series], axis, event) for event in top.itertuples()
         ],
         "calibration": _calibration(detector, timeline),
         "history": _history(detector),
@@ -136,19 +132,14 @@ def collect(
     }
 
 
-# -- what is shown -----------------------------------------------------------------------------------------------
+# -- content -----------------------------------------------------------------------------------------------------
 
 
 def _facts(
-    detector: Any,
-    windows: Windows,
-    timeline: pd.DataFrame,
-    events: pd.DataFrame,
-    alpha: float,
-    n_series: int,
+    detector: Any, windows: Windows, timeline: pd.DataFrame, events: pd.DataFrame, alpha: float, n_series: int,
     n_shown: int,
-) -> list[list[str]]:
-    """The lines at the head of the page: what, how much, how sure."""
+) -> list[list[str]]:  # fmt: skip
+    """Facts at the top of the page: name and value."""
     calibrator = detector.timeline_threshold_
     known = timeline["score"].notna()
     flagged = (timeline["p_value"] <= alpha).sum() / max(known.sum(), 1)
@@ -168,21 +159,16 @@ def _facts(
 
 
 def _series(
-    series: Any,
-    rows: tuple[int, int],
-    windows: Windows,
-    timeline: pd.DataFrame,
-    labels: np.ndarray | None,
-    clock: _Clock,
-    n_shown: int,
-) -> dict:
-    """Score, channels and labels of one series, thinned to what a page can hold."""
+    series: Any, rows: tuple[int, int], windows: Windows, timeline: pd.DataFrame, labels: np.ndarray | None, axis:
+    _TimeAxis, n_shown: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Score, channels and labels of one series, thinned to fit into the page."""
     own = slice(*rows)
     budget = TIMELINE_VALUES // (n_shown * (windows.n_channels + 2))
     positions, group = thin(rows[1] - rows[0], int(np.clip(budget, MIN_POINTS, MAX_POINTS)))
     score = timeline["score"].to_numpy()[own]
     marks = None if labels is None else _ranges(np.asarray(labels[own], dtype=bool))
-    times = clock.numbers[own]
+    times = axis.numbers[own]
     return {
         "name": _label(series),
         "time": _numbers(times[positions], digits=15),
@@ -194,29 +180,29 @@ def _series(
 
 
 def _detail(
-    detector: Any, windows: Windows, timeline: pd.DataFrame, rows: tuple[int, int], clock: _Clock, event: Any
-) -> dict:
-    """Data and reconstruction around one event, at full resolution."""
-    times = clock.numbers[rows[0] : rows[1]]
-    at = [rows[0] + int(np.searchsorted(times, clock.number(time))) for time in (event.start, event.end, event.peak)]
+    detector: Any, windows: Windows, timeline: pd.DataFrame, rows: tuple[int, int], axis: _TimeAxis, event: Any
+) -> dict[str, Any]:
+    """Values and reconstruction around one event, at full resolution."""
+    times = axis.numbers[rows[0] : rows[1]]
+    at = [rows[0] + int(np.searchsorted(times, axis.number(time))) for time in (event.start, event.end, event.peak)]
     begin = max(rows[0], at[0] - windows.width)
     end = min(rows[1], at[1] + windows.width + 1)
     if end - begin > MAX_EVENT_STEPS:
         begin = max(begin, at[2] - MAX_EVENT_STEPS // 2)
         end = min(end, begin + MAX_EVENT_STEPS)
-    said = _reconstruction(detector, windows, begin, end)
+    reconstruction = _reconstruction(detector, windows, begin, end)
     shares = timeline[[f"contribution_{name}" for name in windows.channel_names]].to_numpy()[at[0] : at[1] + 1]
     weight = np.nansum(shares, axis=0)
     weight = weight / weight.sum() if weight.sum() > 0 else weight
     order = np.argsort(-weight, kind="stable")[:12]
     return {
-        "time": _numbers(clock.numbers[begin:end], digits=15),
+        "time": _numbers(axis.numbers[begin:end], digits=15),
         "channels": [
             {
                 "name": windows.channel_names[channel],
                 "share": _number(weight[channel]),
                 "values": _numbers(windows.values[begin:end, channel]),
-                "said": _numbers(said[:, channel]),
+                "reconstruction": _numbers(reconstruction[:, channel]),
             }
             for channel in order
         ],
@@ -225,47 +211,45 @@ def _detail(
 
 
 def _reconstruction(detector: Any, windows: Windows, begin: int, end: int) -> np.ndarray:
-    """Mean over all windows of what the decoder makes of rows begin to end."""
+    """Mean reconstruction of the rows from begin to end, over all windows that cover them."""
     starts, lengths = windows.starts, windows.lengths
     near = windows[(starts < end) & (starts + lengths > begin)]
     near = near[near.observed]
     total, count = np.zeros((end - begin, windows.n_channels)), np.zeros((end - begin, windows.n_channels))
-    n_at_once = max(1, 2_000_000 // (windows.width * windows.n_channels))
-    for first in range(0, len(near), n_at_once):
-        chunk = near[first : first + n_at_once]
-        decoder = detector.decoders_[0]
-        options = {"shown": True} if decoder == "imputation" else {}  # what the detector measures errors of
-        said = detector.autoencoder_.reconstruct(chunk, decoder=decoder, **options)
+    batch_size = max(1, 2_000_000 // (windows.width * windows.n_channels))
+    for first in range(0, len(near), batch_size):
+        chunk = near[first : first + batch_size]
+        values = decoder_output(detector.autoencoder_, chunk, detector.decoders_[0])
         place = chunk.starts[:, np.newaxis] + np.arange(windows.width) - begin
         inside = (place >= 0) & (place < end - begin)
-        known = ~np.isnan(said[inside])
-        np.add.at(total, place[inside], np.where(known, said[inside], 0.0))
+        known = ~np.isnan(values[inside])
+        np.add.at(total, place[inside], np.where(known, values[inside], 0.0))
         np.add.at(count, place[inside], known)
     with np.errstate(invalid="ignore"):
         return total / count
 
 
-def _calibration(detector: Any, timeline: pd.DataFrame) -> dict:
-    """Share of timestamps with at least a score: of held-out normal ones, and of those in this report."""
+def _calibration(detector: Any, timeline: pd.DataFrame) -> dict[str, Any]:
+    """Share of timestamps at or above each score: of held-out normal timestamps, and of those in this report."""
     normal = np.sort(detector.calibration_scores_)
-    found = np.sort(timeline["score"].dropna().to_numpy())
-    highest = max(normal[-1], found[-1] if found.size else 0, 10 * SMALLEST_SCORE)
-    lowest = max(min(normal[0], found[0] if found.size else normal[0]), SMALLEST_SCORE)
+    observed = np.sort(timeline["score"].dropna().to_numpy())
+    highest = max(normal[-1], observed[-1] if observed.size else 0, 10 * SMALLEST_SCORE)
+    lowest = max(min(normal[0], observed[0] if observed.size else normal[0]), SMALLEST_SCORE)
     grid = np.geomspace(lowest, highest, 200)
 
-    def share_above(scores: np.ndarray) -> list:
+    def share_above(scores: np.ndarray) -> list[Any]:
         share = 1 - np.searchsorted(scores, grid, side="left") / max(scores.size, 1)
         return _numbers(np.where(share > 0, share, np.nan))
 
     return {
         "score": _numbers(grid),
         "normal": share_above(normal),
-        "found": share_above(found),
-        "promised": _numbers(np.maximum(detector.timeline_threshold_.pvalues(grid), 1e-12)),
+        "observed": share_above(observed),
+        "p_value": _numbers(np.maximum(detector.timeline_threshold_.pvalues(grid), 1e-12)),
     }
 
 
-def _history(detector: Any) -> dict | None:
+def _history(detector: Any) -> dict[str, Any] | None:
     history = getattr(detector.autoencoder_, "history_", None)
     if history is None:
         return None
@@ -281,14 +265,14 @@ def _threshold(detector: Any, alpha: float) -> float:
 
 
 def _spans(series: pd.Series) -> dict[Any, tuple[int, int]]:
-    """First row and row past the last one of each series, which stand together."""
+    """First row of each series and the row after its last; the rows of a series are contiguous."""
     codes, names = pd.factorize(series)
     edges = np.flatnonzero(np.diff(codes, prepend=-1))
     return dict(zip(names, zip(edges.tolist(), [*edges[1:].tolist(), len(codes)], strict=True), strict=True))
 
 
-def _series_to_show(spans: dict, events: pd.DataFrame) -> list:
-    """All series; of very many, those with the strongest events."""
+def _series_to_show(spans: dict[Any, tuple[int, int]], events: pd.DataFrame) -> list[Any]:
+    """All series, or those with the highest event scores if there are too many."""
     if len(spans) <= MAX_SERIES:
         return list(spans)
     strongest = events.groupby("series", sort=False)["score"].max().sort_values(ascending=False)
@@ -300,7 +284,13 @@ def _series_to_show(spans: dict, events: pd.DataFrame) -> list:
 
 
 def thin(n: int, n_points: int) -> tuple[np.ndarray, int]:
-    """Which rows stand for n rows, and how many rows each pair of them stands for (1: nothing is thinned).
+    """Choose up to `n_points` of n rows, in pairs.
+
+    Returns
+    -------
+    positions : int64 ndarray
+    group : int
+        Number of rows that each pair represents; 1 if all rows are chosen.
 
     Examples
     --------
@@ -315,7 +305,12 @@ def thin(n: int, n_points: int) -> tuple[np.ndarray, int]:
 
 
 def extremes(values: np.ndarray, group: int, *, highest_only: bool = False) -> np.ndarray:
-    """Lowest and highest value of each stretch of ``group`` rows (or the highest twice), two entries a stretch.
+    """Compute the lowest and the highest value of each group of rows (or the highest twice).
+
+    Returns
+    -------
+    ndarray
+        Two entries per group.
 
     Examples
     --------
@@ -332,15 +327,15 @@ def extremes(values: np.ndarray, group: int, *, highest_only: bool = False) -> n
 
 
 def _ranges(marks: np.ndarray) -> np.ndarray:
-    """Begins and ends of the stretches of True."""
+    """First rows and rows after the last of the stretches of True."""
     return np.flatnonzero(np.diff(marks, prepend=False, append=False)).reshape(-1, 2)
 
 
 # -- numbers and text --------------------------------------------------------------------------------------------
 
 
-class _Clock:
-    """Timestamps as the numbers that the page plots by: seconds since 1970 by the clock shown, or what they are."""
+class _TimeAxis:
+    """Timestamps as numbers for the plots: local seconds since 1970 for datetimes, seconds for durations."""
 
     def __init__(self, times: pd.Series):
         self.is_time = pd.api.types.is_datetime64_any_dtype(times)
@@ -350,10 +345,10 @@ class _Clock:
     def _as_numbers(self, times: pd.Series) -> np.ndarray:
         if self.is_time:
             times = times.dt.tz_localize(None) if times.dt.tz is not None else times
-            return times.to_numpy().astype("datetime64[ns]").astype(np.int64) / 1e9
-        if self.is_span:
-            return times.dt.total_seconds().to_numpy()
-        return times.to_numpy().astype(np.float64)
+            numbers = times.to_numpy().astype("datetime64[ns]").astype(np.int64) / 1e9
+        else:
+            numbers = times.dt.total_seconds() if self.is_span else times
+        return np.asarray(numbers, dtype=np.float64)
 
     def number(self, time: Any) -> float:
         return float(self._as_numbers(pd.Series([time]))[0])
@@ -367,12 +362,12 @@ def _number(value: Any, digits: int = 5) -> float | None:
     return float(f"{value:.{digits}g}") if np.isfinite(value) else None
 
 
-def _numbers(values: np.ndarray, digits: int = 5) -> list:
+def _numbers(values: np.ndarray, digits: int = 5) -> list[Any]:
     return [_number(value, digits) for value in np.asarray(values, dtype=np.float64).tolist()]
 
 
-def _as_json(data: dict) -> str:
-    """JSON that cannot end the element it stands in."""
+def _as_json(data: dict[str, Any]) -> str:
+    """JSON that cannot close the element that contains it."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

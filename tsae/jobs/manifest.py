@@ -1,4 +1,4 @@
-"""The manifest of a job's output: which part of the input became which part of the output, and what is left to do."""
+"""The manifest of a job's output: the state of each part."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from tsae.io.archive import replacing
 from tsae.jobs.errors import JobError
 
 NAME = "manifest.json"
-FORMAT = 1
-SECONDS_BETWEEN_SAVES = 2.0  # what was finished since the last one is done again after a kill
+MANIFEST_VERSION = 1
+SECONDS_BETWEEN_SAVES = 2.0  # parts finished since the last save are computed again after a kill
 
 PENDING, DONE, SKIPPED = "pending", "done", "skipped"
 
 
 @dataclass
 class Record:
-    """One part.
+    """State of one part.
 
     Attributes
     ----------
     input, bytes, sha256
-        The part of the input, by its name in the data set.
+        Name of the part in the data set, size and checksum of its file.
     output, output_bytes
-        The part of the output, by its path in the output.
+        Path within the output directory, and size, of the file that was written.
     status : {"pending", "done", "skipped"}
     reason : str or None
         Why a part was skipped.
     rows, windows : int or None
         Rows read, and windows (or, of a timeline, rows) written.
     carry_in, carry_out : str or None
-        Digests of what was carried into and out of the part.
+        Digests of the rows carried into and out of the part.
     last : bool
-        Whether it was the last part, with which all series end.
+        Whether it was the last part, where all series end.
     seconds : float or None
-        Time that the work took.
+        Duration of the work.
     """
 
     input: str
@@ -59,46 +59,46 @@ class Record:
 
 
 class Manifest:
-    """The records of all parts, in the order of the parts, in a JSON file that is replaced as a whole.
+    """Records of all parts, in their order, in a JSON file that is replaced as a whole.
 
     Parameters
     ----------
     folder : Path
-        The job's output.
+        Output directory of the job.
     job : dict
-        What the output depends on besides the input; of plain values.
+        Everything besides the input that the output depends on, in plain values: `Job.identity`.
     """
 
-    def __init__(self, folder: Path, job: dict):
+    def __init__(self, folder: Path, job: dict[str, Any]):
         self.path = folder / NAME
         self.job = job
         self.records: dict[str, Record] = {}
         self._saved_at = 0.0
 
-    def read_stored(self) -> dict | None:
-        """Take over the records of an earlier run; return its `job`, or None where there was none."""
+    def read_stored(self) -> dict[str, Any] | None:
+        """Load the records of an earlier run; return its `job`, or None without an earlier run."""
         try:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
-            if stored["format"] > FORMAT:
+            if stored["format"] > MANIFEST_VERSION:
                 raise JobError(f"{self.path} was written by a newer tsae; update tsae, or choose another output")
             names = {field.name for field in fields(Record)}
             records = [Record(**{k: v for k, v in entry.items() if k in names}) for entry in stored["parts"]]
-            job = stored["job"]
+            job: dict[str, Any] = stored["job"]
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise JobError(f"{self.path} is damaged ({error}); remove it to begin anew") from error
+            raise JobError(f"{self.path} is damaged ({error}); remove it to start again") from error
         self.records = {record.input: record for record in records}
         return job
 
     def save(self, *, now: bool = True) -> bool:
-        """Write the file; unless `now`, only when the last time is a while ago."""
+        """Write the file; with ``now=False`` at most every two seconds. Return whether it was written."""
         if not now and time.monotonic() - self._saved_at < SECONDS_BETWEEN_SAVES:
             return False
         parts = list(self.records.values())
         counts = {status: sum(part.status == status for part in parts) for status in (DONE, SKIPPED, PENDING)}
         content: dict[str, Any] = {
-            "format": FORMAT,
+            "format": MANIFEST_VERSION,
             "job": self.job,
             "parts_by_status": counts,
             "rows": sum(part.rows or 0 for part in parts),
@@ -114,12 +114,12 @@ class Manifest:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Refuse a second job on the same output. The lock goes with the process, however that ends."""
+    """Refuse a second job on the same output. The lock is released when the process ends, however it ends."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as file:
         try:
             import fcntl
-        except ImportError:  # Windows has no advisory locks of this kind; there, two jobs at once are the user's care
+        except ImportError:  # not on Windows: there, users must not run two jobs on one output
             yield
             return
         try:

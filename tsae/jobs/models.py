@@ -1,140 +1,147 @@
-"""Model files of jobs: an estimator, and how the tables that it was trained on are read.
+"""Model files of jobs: an estimator, and the `WindowSpec` of the tables that it was trained on.
 
-The reading rides along as an attribute of the estimator, `table_`, in plain values.
+The specification is stored with the estimator, as its attribute `table_`, in plain values.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from tsae.errors import ModelFileError
-from tsae.io.archive import read_archive
-from tsae.jobs.continuation import Grid
+from tsae.io.archive import Archive, read_archive
 from tsae.jobs.errors import JobError
-from tsae.jobs.progress import hushed
-from tsae.jobs.tables import Columns
+from tsae.jobs.logs import suppressed_stderr
+from tsae.jobs.spec import WindowSpec
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How tables become windows for a model: columns, width, stride and gaps, as in training.
+class ModelFile:
+    """A model file, read and checked once per process. TensorFlow is loaded when the estimator is first asked for.
 
-    `max_gap` is text for a duration, a number for times that are numbers, None for no limit.
+    Workers receive the path alone, read the file once, and refuse it if it has changed since the job began.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        Class name of the estimator.
+    model_id : str
+        Identifies the content: equal for equal models.
+    spec : WindowSpec
     """
 
-    columns: Columns
-    width: int
-    stride: int
-    max_gap: str | float | None = None
+    def __init__(self, path: Path, kind: str, model_id: str, spec: WindowSpec, archive: Archive | None = None):
+        self.path, self.kind, self.model_id, self.spec = path, kind, model_id, spec
+        self._archive = archive
+        self._estimator: Any = None
+        self._loading = Lock()  # the first two parts of a job are worked on at the same time
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _model_of_process, (self.path, self.kind, self.model_id, self.spec)
 
     @property
-    def grid(self) -> Grid:
-        gap = self.max_gap
-        return Grid(
-            self.width, self.stride, np.inf if gap is None else pd.Timedelta(gap) if isinstance(gap, str) else gap
-        )
+    def archive(self) -> Archive:
+        """The content of the file; read now if this process has not read it yet."""
+        if self._archive is None:
+            self._archive = _read(self.path)
+            if self._archive.manifest["model_id"] != self.model_id:
+                raise JobError(f"{self.path} was replaced while the job was running; start the job again")
+        return self._archive
 
-    def with_stride(self, stride: int | None) -> Reading:
-        return self if stride is None else replace(self, stride=stride)
+    @property
+    def estimator(self) -> Any:
+        """The fitted estimator, made on first use."""
+        from tsae.loading import from_archive
 
-    def as_dict(self) -> dict:
-        plain = asdict(self)
-        plain["columns"]["values"] = list(self.columns.values)
-        return plain
-
-    @classmethod
-    def from_dict(cls, plain: dict) -> Reading:
-        columns = {**plain["columns"], "values": tuple(plain["columns"]["values"])}
-        return cls(Columns(**columns), plain["width"], plain["stride"], plain["max_gap"])
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """What a job needs to know of a model file before anything is computed; TensorFlow is not loaded for it."""
-
-    path: Path
-    kind: str
-    model_id: str
-    reading: Reading
+        with self._loading:
+            if self._estimator is None:
+                load_tensorflow()
+                try:
+                    self._estimator = from_archive(self.archive)
+                except ModelFileError as error:
+                    raise JobError(f"{self.path}: {error}") from error
+        return self._estimator
 
 
-def save_model(estimator: Any, reading: Reading, path: Path) -> None:
+@lru_cache(maxsize=1)
+def _model_of_process(path: Path, kind: str, model_id: str, spec: WindowSpec) -> ModelFile:
+    """One object for all tasks that a worker receives, so that the file is read once."""
+    return ModelFile(path, kind, model_id, spec)
+
+
+def save_model(estimator: Any, spec: WindowSpec, path: Path) -> None:
     """Write a model file for jobs."""
-    estimator.table_ = reading.as_dict()
+    estimator.table_ = spec.as_dict()
     path.parent.mkdir(parents=True, exist_ok=True)
     estimator.save(path)
 
 
 def open_model(path: Path) -> ModelFile:
-    """Check a model file and read what is needed to plan a job."""
+    """Read and check a model file; the estimator itself is made later."""
+    archive = _read(path)
+    return ModelFile(path, archive.manifest["kind"], archive.manifest["model_id"], _spec_of(archive, path), archive)
+
+
+def describe_model(path: Path) -> dict[str, Any]:
+    """Facts about a model file, and how it reads tables."""
+    archive = _read(path)
+    facts = {key: archive.manifest[key] for key in ("kind", "model_id", "created", "versions", "summary")}
     try:
-        archive = read_archive(path)
+        facts["window_spec"] = _spec_of(archive, path).as_dict()
+    except JobError as error:
+        facts["window_spec"] = str(error)
+    return {"file": str(path), "bytes": path.stat().st_size, **facts}
+
+
+def _read(path: Path) -> Archive:
+    try:
+        return read_archive(path)
     except FileNotFoundError as error:
         raise JobError(f"there is no model file {path}") from error
     except (ModelFileError, OSError) as error:
         raise JobError(str(error)) from error
+
+
+def _spec_of(archive: Archive, path: Path) -> WindowSpec:
     try:
-        reading = Reading.from_dict(archive.state["state"]["table_"])
+        return WindowSpec.from_dict(archive.state["state"]["table_"])
     except (KeyError, TypeError) as error:
         raise JobError(
             f"{path} holds a model, but not how to read tables for it; make the file with 'tsae train', or save the "
             "estimator with tsae.jobs.models.save_model"
         ) from error
-    return ModelFile(path, archive.manifest["kind"], archive.manifest["model_id"], reading)
-
-
-def load_estimator(path: Path) -> Any:
-    """The estimator of a model file."""
-    import tsae
-
-    load_tensorflow()
-    try:
-        return tsae.load(path)
-    except (ModelFileError, OSError) as error:
-        raise JobError(str(error)) from error
 
 
 def load_tensorflow() -> None:
-    """Load TensorFlow without its remarks on build and devices, which no setting of its own keeps quiet."""
+    """Load TensorFlow without its messages about build and devices, which none of its settings suppresses."""
     if "tensorflow" not in sys.modules:
-        with hushed():
+        with suppressed_stderr():
             training = import_module("tsae.networks.training")
-            training.shards_for(1 << 20)  # asks for the devices
-
-
-@lru_cache(maxsize=1)
-def estimator_of(path: Path, model_id: str) -> Any:
-    """As `load_estimator`, once a process; refuses a file that has changed since the job began."""
-    if open_model(path).model_id != model_id:
-        raise JobError(f"{path} was replaced while the job was running; start the job again")
-    return load_estimator(path)
+            training.shards_for(1 << 20)  # initialises the devices
 
 
 def autoencoder_of(estimator: Any) -> Any:
-    """The fitted autoencoder: the estimator itself, or that of a detector."""
+    """Return the fitted autoencoder: the estimator itself, or that of a detector."""
     autoencoder = getattr(estimator, "autoencoder_", estimator)
     if not hasattr(autoencoder, "transform"):
-        raise JobError(f"the model is a {type(estimator).__name__}, which makes no features")
+        raise JobError(f"the model is a {type(estimator).__name__}, which computes no features")
     return autoencoder
 
 
 def export_encoder(path: Path, target: Path, **options: Any) -> None:
     """Write the encoder of a model file as an ONNX graph; `options` as of `tsae.export_onnx`."""
-    import tsae
+    from tsae.loading import from_archive
+    from tsae.onnx.encoder import EXPORTED, export_onnx
 
     file = open_model(path)
     try:
         # An autoencoder's file is read without TensorFlow.
-        model = path if file.kind == "LSTMAutoencoder" else autoencoder_of(load_estimator(path))
+        model = from_archive(file.archive, "onnx") if file.kind == EXPORTED else autoencoder_of(file.estimator)
         target.parent.mkdir(parents=True, exist_ok=True)
-        tsae.export_onnx(model, target, **options)
+        export_onnx(model, target, **options)
     except (ImportError, ModelFileError, ValueError) as error:
         raise JobError(str(error)) from error

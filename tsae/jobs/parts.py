@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tsae.jobs.errors import JobError
 
@@ -27,14 +28,18 @@ class Part:
         return self.name.rsplit(".", 1)[0]
 
 
-def list_parts(source: str | os.PathLike) -> list[Part]:
-    """The files of a data set, in natural order of their names: ``part_2`` comes before ``part_10``.
+def list_parts(source: str | os.PathLike[str]) -> list[Part]:
+    """List the files of a data set, in natural order of their names: ``part_2`` comes before ``part_10``.
 
     Parameters
     ----------
     source : path-like
-        A .csv or .parquet file, a directory (searched with its subdirectories, but for names that begin with a dot
-        or an underscore), or a pattern such as ``"logs/2024-*.csv"``.
+        A .csv or .parquet file, a directory (searched with its subdirectories, except names that start with a dot or
+        an underscore), or a pattern such as ``"logs/2024-*.csv"``.
+
+    Returns
+    -------
+    list of Part
 
     Raises
     ------
@@ -71,17 +76,17 @@ def list_parts(source: str | os.PathLike) -> list[Part]:
     found.sort(key=lambda part: (natural_key(part.stem), part.name))
     for one, other in zip(found, found[1:], strict=False):
         if one.stem == other.stem:
-            raise JobError(f"{one.name} and {other.name} would give output of the same name; rename one of them")
+            raise JobError(f"{one.name} and {other.name} would give output files of the same name; rename one of them")
     return found
 
 
-def natural_key(text: str) -> list:
-    """A key that sorts the numbers within names by their size."""
-    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in re.split(r"(\d+)", text)]
+def natural_key(text: str) -> list[tuple[int, str]]:
+    """Return a sort key that orders numbers within names by value."""
+    return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split(r"(\d+)", text)]
 
 
-def checksum(path: Path) -> dict:
-    """Size in bytes and SHA-256 of a file."""
+def checksum(path: Path) -> dict[str, Any]:
+    """Compute the size in bytes and the SHA-256 of a file."""
     digest, size = hashlib.sha256(), 0
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

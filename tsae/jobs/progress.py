@@ -1,121 +1,59 @@
-"""What a job says while it works: a bar on a terminal, log lines elsewhere, JSON lines where asked for."""
+"""Progress of a job on a data set: parts, rows, rate and time left."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from typing import Any
 
-logger = logging.getLogger("tsae.jobs")
+from tsae.jobs.logs import log_event, logger, logs_json
+from tsae.progress import LinePacer, progress_bar
 
-SECONDS_BETWEEN_LINES = 10.0
-
-
-def set_up_logging(*, quiet: bool = False, log_json: bool = False) -> None:
-    """Send what tsae logs to standard error, for the command line; `quiet` leaves warnings and errors."""
-    handler = _StandardError()
-    handler.setFormatter(_JsonLines() if log_json else logging.Formatter("%(message)s"))
-    tsae = logging.getLogger("tsae")
-    tsae.handlers[:] = [handler]
-    tsae.setLevel(logging.WARNING if quiet else logging.INFO)
-    tsae.propagate = False
-
-
-def say(message: str, *, level: int = logging.INFO, **facts: Any) -> None:
-    """Log a line; `facts` are fields of their own in JSON lines."""
-    logger.log(level, message, extra={"facts": facts})
-
-
-class _StandardError(logging.StreamHandler):
-    """Writes to what is standard error at the moment, so that lines appear above a bar and not across it."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> Any:
-        return sys.stderr
-
-
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-            **getattr(record, "facts", {}),
-        }
-        return json.dumps(line, ensure_ascii=False, default=str)
-
-
-Advance = Callable[[int, int], None]
+JobProgress = Callable[[int, int], None]
 
 
 @contextmanager
-def job_progress(what: str, n_parts: int, n_bytes: int) -> Iterator[Advance]:
-    """Give a function ``advance(n_bytes, n_rows)`` to call after each part: bytes read, windows or timestamps written.
+def job_progress(kind: str, n_parts: int, n_bytes: int) -> Iterator[JobProgress]:
+    """Give a function to call after each part, with the bytes read and the rows written.
 
-    The time left is reckoned from the bytes of the input.
+    The time left is estimated from the bytes of the input.
     """
-    if logger.isEnabledFor(logging.INFO) and sys.stderr.isatty() and not _logs_json():
-        with _bar(what, n_parts, n_bytes) as advance:
-            yield advance
+    count = _Count(n_parts, n_bytes)
+    if logger.isEnabledFor(logging.INFO) and sys.stderr.isatty() and not logs_json():
+        columns = ("part {task.fields[part]}", "{task.fields[rate]:,.0f}/s")
+        with progress_bar(kind, *columns, total=max(1, n_bytes), part=count.part, rate=0.0) as update:
+
+            def show(part_bytes: int, part_rows: int) -> None:
+                count.add(part_bytes, part_rows)
+                update(completed=count.bytes, part=count.part, rate=count.rate)
+
+            yield show
     else:
-        yield _lines(what, n_parts, n_bytes)
+        yield _lines(kind, count)
 
 
-def _logs_json() -> bool:
-    return any(isinstance(handler.formatter, _JsonLines) for handler in logging.getLogger("tsae").handlers)
+def _lines(kind: str, count: _Count) -> JobProgress:
+    pacer = LinePacer()
 
-
-@contextmanager
-def _bar(what: str, n_parts: int, n_bytes: int) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn(what), BarColumn(), TextColumn("part {task.fields[parts]}/{task.fields[n_parts]}"),
-        TextColumn("{task.fields[rate]:,.0f}/s"), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    count = _Count()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=max(1, n_bytes), parts=0, n_parts=n_parts, rate=0.0)
-
-        def advance(part_bytes: int, part_rows: int) -> None:
-            count.add(part_bytes, part_rows)
-            bar.update(task, advance=part_bytes, parts=count.parts, rate=count.rate())
-
-        yield advance
-
-
-def _lines(what: str, n_parts: int, n_bytes: int) -> Advance:
-    count = _Count()
-    last = time.monotonic()
-
-    def advance(part_bytes: int, part_rows: int) -> None:
-        nonlocal last
+    def log_part(part_bytes: int, part_rows: int) -> None:
         count.add(part_bytes, part_rows)
-        if count.parts < n_parts and time.monotonic() - last < SECONDS_BETWEEN_LINES:
-            return
-        last = time.monotonic()
-        left = count.seconds() * (n_bytes - count.bytes) / max(1, count.bytes)
-        say(
-            f"{what}: part {count.parts}/{n_parts}, {count.rows:,} rows written, {count.rate():,.0f}/s, "
-            f"about {left:,.0f} s left",
-            event="progress", parts=count.parts, n_parts=n_parts, rows=count.rows, seconds_left=round(left, 1),
-        )  # fmt: skip
+        if pacer.is_due(always=count.parts == count.n_parts):
+            left = count.seconds_left
+            log_event(
+                f"{kind}: part {count.part}, {count.rows:,} rows written, {count.rate:,.0f}/s, "
+                f"about {left:,.0f} s left",
+                event="progress", parts=count.parts, n_parts=count.n_parts, rows=count.rows,
+                seconds_left=round(left, 1),
+            )  # fmt: skip
 
-    return advance
+    return log_part
 
 
 class _Count:
-    def __init__(self) -> None:
+    def __init__(self, n_parts: int, n_bytes: int) -> None:
+        self.n_parts, self.n_bytes = n_parts, n_bytes
         self.began = time.monotonic()
         self.parts = self.bytes = self.rows = 0
 
@@ -124,30 +62,14 @@ class _Count:
         self.bytes += part_bytes
         self.rows += part_rows
 
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
+    @property
+    def part(self) -> str:
+        return f"{self.parts}/{self.n_parts}"
 
+    @property
     def rate(self) -> float:
-        return self.rows / max(1e-9, self.seconds())
+        return self.rows / max(1e-9, time.monotonic() - self.began)
 
-
-def fail(message: str, **facts: Any) -> None:
-    """Say why the command failed, also where logging was not set up yet."""
-    if not logging.getLogger("tsae").handlers:
-        set_up_logging()
-    text = message if _logs_json() else f"tsae: error: {message}"
-    say(text, level=logging.ERROR, event="error", **facts)
-
-
-@contextmanager
-def hushed() -> Iterator[None]:
-    """Keep what C libraries write to standard error from the user; exceptions come through."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    @property
+    def seconds_left(self) -> float:
+        return (time.monotonic() - self.began) * (self.n_bytes - self.bytes) / max(1, self.bytes)

@@ -1,44 +1,27 @@
-"""What jobs tell people at the end: model files in words, and how scores compare with labels."""
+"""Reports on finished jobs: a page, and how scores and events compare with labels."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsae.errors import ModelFileError
-from tsae.io.archive import read_manifest
+from tsae.data.series import GroupedSeries
+from tsae.data.windows import Windows
 from tsae.jobs.anomalies import EVENTS, EventRule
-from tsae.jobs.continuation import cut
-from tsae.jobs.dataset import Dataset, read_dataset
+from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
-from tsae.jobs.export import Job
+from tsae.jobs.job import Job
+from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, Manifest
-from tsae.jobs.models import load_estimator, open_model
-from tsae.jobs.progress import say
-from tsae.jobs.tables import read_table
-
-
-def describe_model(path: Path) -> dict[str, Any]:
-    """What a model file says of itself, and how it reads tables."""
-    try:
-        manifest = read_manifest(path)
-    except FileNotFoundError as error:
-        raise JobError(f"there is no model file {path}") from error
-    except (ModelFileError, OSError) as error:
-        raise JobError(str(error)) from error
-    facts = {key: manifest[key] for key in ("kind", "model_id", "created", "versions", "summary")}
-    try:
-        facts["reading"] = open_model(path).reading.as_dict()
-    except JobError as error:
-        facts["reading"] = str(error)
-    return {"file": str(path), "bytes": path.stat().st_size, **facts}
+from tsae.jobs.table_writer import read_result
 
 
 def lines_of(facts: dict[str, Any], indent: str = "") -> str:
-    """Facts as lines ``name: value``, nested ones indented.
+    """Format facts as lines ``name: value``, nested ones indented.
 
     Examples
     --------
@@ -59,72 +42,90 @@ def lines_of(facts: dict[str, Any], indent: str = "") -> str:
 
 
 def read_parts(output: Path) -> pd.DataFrame:
-    """All that a finished job wrote, in the order of the parts."""
+    """Read everything that a finished job wrote, in the order of the parts."""
     manifest = Manifest(output, {})
     if manifest.read_stored() is None:
         raise JobError(f"{output} holds no output of a job")
-    tables = [read_table(output / record.output) for record in manifest.records.values() if record.status == DONE]
+    tables = [read_result(output / record.output) for record in manifest.records.values() if record.status == DONE]
     if not tables:
         raise JobError(f"no part of {output} is done")
     return pd.concat(tables, ignore_index=True)
 
 
-# -- labels ------------------------------------------------------------------------------------------------------
+# -- input and output together -----------------------------------------------------------------------------------
 
 
-def compare_with_labels(job: Job, label_column: str) -> dict[str, Any]:
-    """How the scores and events of a finished job compare with the labels in its input.
+@dataclass(frozen=True)
+class ScoredData:
+    """Input and output of a finished job `anomalies`, read once for the report and the comparison with labels.
+
+    Attributes
+    ----------
+    job : Job
+    series : GroupedSeries
+    timeline : DataFrame
+        One row per row of `series`, in their order; NaN for parts that were skipped.
+    events : DataFrame
+    labels : bool ndarray or None
+        Known anomalies, one entry per row of `series`.
+    """
+
+    job: Job
+    series: GroupedSeries
+    timeline: pd.DataFrame
+    events: pd.DataFrame
+    labels: np.ndarray | None
+
+
+def read_scored(job: Job, label_column: str | None = None) -> ScoredData:
+    """Read the input and the output of a finished job, as a whole.
+
+    Raises
+    ------
+    JobError
+        Without a time column, and for labels that are not numbers.
+    """
+    if job.spec.columns.time is None:
+        raise JobError("reports and comparisons with labels need a time column, to match the input with the scores")
+    data = read_dataset(job.source, job.spec.columns, [] if label_column is None else [label_column])
+    timeline = data.index().merge(_without_zone(read_parts(job.output)), on=["series", "time"], how="left")
+    labels = None if label_column is None else data.labels(label_column)
+    return ScoredData(job, data.series, timeline, _without_zone(read_result(job.output / EVENTS)), labels)
+
+
+def write_page(scored: ScoredData, rule: EventRule, path: Path) -> None:
+    """Write a page on a finished job `anomalies`: see `tsae.jobs.html_report`."""
+    from tsae.jobs.html_report import write_report
+
+    spec = scored.job.spec
+    windows = Windows.cut(scored.series, spec.width, spec.stride, max_gap=spec.longest_step)
+    channels = [tuple(names.split()) for names in scored.events["channels"].fillna("")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_report(
+        path, scored.job.model.estimator, windows, timeline=scored.timeline,
+        events=scored.events.assign(channels=channels), alpha=rule.alpha, labels=scored.labels,
+        title=f"Anomalies in {scored.job.source}",
+    )  # fmt: skip
+    log_event(f"wrote {path}", event="report", path=str(path))
+
+
+def compare_with_labels(scored: ScoredData) -> dict[str, Any]:
+    """Compare the scores and events of a finished job with the labels in its input.
 
     Returns
     -------
     dict
-        `auc_pr`: area under the precision-recall curve of the scores (average precision); a score without any sense
-        reaches `labelled_share`. `vus_pr` where aeon is installed: volume under the range-wise precision-recall
+        `auc_pr`: area under the precision-recall curve of the scores (average precision); a random score
+        reaches `labelled_share`. `vus_pr`, if aeon is installed: volume under the range-wise precision-recall
         surface, mean over series (Paparrizos et al. 2022, VLDB 15(11), section 4). `n_labelled_events` is the number
         of stretches of labels, `n_found` how many of them an event overlaps, `n_events` how many events there are,
-        `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, where aeon is
-        installed: as `compare_ranges` says.
+        `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, if aeon is
+        installed: see `compare_ranges`.
     """
-    data = _scored(job, label_column)
-    table = _timeline_like(data, job).assign(label=data.marks(label_column))
-    if not table["label"].any():
-        raise InputError(f"column {label_column!r} marks nothing")
-    events = _events(job)
-    return {**compare_scores(table), **compare_events(table, events), **compare_ranges(table, events)}
-
-
-def write_page(job: Job, rule: EventRule, path: Path, label_column: str | None = None) -> None:
-    """Write a page on a finished job of anomalies: see `tsae.jobs.html_report`. The input is read as a whole."""
-    from tsae.jobs.html_report import write_report
-
-    data = _scored(job, label_column)
-    detector = load_estimator(job.model.path)
-    windows, _, _ = cut(data.series, job.reading.grid)
-    events = _events(job)
-    events["channels"] = [tuple(channels.split()) for channels in events["channels"].fillna("")]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_report(
-        path, detector, windows, timeline=_timeline_like(data, job), events=events, alpha=rule.alpha,
-        labels=None if label_column is None else data.marks(label_column), title=f"Anomalies in {job.source}",
-    )  # fmt: skip
-    say(f"wrote {path}", event="report", path=str(path))
-
-
-def _scored(job: Job, label_column: str | None) -> Dataset:
-    """The input of a job as a whole."""
-    if job.reading.columns.time is None:
-        raise JobError("reports and comparisons with labels need a time column, to lay the input beside the scores")
-    return read_dataset(job.source, job.reading.columns, [] if label_column is None else [label_column])
-
-
-def _timeline_like(data: Dataset, job: Job) -> pd.DataFrame:
-    """What a job wrote of each row of its input, in the order of the rows; NaN for parts that were skipped."""
-    timeline = _without_zone(read_parts(job.output))
-    return data.index().merge(timeline, on=["series", "time"], how="left")
-
-
-def _events(job: Job) -> pd.DataFrame:
-    return _without_zone(read_table(job.output / EVENTS))
+    table = scored.timeline.assign(label=scored.labels)
+    if scored.labels is None or not scored.labels.any():
+        raise InputError(f"the labels mark no row of {scored.job.source}")
+    return {**compare_scores(table), **compare_events(table, scored.events), **compare_ranges(table, scored.events)}
 
 
 def _without_zone(table: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +134,7 @@ def _without_zone(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_scores(table: pd.DataFrame) -> dict[str, float]:
-    """Measures of scores against labels, from `series`, `time`, `score` and `label` in their order; see above."""
+    """Compare scores with labels, from the columns `series`, `time`, `score` and `label`, rows in order of time."""
     from sklearn.metrics import average_precision_score
 
     known = table[table["score"].notna()]
@@ -154,7 +155,7 @@ def compare_scores(table: pd.DataFrame) -> dict[str, float]:
 
 
 def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
-    """How many stretches of labels are found, and how many events are false, from the same table and events."""
+    """Count the stretches of labels that events overlap, and the events that overlap none."""
     truth = labelled_stretches(table)
     hits = truth.reset_index(names="truth").merge(
         events.reset_index(names="event"), on="series", suffixes=("", "_event")
@@ -169,9 +170,9 @@ def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
 
 
 def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float]:
-    """How much of the labels and of the events coincides (Tatbul et al., NeurIPS 2018), by aeon; empty without it.
+    """Compare the ranges of labels and events (Tatbul et al., NeurIPS 2018) by aeon; empty without aeon.
 
-    `event_recall` is the share of labelled stretches that an event touches; `range_precision` the share of each event
+    `event_recall` is the share of labelled stretches that an event overlaps; `range_precision` the share of each event
     that is labelled, averaged over the events, and NaN without any.
     """
     labels, flags = [], []
@@ -185,7 +186,7 @@ def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float
 
 
 def range_measures(labels: list[np.ndarray], flags: list[np.ndarray]) -> dict[str, float]:
-    """`compare_ranges` of labels and flags as they stand, one array of both a series."""
+    """Compute the measures of `compare_ranges` from one array of labels and one of flags per series."""
     try:
         from aeon.benchmarking.metrics.anomaly_detection import range_precision, range_recall
     except ImportError:
@@ -201,7 +202,7 @@ def range_measures(labels: list[np.ndarray], flags: list[np.ndarray]) -> dict[st
 
 
 def labelled_stretches(table: pd.DataFrame) -> pd.DataFrame:
-    """`series`, `start` and `end` of each run of labelled rows of a series."""
+    """List `series`, `start` and `end` of each run of labelled rows."""
     label = table["label"].to_numpy()
     edge = np.diff(label.astype(np.int8), prepend=0) != 0
     edge |= table["series"].ne(table["series"].shift()).to_numpy()

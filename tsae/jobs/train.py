@@ -13,19 +13,18 @@ import pandas as pd
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps
 from tsae.data.windows import Windows
-from tsae.jobs.continuation import cut
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
-from tsae.jobs.models import Reading, load_tensorflow, save_model
-from tsae.jobs.progress import say
-from tsae.jobs.tables import Columns
+from tsae.jobs.logs import log_event
+from tsae.jobs.models import load_tensorflow, save_model
+from tsae.jobs.spec import Columns, WindowSpec
 
 TASKS = ("features", "anomalies")
 
 
 @dataclass(frozen=True)
 class Training:
-    """What to train, and on what.
+    """Settings of the job `train`.
 
     Attributes
     ----------
@@ -33,13 +32,13 @@ class Training:
     width, stride : int
         Of the windows.
     task : {"features", "anomalies"}
-        "features": an `LSTMAutoencoder`; "anomalies": an `AnomalyDetector`, whose autoencoder makes features too.
+        "features": an `LSTMAutoencoder`; "anomalies": an `AnomalyDetector`, whose autoencoder also computes features.
     max_gap : str, float or None
-        Longest step of time within a window; None: inferred, see `tsae.make_windows`.
+        Longest time step within a window; None: inferred, see `tsae.make_windows`.
     before : str or None
-        Train on rows before this time only.
+        Train on windows that end before this time.
     label_column : str or None
-        Rows where this column is neither 0 nor empty are known anomalies; windows with any are left out.
+        Rows in which this column is neither 0 nor empty are known anomalies; windows that contain any are left out.
     autoencoder, detector : dict
         Parameters of the estimators.
     """
@@ -56,7 +55,7 @@ class Training:
 
 
 def train(source: str, target: Path, training: Training) -> Any:
-    """Train on a data set, which is read into memory as a whole, and write a model file.
+    """Train on a data set, which is read into memory, and write a model file.
 
     Returns
     -------
@@ -66,20 +65,22 @@ def train(source: str, target: Path, training: Training) -> Any:
     Raises
     ------
     JobError
-        For input or parameters that are not allowed, before training starts.
+        For input or parameters that are not allowed.
     """
     _check_parameters(training)
-    windows, chosen, reading = read_windows(source, training)
+    windows, chosen, spec = read_windows(source, training)
     windows = windows[chosen]
-    say(f"training on {len(windows):,} windows of {windows.width} steps, channels {', '.join(windows.channel_names)}")
+    log_event(
+        f"training on {len(windows):,} windows of {windows.width} steps, channels {', '.join(windows.channel_names)}"
+    )
     estimator = make_estimator(training, len(windows))
     load_tensorflow()
     try:
         estimator.fit(windows)
     except ValueError as error:
         raise JobError(str(error)) from error
-    save_model(estimator, reading, target)
-    say(f"wrote {target}", event="end", model=str(target))
+    save_model(estimator, spec, target)
+    log_event(f"wrote {target}", event="end", model=str(target))
     return estimator
 
 
@@ -96,19 +97,29 @@ def _check_parameters(training: Training) -> None:
 
 
 def make_estimator(training: Training, n_windows: int) -> Any:
-    """The estimator for so many windows, not fitted."""
+    """Return the estimator for a number of windows, not fitted."""
     from tsae import AnomalyDetector, LSTMAutoencoder
 
     if training.task == "features":
-        return LSTMAutoencoder(**training.autoencoder)
+        return _with_settings(LSTMAutoencoder(), training.autoencoder)
     from tsae.anomaly.defaults import default_autoencoder
 
-    autoencoder = default_autoencoder(n_windows).set_params(**training.autoencoder)
+    autoencoder = _with_settings(default_autoencoder(n_windows), training.autoencoder)
     return AnomalyDetector(autoencoder, **training.detector)
 
 
-def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, Reading]:
-    """All windows of a data set, which of them to train on, and how tables were read."""
+def _with_settings(autoencoder: Any, settings: dict[str, Any]) -> Any:
+    """Set parameters, also those of nested objects ("decoder_options__attention") where the default is None."""
+    from tsae import Augmentation, DecoderOptions
+
+    for name, kind in (("decoder_options", DecoderOptions), ("augmentation", Augmentation)):
+        if getattr(autoencoder, name) is None and any(key.startswith(f"{name}__") for key in settings):
+            autoencoder.set_params(**{name: kind()})
+    return autoencoder.set_params(**settings)
+
+
+def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, WindowSpec]:
+    """Return all windows of a data set, a mask of those to train on, and their specification."""
     extra = [] if training.label_column is None else [training.label_column]
     data = read_dataset(source, training.columns, extra)
     try:
@@ -116,20 +127,20 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
     if data.columns.time is not None:
-        say(f"a step of time longer than {max_gap} ends a window ({origin})")
+        log_event(f"a time step longer than {max_gap} ends a window ({origin})")
     max_gap = str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
-    reading = Reading(data.columns, training.width, training.stride, None if max_gap in (None, np.inf) else max_gap)
-    windows, _, _ = cut(data.series, reading.grid)
+    spec = WindowSpec(data.columns, training.width, training.stride, None if max_gap in (None, np.inf) else max_gap)
+    windows = Windows.cut(data.series, spec.width, spec.stride, max_gap=spec.longest_step)
     _report_short(data.series, windows, training.width)
 
     chosen = windows.observed
     if training.before is not None:
         chosen &= _is_before(windows, training.before, data.columns)
     if training.label_column is not None:
-        chosen &= ~_touched(windows, data.marks(training.label_column))
+        chosen &= ~windows.touching(data.labels(training.label_column))
     if not chosen.any():
         raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
-    return windows, chosen, reading
+    return windows, chosen, spec
 
 
 def _report_short(series: GroupedSeries, windows: Windows, width: int) -> None:
@@ -137,27 +148,23 @@ def _report_short(series: GroupedSeries, windows: Windows, width: int) -> None:
     n_without = len(lengths) - len(np.unique(windows.series))
     if n_without == len(lengths):
         raise InputError(
-            f"width={width}, but no series has so many rows without a gap; the longest of {len(lengths)} has "
+            f"width={width}, but no series has as many rows without a gap; the longest of {len(lengths)} has "
             f"{lengths.max()} rows in all"
         )
     if n_without:
-        say(f"{n_without} of {len(lengths)} series are shorter than width={width} and are left out", event="warning")
+        log_event(
+            f"{n_without} of {len(lengths)} series are shorter than width={width} and are left out", event="warning"
+        )
 
 
 def _is_before(windows: Windows, before: str, columns: Columns) -> np.ndarray:
-    """Windows that end before a time."""
-    ends = windows.index["end"]
+    """Mask of the windows that end before a time."""
     try:
         if columns.time_kind in ("datetime", "utc"):
             limit = pd.Timestamp(before)
-            return (ends < (limit if limit.tz is None else limit.tz_convert("UTC").tz_localize(None))).to_numpy()
-        return (ends < float(before)).to_numpy()
+            limit = limit if limit.tz is None else limit.tz_convert("UTC").tz_localize(None)
+        else:
+            limit = float(before)
     except ValueError as error:
         raise JobError(f"--before {before}: {error}") from error
-
-
-def _touched(windows: Windows, marks: np.ndarray) -> np.ndarray:
-    """Windows that hold a marked row."""
-    marked_before = np.concatenate([[0], np.cumsum(marks)])
-    starts = windows.starts
-    return marked_before[starts + windows.width] > marked_before[starts]
+    return np.asarray(windows.index["end"] < limit)

@@ -1,5 +1,6 @@
 """Inputs of the recurrent layers as ONNX nodes, (n_windows, n_timesteps, n_channels): the graph form of
-`tsae.networks.inputs`."""
+`tsae.networks.inputs`.
+"""
 
 from __future__ import annotations
 

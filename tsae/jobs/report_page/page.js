@@ -6,7 +6,7 @@
   const color = (name) => css.getPropertyValue("--" + name).trim();
   const narrow = () => window.innerWidth <= 700;
 
-  // ---------------------------------------------------------------- words and numbers
+  // ---------------------------------------------------------------- text and numbers
 
   const pad = (n) => String(n).padStart(2, "0");
   function timeText(value) {
@@ -16,7 +16,7 @@
     const day = `${d.getUTCFullYear()}-${pad(d.getUTCMonth() + 1)}-${pad(d.getUTCDate())}`;
     return `${day} ${pad(d.getUTCHours())}:${pad(d.getUTCMinutes())}` + (d.getUTCSeconds() ? ":" + pad(d.getUTCSeconds()) : "");
   }
-  // What uPlot writes beside ticks so many seconds apart, and in a second line where the year or day changes.
+  // uPlot's labels for ticks at least so many seconds apart; a second line shows changes of the year or day.
   const CLOCK = [
     [31536000, "{YYYY}", null, null, null, null, null, null, 1],
     [2419200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
@@ -57,7 +57,7 @@
     parent.replaceChildren();
   }
 
-  // Shade stretches of time: [[from, to, color], ...], at least two pixels wide.
+  // Shade time ranges: [[from, to, color], ...], at least two pixels wide.
   function shading(stretches) {
     return {
       hooks: {
@@ -150,13 +150,13 @@
     resize.observe(box);
     return chart;
   }
-  // Labels at powers of ten alone, where there are many ticks.
+  // If there are many ticks, label only powers of ten.
   function logText(u, ticks) {
     const few = ticks.filter((t) => t !== null).length <= 6;
     return ticks.map((t) => (t === null ? "" : few || Math.abs(Math.log10(t) - Math.round(Math.log10(t))) < 1e-9 ? short(t) : ""));
   }
 
-  // ---------------------------------------------------------------- head
+  // ---------------------------------------------------------------- facts
 
   for (const [name, value] of D.facts) {
     const fact = element("div");
@@ -260,7 +260,7 @@
   });
   $("events").tHead.append(head);
   $("events-hint").textContent = D.events.length === 0 ? "No timestamp is above the threshold." :
-    "Choose one to see it in the timeline and below." + (D.events.length > 500 ? " The first 500 in the chosen order are listed." : "");
+    "Select an event to show it in the timeline and below." + (D.events.length > 500 ? " The first 500 in this order are listed." : "");
 
   function choose(event, scroll) {
     chosen = event;
@@ -283,16 +283,16 @@
     $("next").disabled = place < 0 ? !detailed.length : place >= detailed.length - 1;
     if (event.detail === null) {
       $("detail-hint").textContent = "";
-      box.append(element("p", `The page holds the reconstruction of the ${detailed.length} events with the highest scores.`, "empty"));
+      box.append(element("p", `The reconstruction is shown for the ${detailed.length} events with the highest scores only.`, "empty"));
       return;
     }
     const detail = D.details[event.detail];
-    $("detail-hint").textContent = detail.n_channels_left_out ? `${detail.n_channels_left_out} channels with less to say are left out.` : "";
+    $("detail-hint").textContent = detail.n_channels_left_out ? `${detail.n_channels_left_out} channels with smaller contributions are not shown.` : "";
     detail.channels.forEach((channel, i) => {
       const last = i === detail.channels.length - 1;
-      makeChart(box, `${channel.name}: ${Math.round(channel.share * 100)} % of the score`, [detail.time, channel.values, channel.said], {
+      makeChart(box, `${channel.name}: ${Math.round(channel.share * 100)} % of the score`, [detail.time, channel.values, channel.reconstruction], {
         time: D.is_time, sync: "detail", height: last ? 150 : 114, hideX: !last,
-        series: [{ stroke: color("score"), width: 1.4 }, { stroke: color("said"), width: 1.4 }],
+        series: [{ stroke: color("score"), width: 1.4 }, { stroke: color("reconstruction"), width: 1.4 }],
         plugins: [shading(() => [[event.start, event.end, color("event") + "30"]])],
         read: (u, k) => `${last || i === 0 ? timeText(u.data[0][k]) + "  " : ""}${short(u.data[1][k])} / ${short(u.data[2][k])}`,
       });
@@ -310,11 +310,11 @@
 
   function showCalibration() {
     const c = D.calibration;
-    makeChart($("calibration"), "", [c.score, c.normal, c.promised, c.found], {
+    makeChart($("calibration"), "", [c.score, c.normal, c.p_value, c.observed], {
       height: 260, xLog: true, yLog: true,
-      series: [{ stroke: color("score"), width: 2 }, { stroke: color("said"), dash: [6, 4] }, { stroke: color("found") }],
+      series: [{ stroke: color("score"), width: 2 }, { stroke: color("reconstruction"), dash: [6, 4] }, { stroke: color("observed") }],
       plugins: [shading(() => (D.threshold === null ? [] : [[D.threshold, D.threshold, "#555"]]))],
-      read: (u, i) => `score ${short(u.data[0][i])}: normal ${short(u.data[1][i])}, here ${short(u.data[3][i])}`,
+      read: (u, i) => `score ${short(u.data[0][i])}: normal ${short(u.data[1][i])}, this data ${short(u.data[3][i])}`,
     });
   }
   function showHistory() {
@@ -325,7 +325,7 @@
     const lines = [h.loss, ...(h.val_loss ? [h.val_loss] : [])];
     makeChart($("history"), "", [h.epoch, ...lines], {
       height: 260, whole: true, yLog: lines.every((line) => line.every((v) => v === null || v > 0)),
-      series: [{ stroke: color("score"), width: 2, points: { show: h.epoch.length < 2 } }, { stroke: color("found"), width: 2 }].slice(0, lines.length),
+      series: [{ stroke: color("score"), width: 2, points: { show: h.epoch.length < 2 } }, { stroke: color("observed"), width: 2 }].slice(0, lines.length),
       read: (u, i) => `epoch ${u.data[0][i]}: ` + lines.map((_, k) => short(u.data[k + 1][i])).join(" / "),
     });
   }

@@ -1,66 +1,44 @@
-"""Tables in and out: CSV and Parquet files to checked series, and result tables to files, whole or not at all."""
+"""Input tables: CSV and Parquet files become checked series."""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsae.data.frames import series_from_table as group_rows
+from tsae.data import frames
 from tsae.data.series import GroupedSeries, first_infinite
-from tsae.io.archive import replacing
 from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.spec import Columns
 
-MAX_COLUMNS = 10_000  # more than these are not taken for channels unless they are named
-MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]  # what stands for a missing value in a CSV file
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a table are what.
-
-    Attributes
-    ----------
-    id : str or None
-        The series that a row belongs to. None: the whole data set is one series.
-    time : str or None
-        Datetimes (ISO 8601, or as `time_format` says) or numbers. None: rows are numbered within their series.
-    values : tuple of str
-        The channels; empty: every other column.
-    time_format : str or None
-        As of `datetime.strptime`.
-    time_kind : {"datetime", "utc", "integer", "float"} or None
-        What times were found to be in training; others are refused later. "utc": datetimes with a time zone.
-    id_from_file : bool
-        Each file is a series of its own, named by its path.
-    """
-
-    id: str | None = None
-    time: str | None = None
-    values: tuple[str, ...] = ()
-    time_format: str | None = None
-    time_kind: str | None = None
-    id_from_file: bool = False
+MAX_COLUMNS = 10_000  # with more, channels must be named
+MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]  # missing values in CSV files
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table as read: checked series, what its times are, and further columns in the order of the series' rows."""
+    """A table as read.
+
+    Attributes
+    ----------
+    series : GroupedSeries
+        Checked.
+    time_kind : {"datetime", "utc", "integer", "float"} or None
+        As of `Columns`.
+    extra : DataFrame
+        Further columns, in the order of the rows of `series`.
+    """
 
     series: GroupedSeries
     time_kind: str | None
     extra: pd.DataFrame
-
-
-# -- in ----------------------------------------------------------------------------------------------------------
 
 
 def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[str] = ()) -> Rows:
@@ -72,7 +50,7 @@ def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[s
         A .csv file (UTF-8, commas, one line of names) or a .parquet file.
     columns : Columns
     name : str
-        How errors call the file; also the id of its series with ``columns.id_from_file``.
+        Name of the file in error messages; with ``columns.id_from_file`` also the id of its series.
     extra : sequence of str
         Further columns to read, unchecked.
 
@@ -85,15 +63,15 @@ def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[s
     Raises
     ------
     InputError
-        For a file that cannot be read, has no rows, lacks a column, holds text or infinities where numbers are due,
-        ids or times that are missing, or times that do not increase within a series.
+        For a file that cannot be read, has no rows or lacks a column, for text or infinities in a value column, for
+        missing ids or times, and for times that do not increase within a series.
     """
     name = name or path.name
     source = _Parquet(path, name) if path.suffix.lower() == ".parquet" else _Csv(path, name)
     values = columns.values or source.other_columns({columns.id, columns.time, *extra})
     wanted = [column for column in (columns.id, columns.time, *values, *extra) if column is not None]
     source.require(wanted)
-    frame = source.read(list(dict.fromkeys(wanted)), text=[c for c in (columns.id, columns.time) if c is not None])
+    frame = source.read(list(dict.fromkeys(wanted)), [c for c in (columns.id, columns.time) if c is not None])
     if len(frame) == 0:
         raise InputError(f"{name} has no rows")
 
@@ -105,19 +83,19 @@ def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[s
     if columns.time is not None:
         table[columns.time], kind = _times(frame[columns.time], columns, source)
     try:
-        series = group_rows(table, columns.id, columns.time, list(values))
+        series = frames.series_from_table(table, columns.id, columns.time, list(values))
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
     names = series.names if columns.id is not None else [name.rsplit(".", 1)[0] if columns.id_from_file else "0"]
     series = replace(series, names=pd.Index(names, dtype=object))
     others = frame[list(extra)]
-    if columns.id is not None and extra:  # as the series' rows: those of an id together
+    if columns.id is not None and extra:  # in the order of the series: rows of one id together
         others = others.iloc[np.argsort(pd.factorize(table[columns.id])[0], kind="stable")]
     return Rows(series, kind, others.reset_index(drop=True))
 
 
 class _Source:
-    """A file of a table: its column names, some of its columns, and words for a place in it."""
+    """A table file: its column names, a selection of its columns, and descriptions of places in it."""
 
     def __init__(self, path: Path, name: str):
         self.path, self.name = path, name
@@ -127,7 +105,7 @@ class _Source:
         raise NotImplementedError
 
     def read(self, names: list[str], text: list[str]) -> pd.DataFrame:
-        """These columns; those in `text` unparsed where the file holds text."""
+        """Read columns; those in `text` stay unparsed if the file holds text."""
         raise NotImplementedError
 
     def place(self, row: int) -> str:
@@ -141,10 +119,10 @@ class _Source:
             if self.columns.count(name) > 1:
                 raise InputError(f"{self.name} has several columns named {name!r}")
 
-    def other_columns(self, taken: set) -> tuple[str, ...]:
+    def other_columns(self, taken: set[str | None]) -> tuple[str, ...]:
         others = tuple(column for column in self.columns if column not in taken)
         if not others:
-            raise InputError(f"{self.name} has no columns besides {_some(self.columns)}; nothing is left as values")
+            raise InputError(f"{self.name} has the columns {_some(self.columns)}; none is left for the channels")
         if len(others) > MAX_COLUMNS:
             raise InputError(f"{self.name} has {len(self.columns)} columns; name the channels with --value-columns")
         return others
@@ -173,7 +151,7 @@ class _Csv(_Source):
         return frame
 
     def _check_fields(self, n_rows: int) -> None:
-        """Refuse lines with more or fewer fields than columns, which pandas would cut or fill in silence."""
+        """Refuse lines with more or fewer fields than columns, which pandas would silently cut or fill."""
         n_commas = n_quotes = 0
         with open(self.path, "rb") as file:
             while block := file.read(1 << 20):
@@ -185,7 +163,7 @@ class _Csv(_Source):
             lines = csv.reader(text)
             for fields in lines:
                 while len(fields) > len(self.columns) and not fields[-1]:
-                    fields.pop()  # a comma at the end of the line
+                    fields.pop()  # trailing comma
                 if fields and len(fields) != len(self.columns):
                     raise InputError(
                         f"{self.name}, line {lines.line_num}: {len(fields)} fields, but {len(self.columns)} columns "
@@ -213,10 +191,10 @@ class _Parquet(_Source):
         with self._errors():
             return list(self.parquet.read_schema(self.path).names)
 
-    def read(self, names: list[str], text: list[str]) -> pd.DataFrame:
+    def read(self, names: list[str], _text: list[str]) -> pd.DataFrame:
         with self._errors():
             frame = self.parquet.ParquetFile(self.path).read(columns=names).to_pandas()
-        # An index that pandas stored comes back as one; here it is a column like any other.
+        # pandas restores a stored index as the index; here it is a column like any other.
         return frame.reset_index()[names] if set(names) - set(frame.columns) else frame[names].reset_index(drop=True)
 
     @contextmanager
@@ -230,6 +208,7 @@ class _Parquet(_Source):
 
 
 def import_parquet() -> Any:
+    """Import ``pyarrow.parquet``, with an error that says how to install it."""
     try:
         import pyarrow.parquet
     except ImportError as error:
@@ -239,16 +218,16 @@ def import_parquet() -> Any:
 
 def _numbers(column: pd.Series, source: _Source) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     if column.isna().all():
         return np.full(len(column), np.nan)
     for row, value in enumerate(column):
         if not pd.api.types.is_scalar(value) or (pd.notna(value) and pd.isna(pd.to_numeric(value, errors="coerce"))):
             raise InputError(
                 f"{source.name}, {source.place(row)}: column {column.name!r} holds {value!r}; values must be numbers. "
-                "Mend it, or name the columns to use with --value-columns"
+                "Fix the file, or name the columns to use with --value-columns"
             )
-    return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.asarray(pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _refuse_infinite(table: pd.DataFrame, source: _Source) -> None:
@@ -267,7 +246,7 @@ def _ids(column: pd.Series, source: _Source) -> pd.Series:
 
 
 def _times(column: pd.Series, columns: Columns, source: _Source) -> tuple[pd.Index, str]:
-    """Times as an Index without a time zone, and what they are."""
+    """Convert to an Index of times without a time zone, and their kind."""
     _refuse_missing(column, source)
     times = _parse_times(column, columns.time_format, source)
     if times.dtype.kind == "M":
@@ -301,14 +280,15 @@ def _parse_times(column: pd.Series, time_format: str | None, source: _Source) ->
             return pd.Index(numbers.to_numpy())
     parsed = _parse_datetimes(column, time_format, utc=False)
     if parsed is None:
-        parsed = _parse_datetimes(column, time_format, utc=True)  # offsets that differ, as around a clock change
+        parsed = _parse_datetimes(column, time_format, utc=True)  # UTC offsets differ, as around a clock change
     if parsed is not None:
         return parsed
     wrong = pd.to_datetime(column, format=time_format or "ISO8601", errors="coerce", utc=True).isna()
     row = int(np.argmax(wrong.to_numpy()))
+    allowed = f"a time of the format {time_format!r}" if time_format else "a time in ISO 8601 or a number"
     raise InputError(
-        f"{source.name}, {source.place(row)}: column {column.name!r} holds {column.iloc[row]!r}, which is no time "
-        + (f"of the format {time_format!r}" if time_format else "in ISO 8601 and no number; say --time-format")
+        f"{source.name}, {source.place(row)}: column {column.name!r} holds {column.iloc[row]!r}, which is not {allowed}"
+        + ("" if time_format else "; describe it with --time-format")
     )
 
 
@@ -331,94 +311,3 @@ def _refuse_missing(column: pd.Series, source: _Source) -> None:
 def _some(names: Sequence[str], most: int = 20) -> str:
     shown = ", ".join(repr(name) for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
-# -- out ---------------------------------------------------------------------------------------------------------
-
-
-class Append(Protocol):
-    """Appends a table to a file, and beside its columns those of an array of shape (n_rows, n_names)."""
-
-    def __call__(self, table: pd.DataFrame, values: np.ndarray | None = None, names: Sequence[str] = ()) -> None: ...
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[Append]:
-    """Give a function that appends tables to a new .parquet or .csv file.
-
-    The file appears under its name when the block ends well, whole and on disk; otherwise nothing is left. At least
-    one table, which may have no rows, must be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        writer = _CsvWriter(file) if path.suffix == ".csv" else _ParquetWriter(file)
-        try:
-            yield writer.append
-        finally:
-            writer.close()
-
-
-class _CsvWriter:
-    def __init__(self, file: Any):
-        self.file, self.begun = file, False
-
-    def append(self, table: pd.DataFrame, values: np.ndarray | None = None, names: Sequence[str] = ()) -> None:
-        if values is not None:
-            table = pd.concat([table, pd.DataFrame(values, columns=list(names), copy=False)], axis=1)
-        table.to_csv(self.file, index=False, header=not self.begun, lineterminator="\n")
-        self.begun = True
-
-    def close(self) -> None:
-        pass
-
-
-class _ParquetWriter:
-    """Writes numbers as they are: features hardly compress, and trying would cost more than computing them."""
-
-    def __init__(self, file: Any):
-        self.file, self.parquet = file, import_parquet()
-        self.writer: Any = None
-
-    def append(self, table: pd.DataFrame, values: np.ndarray | None = None, names: Sequence[str] = ()) -> None:
-        import pyarrow
-
-        text = [name for name in table if table[name].dtype.kind == "O"]
-        kinds = dict.fromkeys(text, pyarrow.string())  # said, for an empty column of objects has no type to infer
-        columns = {name: pyarrow.array(table[name], type=kinds.get(name), from_pandas=False) for name in table}
-        if values is not None:  # column by column in memory, so that each becomes an Arrow array without a copy
-            columns.update(zip(names, map(pyarrow.array, np.asfortranarray(values).T), strict=True))
-        arrow = pyarrow.table(columns)
-        if self.writer is None:
-            self.writer = self.parquet.ParquetWriter(
-                self.file, arrow.schema, compression="none", use_dictionary=text, write_statistics=list(table.columns)
-            )
-        self.writer.write_table(arrow)
-
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
-
-
-def with_zone(table: pd.DataFrame, columns: Columns, *names: str) -> pd.DataFrame:
-    """The table with the time zone, UTC, put back onto columns of times that were read with one."""
-    if columns.time_kind != "utc":
-        return table
-    dated = [name for name in names if pd.api.types.is_datetime64_dtype(table[name].dtype)]
-    return table.assign(**{name: table[name].dt.tz_localize("UTC") for name in dated})
-
-
-def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """A table that `writing` wrote; a column `time` of text is parsed where it holds datetimes."""
-    if path.suffix == ".parquet":
-        return import_parquet().read_table(path, columns=columns).to_pandas()
-    table = pd.read_csv(path, usecols=columns, dtype={"series": "str"}, keep_default_na=False, na_values=[""])
-    for name in {"time", "start", "end", "peak"} & set(table.columns):
-        if not pd.api.types.is_numeric_dtype(table[name].dtype):
-            table[name] = pd.to_datetime(table[name], format="ISO8601").dt.as_unit("ns")
-    return table
-
-
-def write_table(table: pd.DataFrame, path: str | os.PathLike) -> None:
-    """Write one table as a .parquet or .csv file, whole or not at all."""
-    with writing(Path(path)) as append:
-        append(table)
