@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of training, beside the optimizer's own.
+    """Settings of training, apart from those of the optimizer.
 
     Parameters
     ----------
