@@ -69,23 +69,17 @@ class Trainer:
         _skip_all_reduce(optimizer)
 
     def fit(
-        self,
-        data: TrainingData,
-        validation: TrainingData | None,
-        epochs: int,
-        patience: int | None = None,
+        self, data: TrainingData, validation: TrainingData | None, epochs: int, patience: int | None = None,
         callbacks: Iterable[keras.callbacks.Callback] = (),
-        on_progress: Callable[[int, int, int, dict], None] | None = None,
-        history: list[dict] | None = None,
-    ) -> list[dict]:
+        on_progress: Callable[[int, int, int, dict], None] | None = None, history: list[dict] | None = None,
+    ) -> list[dict]:  # fmt: skip
         """Train for up to `epochs` epochs and leave the network with its best weights.
 
         The best epoch is the one with the lowest validation loss; with neither validation nor patience, the last.
 
         Parameters
         ----------
-        data : TrainingData
-        validation : TrainingData or None
+        data, validation : TrainingData, TrainingData or None
         epochs : int
         patience : int, optional
             Stop after this many epochs without a lower loss.
@@ -106,23 +100,23 @@ class Trainer:
             When the loss becomes NaN or infinite. The network then has the weights of its best epoch.
         """
         rows = [] if history is None else history
-        self.network.stop_training = False
         listeners = keras.callbacks.CallbackList(list(callbacks), model=self.network)
-        best = _BestEpoch(self.network)
-        rates = self._rates(epochs * self._n_batches(data))
+        best, rates = _BestEpoch(self.network), self._rates(epochs * self._n_batches(data))
+        self.network.stop_training = False
         self._compiled = self._compiling_pays(epochs * len(data) * data.width) and has_compiler()
         listeners.on_train_begin()
         try:
             for epoch in range(epochs):
                 listeners.on_epoch_begin(epoch)
-                row = {"epoch": len(rows), **self._run_epoch(data, epoch, rates, on_progress)}
+                results = self._run_epoch(data, epoch, rates, on_progress)
                 if validation is not None:
-                    row["val_loss"] = self.evaluate(validation)
-                if not all(np.isfinite(value) for value in row.values()):
+                    results["val_loss"] = self.evaluate(validation)
+                row = {"epoch": len(rows), **results}
+                if not all(np.isfinite(value) for value in results.values()):
                     raise TrainingDivergedError(_divergence_message(row["epoch"], best.epoch >= 0))
                 rows.append(row)
                 best.update(epoch, row.get("val_loss", row["loss"]))
-                listeners.on_epoch_end(epoch, {k: v for k, v in row.items() if k != "epoch"})
+                listeners.on_epoch_end(epoch, results)
                 if on_progress is not None:
                     on_progress(epoch, 1, 1, row)
                 if self.network.stop_training or (patience is not None and epoch - best.epoch >= patience):
