@@ -11,7 +11,7 @@ from tsae.io.archive import Archive, read_archive
 from tsae.io.state import from_tree
 
 
-def load(path: str | os.PathLike | BinaryIO, engine: str = "keras") -> Any:
+def load(path: str | os.PathLike[str] | BinaryIO, engine: str = "keras") -> Any:
     """Read a model file that `save` wrote.
 
     Nothing in the file is run, and nothing is written: it holds plain values, from which objects of tsae's own

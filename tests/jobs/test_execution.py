@@ -67,8 +67,8 @@ def test_errors_of_the_task_list_come_after_the_results_before_them(n_jobs):
 
 
 def test_threads_are_shared_out():
-    assert Execution(n_jobs=10_000)._threads() == 1
-    assert Execution(n_jobs=2, dask="tcp://somewhere")._threads() is None
+    assert Execution(n_jobs=10_000).threads_per_process() == 1
+    assert Execution(n_jobs=2, dask="tcp://somewhere").threads_per_process() is None
 
 
 @pytest.mark.cluster

@@ -204,8 +204,7 @@ class TrainableModel(RecurrentParameters, TrainingParameters, Saveable, Sequence
 def _training_data(windows: Windows, scaled: np.ndarray, weights: np.ndarray, targets: Windows | None) -> Any:
     from tsae.networks.training_data import Targets, TrainingData
 
-    if targets is not None:
-        targets = Targets(targets.values, targets.starts, targets.lengths, targets.width)
+    rows = None if targets is None else Targets(targets.values, targets.starts, targets.lengths, targets.width)
     return TrainingData(
         values=scaled,
         starts=windows.starts,
@@ -213,5 +212,5 @@ def _training_data(windows: Windows, scaled: np.ndarray, weights: np.ndarray, ta
         weights=weights,
         width=windows.width,
         masked=windows.is_ragged or has_missing(scaled),
-        targets=targets,
+        targets=rows,
     )

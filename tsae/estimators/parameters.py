@@ -148,11 +148,11 @@ class TrainingParameters:
         )
 
     def _batch_size(self, n_windows: int) -> int:
-        """ "auto": small sets get many small steps, large ones get batches that keep all cores busy."""
+        """The batch size; with "auto" small sets get many small steps, large ones batches that keep all cores busy."""
         return int(np.clip(n_windows // 32, 8, 128)) if isinstance(self.batch_size, str) else self.batch_size
 
     def _epochs(self, n_windows: int) -> int:
-        """ "auto": as many as make AUTO_STEPS steps, and at least one."""
+        """The epochs; with "auto" as many as make AUTO_STEPS steps, and at least one."""
         if not isinstance(self.epochs, str):
             return self.epochs
         return max(1, round(AUTO_STEPS * self._batch_size(n_windows) / n_windows))
@@ -164,6 +164,6 @@ def _check_regularizer(name: str, value: Any) -> None:
     from tsae.networks.regularizers import plain_regularizer
 
     try:
-        plain_regularizer(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}={value!r} is not allowed: {error}") from error
+        plain_regularizer(value, name)
+    except TypeError as error:
+        raise ValueError(str(error)) from error

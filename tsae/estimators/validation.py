@@ -10,12 +10,14 @@ import numpy as np
 
 
 def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> None:
+    """Refuse a value that is not one of those allowed."""
     allowed = list(allowed)
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
         raise ValueError(f"{name}={value!r} is not allowed; choose from {', '.join(map(repr, allowed))}")
 
 
 def check_flag(name: str, value: Any) -> None:
+    """Refuse a value that is neither True nor False."""
     check_choice(name, value, [True, False])
 
 
@@ -23,6 +25,7 @@ def check_number(
     name: str, value: Any, low: float, high: float = np.inf, *, integer: bool = False, none: bool = False,
     open_low: bool = False, open_high: bool = False, or_else: str = "",
 ) -> None:  # fmt: skip
+    """Refuse a value that is not a number, or an integer, from `low` to `high`."""
     if none and value is None:
         return
     kind: Any = Integral if integer else Real

@@ -56,15 +56,17 @@ _ZIP_ERRORS = (
 class Archive:
     """What a model file holds: its manifest, a tree of plain values, and the arrays that the tree refers to."""
 
-    manifest: dict
-    state: dict
+    manifest: dict[str, Any]
+    state: dict[str, Any]
     arrays: list[np.ndarray]
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_archive(path: str | os.PathLike, kind: str, state: dict, arrays: list[np.ndarray], summary: dict) -> None:
+def write_archive(
+    path: str | os.PathLike[str], kind: str, state: dict[str, Any], arrays: list[np.ndarray], summary: dict[str, Any]
+) -> None:
     """Write a model file, all of it or nothing.
 
     It is written beside `path` under a temporary name and then renamed, so that neither an error nor a power cut
@@ -76,7 +78,7 @@ def write_archive(path: str | os.PathLike, kind: str, state: dict, arrays: list[
         An existing file is replaced.
     kind : str
         Name of the class of what is stored.
-    state : dict
+    state : dict[str, Any]
         Of dicts with text keys, lists, text, numbers, bools and None.
     arrays : list of ndarray
         No arrays of objects.
@@ -102,7 +104,7 @@ def write_archive(path: str | os.PathLike, kind: str, state: dict, arrays: list[
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well, and vanishes when it does not."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
@@ -138,7 +140,7 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _model_id(members: dict[str, dict]) -> str:
+def _model_id(members: dict[str, dict[str, Any]]) -> str:
     """One name for the content: equal for equal models, whenever and wherever they were saved."""
     return _sha256("".join(f"{name} {members[name]['sha256']}\n" for name in sorted(members)).encode())[:32]
 
@@ -146,7 +148,7 @@ def _model_id(members: dict[str, dict]) -> str:
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_archive(path: str | os.PathLike | BinaryIO) -> Archive:
+def read_archive(path: str | os.PathLike[str] | BinaryIO) -> Archive:
     """Read a model file and check all of it.
 
     Parameters
@@ -175,7 +177,7 @@ def read_archive(path: str | os.PathLike | BinaryIO) -> Archive:
     return Archive(manifest, upgrade(state, manifest["format_version"]), arrays)
 
 
-def read_manifest(path: str | os.PathLike | BinaryIO) -> dict:
+def read_manifest(path: str | os.PathLike[str] | BinaryIO) -> dict[str, Any]:
     """What a model file says of itself: kind, model_id, created, versions, summary, members.
 
     Only this part is read and checked; `read_archive` checks the whole file.
@@ -191,7 +193,9 @@ def read_manifest(path: str | os.PathLike | BinaryIO) -> dict:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike | BinaryIO) -> Iterator[tuple[Callable[[str], bytes], list[str], dict]]:
+def _opened(
+    path: str | os.PathLike[str] | BinaryIO,
+) -> Iterator[tuple[Callable[[str], bytes], list[str], dict[str, Any]]]:
     """A function that reads a member, the members' names, and the manifest of an open model file."""
     if not isinstance(path, (str, os.PathLike)):
         yield from _open_zip(path)
@@ -203,7 +207,7 @@ def _opened(path: str | os.PathLike | BinaryIO) -> Iterator[tuple[Callable[[str]
             raise ModelFileError(f"{os.fspath(path)}: {error}") from error
 
 
-def _open_zip(file: BinaryIO) -> Iterator[tuple[Callable[[str], bytes], list[str], dict]]:
+def _open_zip(file: BinaryIO) -> Iterator[tuple[Callable[[str], bytes], list[str], dict[str, Any]]]:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     _refuse_other_formats(file.read(8), size)
@@ -267,7 +271,7 @@ def _checked_directory(archive: zipfile.ZipFile, size: int) -> list[str]:
     return names
 
 
-def _checked_manifest(manifest: Any) -> dict:
+def _checked_manifest(manifest: Any) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelFileError(f"this zip is not a tsae model file: its manifest does not say format={FORMAT!r}")
     found = manifest.get("format_version")
@@ -285,7 +289,7 @@ def _checked_manifest(manifest: Any) -> dict:
     return manifest
 
 
-def _checked_members(names: list[str], manifest: dict) -> dict[str, dict]:
+def _checked_members(names: list[str], manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
     members = manifest.get("members")
     if not isinstance(members, dict) or {*members, "manifest.json"} != set(names):
         raise ModelFileError("the members of the file are not those that its manifest lists")
@@ -299,7 +303,7 @@ def _checked_members(names: list[str], manifest: dict) -> dict[str, dict]:
     return members
 
 
-def _checked(read: Callable[[str], bytes], name: str, members: dict[str, dict]) -> bytes:
+def _checked(read: Callable[[str], bytes], name: str, members: dict[str, dict[str, Any]]) -> bytes:
     data = read(name)
     if len(data) != members[name]["bytes"] or _sha256(data) != members[name]["sha256"]:
         raise ModelFileError(f"the checksum of {name} does not match: the file is damaged")
@@ -313,7 +317,7 @@ def _parse_json(data: bytes, name: str) -> Any:
         raise ModelFileError(f"{name} is not valid JSON ({error})") from error
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict:
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         raise ValueError("an object has a key twice")

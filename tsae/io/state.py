@@ -11,6 +11,7 @@ import inspect
 import math
 import os
 import warnings
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -24,13 +25,15 @@ from tsae.errors import ModelFileError
 from tsae.io.archive import write_archive
 from tsae.io.storable import storable_classes
 
-MAX_DEPTH = 100  # of a tree; deeper ones are not ours
+MAX_DEPTH = 100  # of a tree; no model is nested deeper
+
+Tree = dict[str, Any]
 
 
 class Saveable:
     """Adds `save` to an estimator."""
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to a model file, which `tsae.load` reads.
 
         The file is a zip of JSON and plain arrays; reading it runs no code. It holds the parameters, the network's
@@ -62,7 +65,7 @@ class Saveable:
         write_archive(path, type(self).__name__, state, arrays.stored, summary_of(self))
 
 
-def summary_of(estimator: Any) -> dict:
+def summary_of(estimator: Any) -> Tree:
     """What a reader of a model file may want to know without loading it."""
     facts = {name: getattr(estimator, f"{name}_", None) for name in ("n_channels", "n_timesteps", "n_features_in")}
     if hasattr(estimator, "get_feature_names_out"):
@@ -89,11 +92,12 @@ def _is_fitted_estimator(name: str, value: Any) -> bool:
 class Arrays:
     """The arrays of a tree; equal ones are stored once, such as the weights of an estimator that two others hold."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.stored: list[np.ndarray] = []
-        self._positions: dict[tuple, int] = {}
+        self._positions: dict[tuple[Any, ...], int] = {}
 
     def add(self, array: np.ndarray) -> int:
+        """Store an array and return its position."""
         key = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())
         if key not in self._positions:
             self._positions[key] = len(self.stored)
@@ -126,11 +130,11 @@ def to_tree(value: Any, where: str, arrays: Arrays) -> Any:
     if isinstance(value, FrozenEstimator):
         return {"$frozen": to_tree(value.estimator, f"{where}.estimator", arrays)}
     if type(value).__module__.startswith("keras."):
-        return {"$optimizer": _plain_optimizer(value, where)}
+        return _keras_to_tree(value, where)
     return _object_to_tree(value, where, arrays)
 
 
-def _array_to_tree(array: np.ndarray, where: str, arrays: Arrays) -> dict:
+def _array_to_tree(array: np.ndarray, where: str, arrays: Arrays) -> Tree:
     if array.dtype.kind == "O":
         if not all(isinstance(part, (str, int, float, bool, type(None))) for part in array.flat):
             raise TypeError(f"{where} is an array of objects, which a model file does not hold")
@@ -140,36 +144,39 @@ def _array_to_tree(array: np.ndarray, where: str, arrays: Arrays) -> dict:
     return {"$array": arrays.add(array)}
 
 
-def _dict_to_tree(value: dict, where: str, arrays: Arrays) -> dict:
+def _dict_to_tree(value: Tree, where: str, arrays: Arrays) -> Tree:
     if all(type(key) is str and not key.startswith("$") for key in value):
         return {key: to_tree(part, f"{where}[{key!r}]", arrays) for key, part in value.items()}
     items = [[key, part] for key, part in value.items()]
     return {"$items": to_tree(items, where, arrays)}
 
 
-def _frame_to_tree(frame: pd.DataFrame, where: str, arrays: Arrays) -> dict:
+def _frame_to_tree(frame: pd.DataFrame, where: str, arrays: Arrays) -> Tree:
     if not frame.index.equals(pd.RangeIndex(len(frame))) or not all(type(name) is str for name in frame):
         raise TypeError(f"{where} is a table with an index or with columns not named by text; reset its index")
     columns = [[name, to_tree(frame[name].to_numpy(), f"{where}[{name!r}]", arrays)] for name in frame]
     return {"$frame": columns}
 
 
-def _generator_to_tree(value: Any, where: str, arrays: Arrays) -> dict:
+def _generator_to_tree(value: Any, where: str, arrays: Arrays) -> Tree:
     if isinstance(value, np.random.RandomState):
         return {"$random_state": to_tree(value.get_state(legacy=False), where, arrays)}
     return {"$generator": to_tree(value.bit_generator.state, where, arrays)}
 
 
-def _plain_optimizer(value: Any, where: str) -> dict:
+def _keras_to_tree(value: Any, where: str) -> Tree:
     from tsae.networks.optimizers import plain_optimizer
+    from tsae.networks.regularizers import is_regularizer, plain_regularizer
 
     try:
-        return plain_optimizer(value)
+        if is_regularizer(value):
+            return {"$regularizer": plain_regularizer(value)}
+        return {"$optimizer": plain_optimizer(value)}
     except TypeError as error:
         raise TypeError(f"{where} cannot be stored in a model file: {error}") from error
 
 
-def _object_to_tree(value: Any, where: str, arrays: Arrays) -> dict:
+def _object_to_tree(value: Any, where: str, arrays: Arrays) -> Tree:
     name, classes = type(value).__name__, storable_classes()
     if classes.get(name) is not type(value):
         raise TypeError(
@@ -206,17 +213,22 @@ def from_tree(tree: Any, arrays: list[np.ndarray], depth: int = 0) -> Any:
     if tags == ["$object"]:
         name, state = object_state(tree, arrays, depth)
         return rebuild(name, state)
-    if len(tree) != 1 or tags[0] not in _FROM_TAG:
+    tag = tags[0]
+    if len(tree) != 1 or tag not in {"$array", *_FROM_PLAIN, *_FROM_PARTS}:
         raise ModelFileError(f"state.json holds {sorted(tree)[:5]}, which this tsae does not know")
     try:
-        return _FROM_TAG[tags[0]](tree[tags[0]], arrays, depth + 1)
+        if tag == "$array":
+            return _array(tree[tag], arrays)
+        if tag in _FROM_PLAIN:
+            return _FROM_PLAIN[tag](tree[tag])
+        return _FROM_PARTS[tag](from_tree(tree[tag], arrays, depth + 1))
     except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
         if isinstance(error, ModelFileError):
             raise
-        raise ModelFileError(f"state.json holds a {tags[0]} that cannot be read ({error})") from error
+        raise ModelFileError(f"state.json holds a {tag} that cannot be read ({error})") from error
 
 
-def object_state(tree: dict, arrays: list[np.ndarray], depth: int = 0) -> tuple[str, dict]:
+def object_state(tree: Tree, arrays: list[np.ndarray], depth: int = 0) -> tuple[str, Tree]:
     """Class name and attributes of a stored object, itself not yet rebuilt."""
     name, state = tree.get("$object"), tree.get("state")
     classes = storable_classes()
@@ -227,7 +239,7 @@ def object_state(tree: dict, arrays: list[np.ndarray], depth: int = 0) -> tuple[
     return name, {key: from_tree(part, arrays, depth + 1) for key, part in state.items()}
 
 
-def rebuild(name: str, state: dict) -> Any:
+def rebuild(name: str, state: Tree) -> Any:
     """Make an object of a registered class from its attributes."""
     cls = storable_classes()[name]
     state = {**_default_parameters(cls), **state}
@@ -241,7 +253,7 @@ def rebuild(name: str, state: dict) -> Any:
     try:
         made.__setstate__(state) if hasattr(made, "__setstate__") else vars(made).update(state)
         if hasattr(made, "_check_restored"):
-            made._check_restored()
+            made._check_restored()  # noqa: SLF001, the hook of storable classes
     except (ModelFileError, ImportError):
         raise
     except Exception as error:  # whatever a forged file makes a constructor or Keras stumble over
@@ -249,7 +261,7 @@ def rebuild(name: str, state: dict) -> Any:
     return made
 
 
-def _default_parameters(cls: type) -> dict:
+def _default_parameters(cls: type) -> Tree:
     """Parameters that came after a file was written have their defaults."""
     if not issubclass(cls, BaseEstimator):
         return {}
@@ -257,21 +269,21 @@ def _default_parameters(cls: type) -> dict:
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
-def _array(position: Any, arrays: list, depth: int) -> np.ndarray:
+def _array(position: Any, arrays: list[np.ndarray]) -> np.ndarray:
     if type(position) is not int or not 0 <= position < len(arrays):
         raise ModelFileError(f"state.json refers to array {position!r}; the file has {len(arrays)}")
     return arrays[position]
 
 
-def _scalar(parts: Any, arrays: list, depth: int) -> Any:
+def _scalar(parts: Any) -> Any:
     dtype, value = parts
     if dtype not in _SCALARS:
         raise ModelFileError(f"state.json holds a number of type {dtype!r}")
-    return np.dtype(dtype).type(from_tree(value, arrays, depth))
+    return np.dtype(dtype).type(value)
 
 
-def _objects(parts: Any, arrays: list, depth: int) -> np.ndarray:
-    shape, values = tuple(parts["shape"]), from_tree(parts["values"], arrays, depth)
+def _objects(parts: Any) -> np.ndarray:
+    shape, values = tuple(parts["shape"]), parts["values"]
     if not all(isinstance(part, (str, int, float, bool, type(None))) for part in values):
         raise ModelFileError("state.json holds an array of objects")
     made = np.empty(len(values), dtype=object)
@@ -279,18 +291,13 @@ def _objects(parts: Any, arrays: list, depth: int) -> np.ndarray:
     return made.reshape(shape)
 
 
-def _frame(columns: Any, arrays: list, depth: int) -> pd.DataFrame:
-    return pd.DataFrame({name: from_tree(part, arrays, depth) for name, part in columns})
-
-
-def _random_state(state: Any, arrays: list, depth: int) -> np.random.RandomState:
+def _random_state(state: Any) -> np.random.RandomState:
     made = np.random.RandomState(0)
-    made.set_state(from_tree(state, arrays, depth))
+    made.set_state(state)
     return made
 
 
-def _generator(state: Any, arrays: list, depth: int) -> np.random.Generator:
-    state = from_tree(state, arrays, depth)
+def _generator(state: Any) -> np.random.Generator:
     if state["bit_generator"] not in _BIT_GENERATORS:
         raise ModelFileError(f"state.json holds a random generator of type {state['bit_generator']!r}")
     made = getattr(np.random, state["bit_generator"])(0)
@@ -298,32 +305,40 @@ def _generator(state: Any, arrays: list, depth: int) -> np.random.Generator:
     return np.random.Generator(made)
 
 
-def _frozen(tree: Any, arrays: list, depth: int) -> FrozenEstimator:
-    estimator = from_tree(tree, arrays, depth)
+def _frozen(estimator: Any) -> FrozenEstimator:
     if not isinstance(estimator, BaseEstimator):
         raise ModelFileError("state.json holds a frozen estimator that is none")
     return FrozenEstimator(estimator)
 
 
-def _optimizer(plain: Any, arrays: list, depth: int) -> Any:
+def _optimizer(plain: Any) -> Any:
     from tsae.networks.optimizers import rebuild_optimizer
 
     return rebuild_optimizer(plain)
 
 
+def _regularizer(plain: Any) -> Any:
+    from tsae.networks.regularizers import make_regularizer
+
+    return make_regularizer(plain)
+
+
 _SCALARS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", "float32")
 _BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-_FROM_TAG = {
-    "$float": lambda text, arrays, depth: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[text],
-    "$tuple": lambda parts, arrays, depth: tuple(from_tree(list(parts), arrays, depth)),
-    "$items": lambda items, arrays, depth: dict(from_tree(list(items), arrays, depth)),
-    "$array": _array,
+# What is made of the content of a tag: of plain values as they are stored, or of parts that are rebuilt first.
+_FROM_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "$float": {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}.__getitem__,
+    "$timedelta": pd.Timedelta,
+    "$optimizer": _optimizer,
+    "$regularizer": _regularizer,
+}
+_FROM_PARTS: dict[str, Callable[[Any], Any]] = {
+    "$tuple": tuple,
+    "$items": dict,
     "$scalar": _scalar,
     "$objects": _objects,
-    "$frame": _frame,
+    "$frame": lambda columns: pd.DataFrame(dict(columns)),
     "$random_state": _random_state,
     "$generator": _generator,
-    "$timedelta": lambda text, arrays, depth: pd.Timedelta(text),
     "$frozen": _frozen,
-    "$optimizer": _optimizer,
 }

@@ -63,7 +63,8 @@ def _from_1(tree: Any) -> Any:
         for old, new in _RENAMED.get(kind, {}).items():
             if old in state:
                 state[new] = state.pop(old)
-        _OBJECTS.get(kind, lambda state: None)(state)
+        if kind in _OBJECTS:
+            _OBJECTS[kind](state)
     return tree
 
 

@@ -56,7 +56,7 @@ class Execution:
             # joblib takes tasks in its own threads, where an exception would be lost.
             try:
                 for task in tasks:
-                    yield delayed(_in_worker)(function, task, self._threads())
+                    yield delayed(_in_worker)(function, task, self.threads_per_process())
             except BaseException as error:
                 failed.append(error)
 
@@ -70,7 +70,7 @@ class Execution:
         if failed:
             raise failed[0]
 
-    def _threads(self) -> int | None:
+    def threads_per_process(self) -> int | None:
         """Threads for TensorFlow in each local process; those of a cluster are configured by its user."""
         return None if self.dask else max(1, (os.cpu_count() or 1) // self.n_jobs)
 

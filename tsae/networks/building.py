@@ -12,7 +12,7 @@ from tsae.networks.network import Autoencoder
 from tsae.networks.seq2seq import Seq2Seq
 from tsae.networks.training import Trainer
 
-NETWORKS = {"autoencoder": Autoencoder, "classifier": Classifier, "seq2seq": Seq2Seq}
+NETWORKS: dict[str, Any] = {"autoencoder": Autoencoder, "classifier": Classifier, "seq2seq": Seq2Seq}
 _BY_CONFIG = {network.config_class: network for network in NETWORKS.values()}
 
 

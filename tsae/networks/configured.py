@@ -28,7 +28,7 @@ class ConfiguredModel(keras.Model):
         return {**to_json(self.config), "name": self.name}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:  # noqa: ARG003, as in Keras
         plain = dict(config)
         name = plain.pop("name")
         return cls(from_json(cls.config_class, plain), name=name)

@@ -92,8 +92,9 @@ def _step_before(x):
 
 
 def _differences(scaled, seen, rounding):
-    """Changes from the step before, at root mean square 1 over those seen; unscaled where their mean square is at most
-    `rounding`. 0 at the first step.
+    """Changes from the step before, at root mean square 1 over those seen; 0 at the first step.
+
+    They stay as they are where their mean square is at most `rounding`.
     """
     changes = tf.pad(scaled[:, 1:] - scaled[:, :-1], [[0, 0], [1, 0], [0, 0]])
     count = tf.maximum(tf.reduce_sum(seen, axis=1, keepdims=True), 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -62,7 +63,12 @@ def plain_regularizer(value: Any, name: str = "regularizer") -> dict | None:
     return _describe(value)
 
 
-def make_regularizer(plain: dict | None) -> keras.regularizers.Regularizer | None:
+def is_regularizer(value: Any) -> bool:
+    """Whether a value is one of Keras's regularizers, allowed or not."""
+    return isinstance(value, keras.regularizers.Regularizer)
+
+
+def make_regularizer(plain: Mapping[str, Any] | None) -> keras.regularizers.Regularizer | None:
     """Make the regularizer that `plain_regularizer` described.
 
     Raises
@@ -77,7 +83,7 @@ def _describe(regularizer: keras.regularizers.Regularizer) -> dict:
     return {"class_name": type(regularizer).__name__, "config": plain_settings(regularizer.get_config())}
 
 
-def _make(plain: dict, name: str) -> keras.regularizers.Regularizer:
+def _make(plain: Mapping[str, Any], name: str) -> keras.regularizers.Regularizer:
     try:
         return find_class(REGULARIZERS, plain["class_name"])(**check_plain(plain["config"]))
     except (KeyError, TypeError, ValueError) as error:

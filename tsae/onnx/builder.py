@@ -23,6 +23,7 @@ class GraphBuilder:
         self._constants: dict[tuple[Any, ...], Any] = {}
 
     def __call__(self, operator: str, *inputs: str, outputs: list[str] | None = None, **attributes: Any) -> str:
+        """Add a node of an operator; `outputs` names its outputs."""
         names = outputs or [f"{operator}_{len(self._nodes)}"]
         self._nodes.append(self._onnx.helper.make_node(operator, list(inputs), names, **attributes))
         return names[0]
@@ -55,15 +56,19 @@ class GraphBuilder:
         return self("ReduceSum", x, self.constant([axis]), keepdims=1)
 
     def as_float(self, x: str) -> str:
+        """Cast to float32."""
         return self("Cast", x, to=self._onnx.TensorProto.FLOAT)
 
     def as_double(self, x: str) -> str:
+        """Cast to float64."""
         return self("Cast", x, to=self._onnx.TensorProto.DOUBLE)
 
     def as_int(self, x: str) -> str:
+        """Cast to int64."""
         return self("Cast", x, to=self._onnx.TensorProto.INT64)
 
     def as_int32(self, x: str) -> str:
+        """Cast to int32."""
         return self("Cast", x, to=self._onnx.TensorProto.INT32)
 
     def steps_of(self, x: str, axis: int, rank: int) -> str:

@@ -125,7 +125,7 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
             n_timesteps=n_timesteps, dtype=dtype, missing=missing,
         )  # fmt: skip
 
-    def _function(self, name: str, **options: Any) -> Any:
+    def _function(self, name: str, **options: Any) -> Any:  # noqa: ARG002, there is one function
         """A session for complete windows, and one that understands NaN, each made at its first use."""
         sessions = self.__dict__.setdefault("_traced", {})
 
@@ -144,7 +144,7 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
 
 def export_onnx(
     model: Any,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     *,
     fixed_steps: bool | None = None,
     dtype: str = "float32",

@@ -1,5 +1,6 @@
-"""Inputs of the recurrent layers as ONNX nodes, (n_windows, n_timesteps, n_channels): the graph form of
-`tsae.networks.inputs`.
+"""Inputs of the recurrent layers as ONNX nodes: the graph form of `tsae.networks.inputs`.
+
+All tensors have the shape (n_windows, n_timesteps, n_channels).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from tsae.onnx.builder import GraphBuilder
 
 
 def scaled_by_channel(graph: GraphBuilder, values: str, mean: np.ndarray, scale: np.ndarray, dtype: str) -> str:
+    """Values at mean 0 and standard deviation 1 over the training windows, computed in float64."""
     if not np.any(mean) and np.all(scale == 1.0):
         return values if dtype == "float32" else graph.as_float(values)
     shifted = graph("Sub", graph.as_double(values), graph.constant(mean, np.float64))
