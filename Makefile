@@ -4,7 +4,7 @@ PROGRAMS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := .venv/$(PROGRAMS)
 OLDEST := .venv-oldest/$(PROGRAMS)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
-SLOW := quality or statistics
+SLOW := quality or statistics or sklearn_contract
 CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_sklearn_contract.py tests/anomaly tests/networks/test_compiled.py
 
 .PHONY: demo test test-fast test-slow lint dev oldest bench bench-quality clean
@@ -14,7 +14,7 @@ demo: .venv/demo.stamp
 
 test: lint test-fast test-slow oldest
 
-# Doctests, and all tests but those of rates and quality.
+# Doctests, and all tests but those with a slow marker.
 test-fast: .venv/test.stamp
 	$(PYTEST) -m "not ($(SLOW))" --doctest-modules --doctest-glob="*.md" tsae docs README.md tests
 

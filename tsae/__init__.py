@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from tsae.data.cutting import make_windows
     from tsae.data.windows import Windows
     from tsae.errors import ModelFileError, TrainingDivergedError
+    from tsae.estimators.augmentation import Augmentation
     from tsae.estimators.autoencoder import LSTMAutoencoder
     from tsae.estimators.classifier import LSTMClassifier
+    from tsae.estimators.decoding import DecoderOptions
     from tsae.estimators.seq2seq import LSTMSeq2Seq
     from tsae.loading import load
     from tsae.onnx.encoder import OnnxEncoder, export_onnx
@@ -25,10 +27,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AnomalyDetector": "anomaly.detector",
-    "EmbeddingDisplay": "plotting",
-    "HistoryDisplay": "plotting",
     "Augmentation": "estimators.augmentation",
     "DecoderOptions": "estimators.decoding",
+    "EmbeddingDisplay": "plotting",
+    "HistoryDisplay": "plotting",
     "LSTMAutoencoder": "estimators.autoencoder",
     "LSTMClassifier": "estimators.classifier",
     "LSTMSeq2Seq": "estimators.seq2seq",
@@ -46,10 +48,10 @@ _HOMES = {
 
 __all__ = [
     "AnomalyDetector",
-    "EmbeddingDisplay",
-    "HistoryDisplay",
     "Augmentation",
     "DecoderOptions",
+    "EmbeddingDisplay",
+    "HistoryDisplay",
     "LSTMAutoencoder",
     "LSTMClassifier",
     "LSTMSeq2Seq",
@@ -73,4 +75,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    dunders = {name for name in globals() if name.startswith("__")}
+    return sorted({*__all__, *dunders})

@@ -51,6 +51,7 @@ def fitted(X):
 RAMP = np.linspace(0.1, 0.9, 9).reshape(1, 9, 1)
 
 
+@pytest.mark.quality
 @pytest.mark.parametrize(
     ("decoder", "largest"),
     [("reconstruction", {"reconstruction": 0.01}), ("prediction", {"prediction": 0.04}),
@@ -70,6 +71,7 @@ def test_the_tutorials_autoencoders_reach_their_figures(decoder, largest):
 # -- what it learns ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.quality
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_training_lowers_the_loss_and_beats_the_mean(decoder):
     X = waves(100)
@@ -80,6 +82,7 @@ def test_training_lowers_the_loss_and_beats_the_mean(decoder):
         assert np.nanmean((said - X) ** 2) < 0.5 * X.var()
 
 
+@pytest.mark.quality
 def test_forecast_continues_a_wave():
     series = np.sin(np.arange(600) / 4)
     windows = make_windows(series, width=40)

@@ -15,6 +15,7 @@ QUICK = {"units": 4, "dilations": 1, "bidirectional": False, "pooling": ("last",
 LEARNS = {**QUICK, "epochs": 30, "batch_size": 16, "learning_rate": 0.03}
 
 
+@pytest.mark.sklearn_contract
 @parametrize_with_checks([LSTMClassifier(**LEARNS)])
 def test_scikit_learns_contract(estimator, check):
     check(estimator)

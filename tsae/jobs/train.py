@@ -85,7 +85,8 @@ def train(source: str, target: Path, training: Training) -> Any:
 
 
 def _check_parameters(training: Training) -> None:
-    from tsae import AnomalyDetector, LSTMAutoencoder
+    from tsae.anomaly.detector import AnomalyDetector
+    from tsae.estimators.autoencoder import LSTMAutoencoder
 
     if training.task == "features" and training.detector:
         raise JobError(f"{', '.join(training.detector)}: for --task anomalies only")
@@ -98,7 +99,8 @@ def _check_parameters(training: Training) -> None:
 
 def make_estimator(training: Training, n_windows: int) -> Any:
     """Return the estimator for a number of windows, not fitted."""
-    from tsae import AnomalyDetector, LSTMAutoencoder
+    from tsae.anomaly.detector import AnomalyDetector
+    from tsae.estimators.autoencoder import LSTMAutoencoder
 
     if training.task == "features":
         return _with_settings(LSTMAutoencoder(), training.autoencoder)
@@ -110,7 +112,8 @@ def make_estimator(training: Training, n_windows: int) -> Any:
 
 def _with_settings(autoencoder: Any, settings: dict[str, Any]) -> Any:
     """Set parameters, also those of nested objects ("decoder_options__attention") where the default is None."""
-    from tsae import Augmentation, DecoderOptions
+    from tsae.estimators.augmentation import Augmentation
+    from tsae.estimators.decoding import DecoderOptions
 
     for name, kind in (("decoder_options", DecoderOptions), ("augmentation", Augmentation)):
         if getattr(autoencoder, name) is None and any(key.startswith(f"{name}__") for key in settings):

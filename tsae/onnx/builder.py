@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,6 @@ class GraphBuilder:
         self, windows: tuple[str, list[Any]], features: tuple[str, list[Any]], metadata: Mapping[str, str]
     ) -> bytes:
         """The model, checked: from the input "windows" to the output "features", (element type, shape) each."""
-        from tsae import __version__
-
         onnx = self._onnx
         describe = onnx.helper.make_tensor_value_info
         graph = onnx.helper.make_graph(
@@ -92,7 +91,7 @@ class GraphBuilder:
             list(self._constants.values()),
         )  # fmt: skip
         model = onnx.helper.make_model(
-            graph, producer_name="tsae", producer_version=__version__, ir_version=IR_VERSION,
+            graph, producer_name="tsae", producer_version=version("tsae"), ir_version=IR_VERSION,
             opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         )  # fmt: skip
         onnx.helper.set_model_props(model, dict(metadata))
