@@ -35,6 +35,7 @@ def contribution_columns(frame):
 # -- false alarm rates
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
 @pytest.mark.parametrize("threshold", ["conformal", "quantile", "pot"])
 def test_false_alarms_on_independent_normal_windows(alpha, threshold):
@@ -50,6 +51,7 @@ def test_false_alarms_on_independent_normal_windows(alpha, threshold):
     assert (detector.pvalues(fresh) <= alpha).sum() == false_alarms
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
 @pytest.mark.parametrize("threshold", ["conformal", "quantile", "pot"])
 def test_false_alarms_on_overlapping_windows_of_autocorrelated_series(alpha, threshold):
@@ -70,6 +72,7 @@ def test_false_alarms_on_overlapping_windows_of_autocorrelated_series(alpha, thr
 # -- contributions
 
 
+@pytest.mark.statistics
 def test_a_fault_in_one_channel_has_the_largest_contribution_there():
     found, summed = 0, True
     rng = np.random.default_rng(2)
@@ -374,6 +377,7 @@ def test_scikit_learn_checks_in_full():
     assert done.stdout.strip().endswith("{'passed'}"), done.stdout
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
 def test_false_alarms_of_the_network_on_independent_normal_windows(alpha):
     rng = np.random.default_rng(11)

@@ -76,6 +76,7 @@ def test_events_from_windows_are_those_of_their_timeline(detector, series):
     assert strongest["channels"][0] == "channel_0"
 
 
+@pytest.mark.statistics
 def test_correction_for_many_timestamps_leaves_fewer_false_alarms():
     rng = np.random.default_rng(6)
     detector = AnomalyDetector(LinearAutoencoder(8), threshold="pot", alpha=0.05, random_state=0)

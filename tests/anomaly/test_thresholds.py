@@ -113,6 +113,7 @@ def test_pot_answers_for_an_alpha_that_the_others_must_refuse():
 # -- false alarm rates
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
 def test_rate_on_independent_scores_is_within_the_binomial_interval(kind, alpha):
@@ -123,6 +124,7 @@ def test_rate_on_independent_scores_is_within_the_binomial_interval(kind, alpha)
     assert low <= false_alarms <= high
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
 def test_the_conformal_rate_is_exact_for_small_calibration_sets_too(alpha):
     # One new score a calibration set of 99: the promise is about this average.
@@ -133,6 +135,7 @@ def test_the_conformal_rate_is_exact_for_small_calibration_sets_too(alpha):
     assert low <= false_alarms <= high
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
 def test_rate_on_overlapping_windows_of_autocorrelated_series_is_within_a_factor_of_two(kind, alpha):
@@ -146,6 +149,7 @@ def test_rate_on_overlapping_windows_of_autocorrelated_series_is_within_a_factor
     assert alpha / 2 <= np.mean(rates) <= alpha * 2
 
 
+@pytest.mark.statistics
 def test_without_blocks_dependent_scores_give_too_many_false_alarms():
     """The reason for ``block_length``: 40 effective scores cannot hold alpha = 0.01, whatever their number."""
     plain, blocked = [], []

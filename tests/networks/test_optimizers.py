@@ -13,7 +13,9 @@ class Own(keras.optimizers.SGD):
 
 
 @pytest.mark.parametrize(
-    "rate", [0.01, keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=3, decay_rate=0.5)], ids=str
+    "rate",
+    [0.01, keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=3, decay_rate=0.5)],
+    ids=["number", "schedule"],
 )
 def test_an_optimizer_comes_back_from_json(rate):
     optimizer = keras.optimizers.Adam(rate, beta_1=0.8)

@@ -47,7 +47,9 @@ def test_none_is_no_regularizer():
     assert make_regularizer(None) is None
 
 
-@pytest.mark.parametrize("value", [0.1, Own(0.1), keras.ops.abs, keras.regularizers.L2], ids=str)
+@pytest.mark.parametrize(
+    "value", [0.1, Own(0.1), keras.ops.abs, keras.regularizers.L2], ids=["number", "own class", "function", "class"]
+)
 def test_other_types_are_refused(value):
     with pytest.raises(TypeError, match="kernel_regularizer.*not allowed.*'l1_l2'.*L1L2.*OrthogonalRegularizer"):
         plain_regularizer(value, "kernel_regularizer")

@@ -54,6 +54,13 @@ def threshold_method(name: str) -> Callable[[C], C]:
     Returns
     -------
     callable
+        A decorator.
+
+    Examples
+    --------
+    >>> @threshold_method("largest")  # doctest: +SKIP
+    ... class LargestScore(Calibrator):
+    ...     ...
     """
 
     def register(cls: C) -> C:
@@ -64,7 +71,22 @@ def threshold_method(name: str) -> Callable[[C], C]:
 
 
 def check_alpha(alpha: Any) -> None:
-    """Raise ValueError unless ``alpha`` is a number strictly between 0 and 1."""
+    """Check a level.
+
+    Parameters
+    ----------
+    alpha : float
+        Share of normal scores that may be called anomalous.
+
+    Raises
+    ------
+    ValueError
+        Unless it is a number above 0 and below 1.
+
+    Examples
+    --------
+    >>> check_alpha(0.05)
+    """
     check_number("alpha", alpha, 0, 1, open_low=True, open_high=True)
 
 
@@ -82,6 +104,12 @@ class Calibrator(ABC):
     ----------
     scores_ : ndarray of shape (n_scores,), float64
         The calibration scores, sorted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> THRESHOLDS["conformal"]().fit(np.arange(99.0)).pvalues([98.5])
+    array([0.01])
     """
 
     def __init__(self, block_length: int = 1) -> None:
@@ -128,7 +156,17 @@ class Calibrator(ABC):
 
     @abstractmethod
     def required(self, alpha: float) -> int:
-        """Return the number of calibration scores that level ``alpha`` needs."""
+        """Return the number of calibration scores that level ``alpha`` needs.
+
+        Parameters
+        ----------
+        alpha : float
+            Share of normal scores that may be called anomalous, between 0 and 1.
+
+        Returns
+        -------
+        int
+        """
 
     def pvalues(self, scores: ArrayLike) -> np.ndarray:
         """Return how probable a score at least as large is on normal data.
@@ -238,7 +276,17 @@ class ConformalThreshold(Calibrator):
         return self.block_length / (self.n_scores_ + self.block_length)
 
     def required(self, alpha: float) -> int:
-        """Return ``block_length * (1 / alpha - 1)``, rounded up."""
+        """Return ``block_length * (1 / alpha - 1)``, rounded up.
+
+        Parameters
+        ----------
+        alpha : float
+            Share of normal scores that may be called anomalous, between 0 and 1.
+
+        Returns
+        -------
+        int
+        """
         check_alpha(alpha)
         return math.ceil(self.block_length * (1 / alpha - 1) - _ROUNDING)
 
@@ -278,7 +326,17 @@ class QuantileThreshold(Calibrator):
         return self.block_length / self.n_scores_
 
     def required(self, alpha: float) -> int:
-        """Return ``block_length / alpha``, rounded up."""
+        """Return ``block_length / alpha``, rounded up.
+
+        Parameters
+        ----------
+        alpha : float
+            Share of normal scores that may be called anomalous, between 0 and 1.
+
+        Returns
+        -------
+        int
+        """
         check_alpha(alpha)
         return math.ceil(self.block_length / alpha - _ROUNDING)
 
@@ -343,7 +401,17 @@ class PeaksOverThreshold(Calibrator):
         return 0.0
 
     def required(self, alpha: float) -> int:
-        """Return the number of scores that leaves `MIN_PEAKS` in the tail, whatever ``alpha``."""
+        """Return the number of scores that leaves `MIN_PEAKS` in the tail, whatever ``alpha``.
+
+        Parameters
+        ----------
+        alpha : float
+            Share of normal scores that may be called anomalous, between 0 and 1.
+
+        Returns
+        -------
+        int
+        """
         check_alpha(alpha)
         return math.ceil(MIN_PEAKS / self.tail - _ROUNDING)
 

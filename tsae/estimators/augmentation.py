@@ -47,26 +47,6 @@ class Augmentation(BaseEstimator):
     mask_span: int | None = None
     crop: int | str | None = "auto"
 
-    def check(self, objectives: dict[str, Objective]) -> None:
-        """Refuse values that are not allowed, by themselves or for these objectives."""
-        check_number("augmentation.noise", self.noise, 0)
-        check_number("augmentation.mask_rate", self.mask_rate, 0, 1, none=True, open_high=True)
-        check_number("augmentation.mask_span", self.mask_span, 1, integer=True, none=True)
-        check_or_auto("augmentation.crop", self.crop, 2, none=True)
-        for name, objective in objectives.items():
-            if objective.needs_mask and self.mask_rate == 0:
-                raise ValueError(
-                    f"augmentation.mask_rate=0 is not allowed with decoder={name!r}: nothing would be hidden"
-                )
-
-    def rate(self, objectives: Iterable[Objective]) -> float:
-        """The share of the steps that is hidden."""
-        return max(objective.mask_rate for objective in objectives) if self.mask_rate is None else self.mask_rate
-
-    def span(self, width: int) -> int:
-        """The longest hidden span for windows of `width` steps."""
-        return self.mask_span or int(np.clip(width // 8, 1, 10))
-
 
 def given_augmentation(augmentation: Any) -> Augmentation:
     """The estimator's `augmentation`, or the default one where it is None."""
@@ -75,3 +55,28 @@ def given_augmentation(augmentation: Any) -> Augmentation:
     if not isinstance(augmentation, Augmentation):
         raise ValueError(f"augmentation={augmentation!r} is not allowed; it must be a tsae.Augmentation, or None")
     return augmentation
+
+
+def check_augmentation(augmentation: Augmentation, objectives: dict[str, Objective]) -> None:
+    """Refuse values that are not allowed, by themselves or for these objectives."""
+    check_number("augmentation.noise", augmentation.noise, 0)
+    check_number("augmentation.mask_rate", augmentation.mask_rate, 0, 1, none=True, open_high=True)
+    check_number("augmentation.mask_span", augmentation.mask_span, 1, integer=True, none=True)
+    check_or_auto("augmentation.crop", augmentation.crop, 2, none=True)
+    for name, objective in objectives.items():
+        if objective.needs_mask and augmentation.mask_rate == 0:
+            raise ValueError(f"augmentation.mask_rate=0 is not allowed with decoder={name!r}: nothing would be hidden")
+
+
+def mask_rate(augmentation: Augmentation, objectives: Iterable[Objective]) -> float:
+    """The share of the steps that is hidden."""
+    return (
+        max(objective.mask_rate for objective in objectives)
+        if augmentation.mask_rate is None
+        else augmentation.mask_rate
+    )
+
+
+def mask_span(augmentation: Augmentation, width: int) -> int:
+    """The longest hidden span for windows of `width` steps."""
+    return augmentation.mask_span or int(np.clip(width // 8, 1, 10))

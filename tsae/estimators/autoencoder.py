@@ -15,14 +15,16 @@ from tsae.data.windows import Windows
 from tsae.estimators.autoencoder_parameters import AutoencoderParameters
 from tsae.estimators.base import TrainableModel
 from tsae.estimators.decoding import check_memory
+from tsae.estimators.parameters import TrainingParameters
 from tsae.estimators.validation import check_choice, check_flag
 from tsae.io.storable import storable
+from tsae.networks.config import AutoencoderConfig
 from tsae.networks.objectives import OBJECTIVES
 
 
 @storable
 @dataclass(eq=False, repr=False, match_args=False)
-class LSTMAutoencoder(TransformerMixin, AutoencoderParameters, TrainableModel):
+class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameters, TrainableModel):
     """LSTM sequence autoencoder: learns from windows without labels, and turns each into a feature vector.
 
     An encoder of stacked LSTM layers reads a window; one or several decoders learn to reconstruct it, to predict its
@@ -33,13 +35,24 @@ class LSTMAutoencoder(TransformerMixin, AutoencoderParameters, TrainableModel):
     ----------
     units : int or sequence of int, default=(64, 64, 64)
         Units of each recurrent layer of the encoder, bottom first.
-    dilations : int, sequence of int or None, default=None
-        Steps that each layer's state skips back [3]_ (section 2.1): several layers see several time scales. None:
-        1, 4, 16, ... from the bottom up; 1: the usual recurrence in all layers.
     cell : {"lstm", "gru"}, default="lstm"
         Kind of the recurrent layers.
     bidirectional : bool, default=True
         Each encoder layer reads the window in both directions.
+    scale : {"channel", "window", "both", None}, default="both"
+        Bring each channel to mean 0 and standard deviation 1: over all training windows, within each window, both
+        (the network reads both, as twice the channels), or not at all.
+    kernel_regularizer, recurrent_regularizer : str, dict, keras.regularizers.Regularizer or None, default=None
+        Penalty on the input and recurrent weights of all recurrent layers, as Keras takes it: "l1", "l2", "l1_l2", an
+        ``L1``, ``L2``, ``L1L2`` or ``OrthogonalRegularizer``, or its configuration as a dict.
+    dropout : float, default=0.0
+        Share of the values dropped between recurrent layers and on the vector that decoders read, in training;
+        one draw per window, held over time.
+    unroll : bool, default=False
+        Unroll the recurrent layers instead of a loop over steps; same numbers.
+    dilations : int, sequence of int or None, default=None
+        Steps that each layer's state skips back [3]_ (section 2.1): several layers see several time scales. None:
+        1, 4, 16, ... from the bottom up; 1: the usual recurrence in all layers.
     pooling : str or sequence of str, default=("mean", "max", "min", "std", "change")
         Which summaries of the states become features: "last" (final hidden state; of both directions where there are
         two), "cell" (final cell state), "mean", "max", "min", "std" (of the hidden state over time), "change" (mean
@@ -64,28 +77,17 @@ class LSTMAutoencoder(TransformerMixin, AutoencoderParameters, TrainableModel):
         Units, attention, feedback and more of the decoders. None: those of ``DecoderOptions()``.
     augmentation : Augmentation or None, default=None
         Noise, masking and cropping of the windows in training. None: those of ``Augmentation()``.
-    scale : {"channel", "window", "both", None}, default="both"
-        Bring each channel to mean 0 and standard deviation 1: over all training windows, within each window, both
-        (the network reads both, as twice the channels), or not at all.
     differences : bool or "auto", default="auto"
         Let the network also read, as further channels, the change of each channel from the step before, at root mean
         square 1 in each window, so that ripples count that a slow swing outweighs [5]_ (which convolves series and
         differences alike). "auto": with window scaling, where "imputation" is the only decoder.
     loss : {"mse", "mae", "huber"}, default="mse"
         Error between a decoder's output and its target, both scaled.
-    kernel_regularizer, recurrent_regularizer : str, dict, keras.regularizers.Regularizer or None, default=None
-        Penalty on the input and recurrent weights of all recurrent layers, as Keras takes it: "l1", "l2", "l1_l2", an
-        ``L1``, ``L2``, ``L1L2`` or ``OrthogonalRegularizer``, or its configuration as a dict.
-    dropout : float, default=0.0
-        Share of the values dropped between recurrent layers and on the vector that decoders read, in training;
-        one draw per window, held over time.
     tbptt_steps : int or None, default=None
         Process windows in chunks of this many steps, the encoder's state carried over from chunk to chunk, with
         an update after each (truncated back-propagation through time): memory grows with the chunk, not with the
         window. Decoders keep within a chunk, in training and in `reconstruct`. Only for encoders that read forward
         step by step: ``bidirectional=False, dilations=1, scale="channel"`` or None.
-    unroll : bool, default=False
-        Unroll the recurrent layers instead of a loop over steps; same numbers.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A name that Keras knows, or an optimizer, which is copied and keeps its own learning rate.
     learning_rate : float, default=1e-2
@@ -219,6 +221,14 @@ class LSTMAutoencoder(TransformerMixin, AutoencoderParameters, TrainableModel):
         else:
             self._start(windows)
         return windows
+
+    def _check_parameters(self) -> None:
+        self._check_autoencoder_parameters()
+        self._check_training_parameters()
+
+    def _network_config(self, seed: int, windows: Windows) -> AutoencoderConfig:
+        n = len(windows)
+        return self._autoencoder_config(seed, windows, self._epochs(n), -(-n // self._batch_size(n)))
 
     # -- use ---------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tsae.data.windows import Windows
-from tsae.estimators.augmentation import Augmentation, given_augmentation
-from tsae.estimators.decoding import DecoderOptions, given_options
-from tsae.estimators.parameters import EncoderParameters, TrainingParameters
+from tsae.estimators.augmentation import (
+    Augmentation,
+    check_augmentation,
+    given_augmentation,
+    mask_rate,
+    mask_span,
+)
+from tsae.estimators.decoding import (
+    DecoderOptions,
+    check_options,
+    decoder_config,
+    given_options,
+    target_offsets,
+    unused_option,
+)
+from tsae.estimators.parameters import EncoderParameters
 from tsae.estimators.validation import as_choices, as_layers, check_choice, check_flag, check_number
 from tsae.networks.config import LOSS_NAMES, AutoencoderConfig
 from tsae.networks.objectives import COMBINATIONS, OBJECTIVES, Objective, objectives_of
@@ -18,7 +31,7 @@ _DEFAULTS = {"bridge": "repeat_vector", "feedback": None}
 
 
 @dataclass(eq=False, repr=False, kw_only=True, match_args=False)
-class AutoencoderParameters(EncoderParameters, TrainingParameters):
+class AutoencoderParameters(EncoderParameters):
     """Parameters of the autoencoder; documented with `LSTMAutoencoder`."""
 
     decoder: str | Sequence[str] = "imputation"
@@ -30,21 +43,20 @@ class AutoencoderParameters(EncoderParameters, TrainingParameters):
     loss: str = "mse"
     tbptt_steps: int | None = None
 
-    def _check_parameters(self) -> None:
+    def _check_autoencoder_parameters(self) -> None:
         self._check_encoder_parameters()
-        self._check_training_parameters()
         check_choice("loss", self.loss, LOSS_NAMES)
         check_number("horizon", self.horizon, 1, integer=True, none=True)
         check_flag("reverse_target", self.reverse_target)
         check_choice("differences", self.differences, [True, False, "auto"])
-        self._augmentation().check(self._objectives())
+        check_augmentation(self._augmentation(), self._objectives())
         self._check_decoder_options()
         self._check_crop()
         self._check_tbptt()
 
     def _check_decoder_options(self) -> None:
-        options, unused = self._options(), self._options().unused()
-        options.check(self._encoder_width(), self._decoder_units())
+        options, unused = self._options(), unused_option(self._options())
+        check_options(options, self._encoder_width(), self._decoder_units())
         if unused is not None and not any(objective.is_recurrent for objective in self._objectives().values()):
             raise ValueError(
                 f"decoder_options.{unused}={getattr(options, unused)!r} is not allowed with decoder={self.decoder!r}: "
@@ -128,28 +140,28 @@ class AutoencoderParameters(EncoderParameters, TrainingParameters):
         wanted = all(objective.differences for objective in self._objectives().values())
         return wanted and self.scale in ("window", "both")
 
-    def _network_config(self, seed: int, windows: Windows) -> AutoencoderConfig:
-        n, width = len(windows), windows.width
-        options, augmentation, objectives = self._options(), self._augmentation(), self._objectives()
-        updates = -(-n // self._batch_size(n)) * (-(-width // self.tbptt_steps) if self.tbptt_steps else 1)
-        decoder = options.config(
-            self._decoder_units(), _DEFAULTS, longest=self.tbptt_steps or width, epochs=self._epochs(n),
-            updates_per_epoch=updates,
+    def _autoencoder_config(self, seed: int, windows: Windows, epochs: int, batches: int) -> AutoencoderConfig:
+        """Settings of the network; `batches` is their number per epoch."""
+        width, options, augmentation, objectives = (
+            windows.width, self._options(), self._augmentation(), self._objectives(),
         )  # fmt: skip
-        read_at_once = min(width, self._crop() or width, self.tbptt_steps or width)
+        updates = batches * (-(-width // self.tbptt_steps) if self.tbptt_steps else 1)
         return AutoencoderConfig(
             encoder=self._encoder_config(seed, windows.n_channels, differences=self._reads_differences()),
             objectives=tuple(objectives),
-            decoder=decoder,
+            decoder=decoder_config(
+                options, self._decoder_units(), _DEFAULTS, longest=self.tbptt_steps or width, epochs=epochs,
+                updates_per_epoch=updates,
+            ),
             tbptt_steps=self.tbptt_steps,
             horizon=self.horizon,
             reverse_target=self.reverse_target,
             loss=self.loss,
             noise=augmentation.noise,
-            mask_rate=augmentation.rate(objectives.values()),
-            mask_span=augmentation.span(width),
-            target_offsets=options.offsets(read_at_once),
+            mask_rate=mask_rate(augmentation, objectives.values()),
+            mask_span=mask_span(augmentation, width),
+            target_offsets=target_offsets(options, min(width, self._crop() or width, self.tbptt_steps or width)),
             crop=self._crop(),
             dropout=self.dropout,
             seed=seed + 1,
-        )
+        )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,6 @@ from tsae.data.series import has_missing
 from tsae.data.splitting import holdout
 from tsae.data.windows import Windows
 from tsae.estimators.applying import SequenceModel
-from tsae.estimators.parameters import RecurrentParameters, TrainingParameters
 from tsae.estimators.validation import draw_seed
 from tsae.io.state import Saveable
 from tsae.progress import training_progress
@@ -24,13 +23,21 @@ from tsae.progress import training_progress
 COMPILED_CALL_STEPS = 1 << 19
 
 
-class TrainableModel(RecurrentParameters, TrainingParameters, Saveable, SequenceModel):
+class TrainableModel(Saveable, SequenceModel):
     """Base of the estimators: owns the scaler and the network, trains it, and is pickled and stored with it.
 
-    A subclass says what its parameters mean (`_check_parameters`), which network they describe
-    (`_network_config`) and what it computes from batches of windows (`_functions`).
+    A subclass has the parameters of `tsae.estimators.parameters`. It defines what they mean (`_check_parameters`),
+    which network they describe (`_network_config`) and what it computes from batches of windows (`_functions`).
     """
 
+    scale: str | None
+    optimizer: Any
+    learning_rate: float
+    validation_fraction: float
+    patience: int | None
+    callbacks: Sequence[Any] | None
+    random_state: Any
+    verbose: int
     history_: pd.DataFrame
     _network: Any
     _history: list[dict[str, Any]]
@@ -41,6 +48,10 @@ class TrainableModel(RecurrentParameters, TrainingParameters, Saveable, Sequence
 
     def _network_config(self, seed: int, windows: Windows) -> Any:
         """Settings of the network for these windows."""
+        raise NotImplementedError
+
+    def _training_config(self, n_windows: int) -> Any:
+        """Settings of the trainer for so many windows."""
         raise NotImplementedError
 
     def _functions(self) -> dict[str, Callable[..., Any]]:

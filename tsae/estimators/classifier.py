@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,26 @@ from tsae.data.scaling import ChannelScaler
 from tsae.data.windows import Windows
 from tsae.estimators.autoencoder import LSTMAutoencoder
 from tsae.estimators.base import TrainableModel
-from tsae.estimators.parameters import EncoderParameters
+from tsae.estimators.parameters import EncoderParameters, TrainingParameters
 from tsae.estimators.validation import check_flag, check_number
 from tsae.io.storable import storable
 from tsae.networks.config import ClassifierConfig
 
 
+@dataclass(eq=False, repr=False, kw_only=True, match_args=False)
+class ClassifierParameters(EncoderParameters):
+    """Parameters of the classifier; documented with `LSTMClassifier`."""
+
+    autoencoder: Any = field(default=None, kw_only=False)
+    freeze: bool = field(default=False, kw_only=False)
+    pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std", "change")
+    class_weight: dict[Any, float] | str | None = None
+    noise: float = 0.0
+
+
 @storable
 @dataclass(eq=False, repr=False, match_args=False)
-class LSTMClassifier(ClassifierMixin, EncoderParameters, TrainableModel):
+class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, TrainableModel):
     """LSTM classifier of windows: the encoder of `LSTMAutoencoder`, and a softmax over its features.
 
     The encoder starts from random weights or, better where labels are few, from those of an autoencoder trained on
@@ -42,18 +53,20 @@ class LSTMClassifier(ClassifierMixin, EncoderParameters, TrainableModel):
         the parameters from `units` to `scale` say, which count for nothing otherwise.
     freeze : bool, default=False
         Leave the encoder as it is and train the softmax alone.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, as everywhere in scikit-learn.
-    units, dilations, cell, bidirectional, pooled_layers, scale : object
+    units, cell, bidirectional, scale, kernel_regularizer, recurrent_regularizer : object
+        As in `LSTMAutoencoder`.
+    dropout : float, default=0.0
+        Share of the values dropped between recurrent layers and on the features, in training.
+    unroll, dilations : object
         As in `LSTMAutoencoder`.
     pooling : str or sequence of str, default=("last", "mean", "max", "min", "std", "change")
         As in `LSTMAutoencoder`.
+    pooled_layers : {"all", "last"}, default="all"
+        Layers whose states are pooled.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, as everywhere in scikit-learn.
     noise : float, default=0.0
         Standard deviation of the Gaussian noise on the (scaled) input, in training.
-    dropout : float, default=0.0
-        Share of the values dropped between recurrent layers and on the features, in training.
-    kernel_regularizer, recurrent_regularizer, unroll : object
-        As in `LSTMAutoencoder`.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A name that Keras knows, or an optimizer, which is copied and keeps its own learning rate.
     learning_rate : float, default=1e-3
@@ -98,13 +111,7 @@ class LSTMClassifier(ClassifierMixin, EncoderParameters, TrainableModel):
     (40, 2)
     """
 
-    autoencoder: Any = None
-    freeze: bool = False
-    _: KW_ONLY
-    class_weight: dict[Any, float] | str | None = None
-    pooling: str | Sequence[str] = ("last", "mean", "max", "min", "std", "change")
-    learning_rate: float = 1e-3
-    noise: float = 0.0
+    learning_rate: float = field(default=1e-3, kw_only=True)
 
     # -- fit ---------------------------------------------------------------------------------------------------
 

@@ -83,92 +83,6 @@ class DecoderOptions(BaseEstimator):
     input_feeding: bool = False
     target_offsets: Sequence[int] | str = "auto"
 
-    def check(self, encoder_width: int, units: list[int]) -> None:
-        """Refuse values and pairs that are not allowed.
-
-        Parameters
-        ----------
-        encoder_width : int
-            Width of the hidden state of the encoder's top layer, both directions counted.
-        units : list of int
-            Units of the decoder's layers where the options name none, bottom first.
-
-        Raises
-        ------
-        ValueError
-        """
-        check_choice(_PREFIX + "bridge", self.bridge, ("auto", "repeat_vector", "initial_state", "both"))
-        check_choice(_PREFIX + "feedback", self.feedback, ("auto", None, "teacher_forcing", "scheduled_sampling"))
-        check_choice(_PREFIX + "decay", self.decay, ("linear", "exponential", "inverse_sigmoid"))
-        check_number(_PREFIX + "decay_epochs", self.decay_epochs, 0, none=True)
-        check_number(_PREFIX + "decay_minimum", self.decay_minimum, 0, 1)
-        check_choice(_PREFIX + "attention", self.attention, ATTENTIONS)
-        check_choice(_PREFIX + "input_feeding", self.input_feeding, [True, False])
-        self.offsets(1)
-        top = self.layers(units)[-1]
-        if self.attention == "dot" and top != encoder_width:
-            raise ValueError(
-                f"decoder_options.attention='dot' is not allowed with a decoder of {top} units on top of an encoder "
-                f"whose states have width {encoder_width}: the product needs equal widths. Set "
-                f"units={encoder_width}, or attention='general', which learns a matrix between them"
-            )
-        if self.input_feeding and self.attention in (None, "additive"):
-            why = "its decoder reads what it attends to already" if self.attention else "there is nothing to feed"
-            raise ValueError(
-                f"decoder_options.input_feeding=True is not allowed with attention={self.attention!r}: {why}; choose "
-                "attention='dot', 'general', 'concat' or 'location'"
-            )
-
-    def unused(self) -> str | None:
-        """A field that only recurrent decoders heed and that is not at its default; None where there is none."""
-        recurrent = {"bridge": "auto", "feedback": "auto", "attention": None}
-        return next((name for name, default in recurrent.items() if getattr(self, name) != default), None)
-
-    def layers(self, units: list[int]) -> list[int]:
-        """Units of the recurrent layers; `units` where the options name none."""
-        return units if self.units is None else as_layers(_PREFIX + "units", self.units)
-
-    def offsets(self, n_timesteps: int) -> tuple[int, ...]:
-        """The target offsets for windows, or stretches of them, of `n_timesteps` steps."""
-        if isinstance(self.target_offsets, str) and self.target_offsets == "auto":
-            return tuple(sorted({n_timesteps // 32, n_timesteps // 8} - {0}))
-        given: Any = self.target_offsets
-        offsets = list(given) if isinstance(given, (list, tuple)) else [given]
-        for offset in offsets:
-            check_number(_PREFIX + "target_offsets", offset, 1, integer=True, or_else="a sequence of such, or 'auto'")
-        return tuple(int(offset) for offset in offsets)
-
-    def config(
-        self, units: list[int], defaults: dict[str, Any], *, longest: int, epochs: int, updates_per_epoch: int
-    ) -> DecoderConfig:
-        """Settings of the network's recurrent decoders.
-
-        Parameters
-        ----------
-        units : list of int
-            As in `check`.
-        defaults : dict
-            What "auto" stands for, by field.
-        longest : int
-            Steps of the longest window.
-        epochs, updates_per_epoch : int
-            Of the training that the decay of scheduled sampling spans.
-        """
-        feedback = defaults["feedback"] if self.feedback == "auto" else self.feedback
-        decay = None
-        if feedback == "scheduled_sampling":
-            over = epochs / 2 if self.decay_epochs is None else self.decay_epochs
-            decay = DecayConfig(self.decay, float(over * updates_per_epoch), float(self.decay_minimum))
-        return DecoderConfig(
-            units=tuple(self.layers(units)),
-            bridge=defaults["bridge"] if self.bridge == "auto" else self.bridge,
-            feedback=feedback,
-            decay=decay,
-            attention=self.attention,
-            input_feeding=self.input_feeding,
-            n_memory_steps=longest if self.attention == "location" else None,
-        )
-
 
 def given_options(options: Any) -> DecoderOptions:
     """The estimator's `decoder_options`, or the default ones where it is None."""
@@ -186,3 +100,102 @@ def check_memory(decoder: DecoderConfig, longest: int, name: str = "X") -> None:
             f"{name} has windows of up to {longest} steps, but attention='location' scores places, and was fitted "
             f"with windows of at most {decoder.n_memory_steps} steps"
         )
+
+
+def check_options(options: DecoderOptions, encoder_width: int, units: list[int]) -> None:
+    """Refuse values and pairs that are not allowed.
+
+    Parameters
+    ----------
+    options : DecoderOptions
+    encoder_width : int
+        Width of the hidden state of the encoder's top layer, both directions counted.
+    units : list of int
+        Units of the decoder's layers where the options name none, bottom first.
+
+    Raises
+    ------
+    ValueError
+    """
+    check_choice(_PREFIX + "bridge", options.bridge, ("auto", "repeat_vector", "initial_state", "both"))
+    check_choice(_PREFIX + "feedback", options.feedback, ("auto", None, "teacher_forcing", "scheduled_sampling"))
+    check_choice(_PREFIX + "decay", options.decay, ("linear", "exponential", "inverse_sigmoid"))
+    check_number(_PREFIX + "decay_epochs", options.decay_epochs, 0, none=True)
+    check_number(_PREFIX + "decay_minimum", options.decay_minimum, 0, 1)
+    check_choice(_PREFIX + "attention", options.attention, ATTENTIONS)
+    check_choice(_PREFIX + "input_feeding", options.input_feeding, [True, False])
+    target_offsets(options, 1)
+    top = _layers(options, units)[-1]
+    if options.attention == "dot" and top != encoder_width:
+        raise ValueError(
+            f"decoder_options.attention='dot' is not allowed with a decoder of {top} units on top of an encoder "
+            f"whose states have width {encoder_width}: the product needs equal widths. Set "
+            f"units={encoder_width}, or attention='general', which learns a matrix between them"
+        )
+    if options.input_feeding and options.attention in (None, "additive"):
+        why = "its decoder reads what it attends to already" if options.attention else "there is nothing to feed"
+        raise ValueError(
+            f"decoder_options.input_feeding=True is not allowed with attention={options.attention!r}: {why}; choose "
+            "attention='dot', 'general', 'concat' or 'location'"
+        )
+
+
+def unused_option(options: DecoderOptions) -> str | None:
+    """A field that only recurrent decoders heed and that is not at its default; None where there is none."""
+    recurrent = {"bridge": "auto", "feedback": "auto", "attention": None}
+    return next((name for name, default in recurrent.items() if getattr(options, name) != default), None)
+
+
+def _layers(options: DecoderOptions, units: list[int]) -> list[int]:
+    """Units of the recurrent layers; `units` where the options name none."""
+    return units if options.units is None else as_layers(_PREFIX + "units", options.units)
+
+
+def target_offsets(options: DecoderOptions, n_timesteps: int) -> tuple[int, ...]:
+    """The target offsets for windows, or stretches of them, of `n_timesteps` steps."""
+    if isinstance(options.target_offsets, str) and options.target_offsets == "auto":
+        return tuple(sorted({n_timesteps // 32, n_timesteps // 8} - {0}))
+    given: Any = options.target_offsets
+    offsets = list(given) if isinstance(given, (list, tuple)) else [given]
+    for offset in offsets:
+        check_number(_PREFIX + "target_offsets", offset, 1, integer=True, or_else="a sequence of such, or 'auto'")
+    return tuple(int(offset) for offset in offsets)
+
+
+def decoder_config(
+    options: DecoderOptions,
+    units: list[int],
+    defaults: dict[str, Any],
+    *,
+    longest: int,
+    epochs: int,
+    updates_per_epoch: int,
+) -> DecoderConfig:
+    """Settings of the network's recurrent decoders.
+
+    Parameters
+    ----------
+    options : DecoderOptions
+    units : list of int
+        As in `check_options`.
+    defaults : dict
+        What "auto" stands for, by field.
+    longest : int
+        Steps of the longest window.
+    epochs, updates_per_epoch : int
+        Of the training that the decay of scheduled sampling spans.
+    """
+    feedback = defaults["feedback"] if options.feedback == "auto" else options.feedback
+    decay = None
+    if feedback == "scheduled_sampling":
+        over = epochs / 2 if options.decay_epochs is None else options.decay_epochs
+        decay = DecayConfig(options.decay, float(over * updates_per_epoch), float(options.decay_minimum))
+    return DecoderConfig(
+        units=tuple(_layers(options, units)),
+        bridge=defaults["bridge"] if options.bridge == "auto" else options.bridge,
+        feedback=feedback,
+        decay=decay,
+        attention=options.attention,
+        input_feeding=options.input_feeding,
+        n_memory_steps=longest if options.attention == "location" else None,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from tsae.data.containers import as_windows
 from tsae.data.scaling import ChannelScaler, covered_rows
 from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
-from tsae.estimators.decoding import DecoderOptions, check_memory, given_options
+from tsae.estimators.decoding import DecoderOptions, check_memory, check_options, decoder_config, given_options
+from tsae.estimators.parameters import RecurrentParameters, TrainingParameters
 from tsae.estimators.validation import as_layers, check_choice, check_flag, check_number, draw_seed
 from tsae.io.storable import storable
 from tsae.networks.config import LOSS_NAMES, Seq2SeqConfig
@@ -23,9 +24,24 @@ from tsae.networks.config import LOSS_NAMES, Seq2SeqConfig
 _DEFAULTS = {"bridge": "initial_state", "feedback": "teacher_forcing"}
 
 
+@dataclass(eq=False, repr=False, kw_only=True, match_args=False)
+class Seq2SeqParameters(RecurrentParameters):
+    """Parameters of sequence-to-sequence models; documented with `LSTMSeq2Seq`."""
+
+    units: int | Sequence[int] = field(default=128, kw_only=False)
+    bidirectional: bool = False
+    scale: str | None = "channel"
+    inputs: str = "auto"
+    outputs: str = "auto"
+    shared_vocabulary: bool = False
+    embedding: int | None = None
+    decoder_options: DecoderOptions | None = None
+    loss: str = "mse"
+
+
 @storable
-@dataclass(eq=False, repr=False, match_args=False)
-class LSTMSeq2Seq(TrainableModel):
+@dataclass(eq=False, repr=False, kw_only=True, match_args=False)
+class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
     """LSTM encoder-decoder: learns to turn one sequence into another, of another length and kind.
 
     Each side is a series of values or a sequence of tokens. Tokens are given as they are (strings, lists of words,
@@ -36,37 +52,41 @@ class LSTMSeq2Seq(TrainableModel):
     ----------
     units : int or sequence of int, default=128
         Units of each recurrent layer of the encoder, bottom first.
+    cell : {"lstm", "gru"}, default="lstm"
+        Kind of the recurrent layers.
+    bidirectional : bool, default=False
+        Each encoder layer reads in both directions.
+    scale : {"channel", None}, default="channel"
+        Bring each channel of values to mean 0 and standard deviation 1.
+    kernel_regularizer, recurrent_regularizer : object
+        As in `LSTMAutoencoder`.
+    dropout : float, default=0.0
+        Share of the values dropped between the encoder's layers and on the context, in training.
+    unroll : bool, default=False
+        Unroll the recurrent layers instead of a loop over steps; same numbers.
     inputs, outputs : {"auto", "tokens", "values"}, default="auto"
         What X and Y are. "auto": strings and integers are tokens, floating-point numbers are values.
     shared_vocabulary : bool, default=False
         Whether X and Y have one vocabulary instead of one each.
     embedding : int or None, default=None
         Width of the learned token vectors; None: one-hot vectors.
-    cell : {"lstm", "gru"}, default="lstm"
-        Kind of the recurrent layers.
-    bidirectional : bool, default=False
-        Each encoder layer reads in both directions.
     decoder_options : DecoderOptions or None, default=None
         Units, attention, feedback and more of the decoder. None: those of ``DecoderOptions()``.
-    scale : {"channel", None}, default="channel"
-        Bring each channel of values to mean 0 and standard deviation 1.
     loss : {"mse", "mae", "huber"}, default="mse"
         Error of values; tokens have the cross-entropy.
-    kernel_regularizer, recurrent_regularizer, unroll : object
-        As in `LSTMAutoencoder`.
-    dropout : float, default=0.0
-        Share of the values dropped between the encoder's layers and on the context, in training.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A name that Keras knows, or an optimizer, which is copied and keeps its own learning rate.
     learning_rate : float, default=1e-3
         Highest learning rate of the schedule.
     schedule : {"constant", "cosine"}, default="constant"
         Of the learning rate, as in `LSTMAutoencoder`.
+    clipnorm, clipvalue : object
+        As in `LSTMAutoencoder`.
     batch_size : int or "auto", default=32
         "auto": a 32nd of the sequences, at least 8 and at most 128.
     epochs : int or "auto", default=50
         "auto": as many as make 600 steps, at least one.
-    clipnorm, clipvalue, validation_fraction, patience, warm_start, callbacks, random_state, verbose : object
+    validation_fraction, patience, warm_start, callbacks, random_state, verbose : object
         As in `LSTMAutoencoder`.
 
     Attributes
@@ -105,16 +125,6 @@ class LSTMSeq2Seq(TrainableModel):
     ['pu', 'nwod']
     """
 
-    units: int | Sequence[int] = 128
-    _: KW_ONLY
-    inputs: str = "auto"
-    outputs: str = "auto"
-    shared_vocabulary: bool = False
-    embedding: int | None = None
-    bidirectional: bool = False
-    decoder_options: DecoderOptions | None = None
-    scale: str | None = "channel"
-    loss: str = "mse"
     learning_rate: float = 1e-3
     schedule: str = "constant"
     batch_size: int | str = 32
@@ -164,7 +174,7 @@ class LSTMSeq2Seq(TrainableModel):
     def _check_parameters(self) -> None:
         self._check_encoder_parameters()
         self._check_training_parameters()
-        given_options(self.decoder_options).check(self._encoder_width(), self._decoder_units())
+        check_options(given_options(self.decoder_options), self._encoder_width(), self._decoder_units())
         for name in ("inputs", "outputs"):
             check_choice(name, getattr(self, name), ["auto", "tokens", "values"])
         check_flag("shared_vocabulary", self.shared_vocabulary)
@@ -246,8 +256,9 @@ class LSTMSeq2Seq(TrainableModel):
         n_inputs = windows.n_channels if self.input_vocabulary_ is None else len(self.input_vocabulary_)
         n_outputs = self.n_channels_out_ if self.output_vocabulary_ is None else len(self.output_vocabulary_)
         width = n_inputs if self.input_vocabulary_ is None else self.embedding or n_inputs
-        decoder = given_options(self.decoder_options).config(
-            self._decoder_units(), _DEFAULTS, longest=windows.width, epochs=self._epochs(n),
+        options = given_options(self.decoder_options)
+        decoder = decoder_config(
+            options, self._decoder_units(), _DEFAULTS, longest=windows.width, epochs=self._epochs(n),
             updates_per_epoch=-(-n // self._batch_size(n)),
         )  # fmt: skip
         return Seq2SeqConfig(

@@ -35,7 +35,18 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
 
     Attributes
     ----------
-    scaler_, n_features_in_, n_timesteps_, n_channels_ : as of `LSTMAutoencoder`
+    scaler_, n_features_in_, n_timesteps_, n_channels_ : object
+        As of `LSTMAutoencoder`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tsae import LSTMAutoencoder, OnnxEncoder
+    >>> X = np.sin(np.arange(20 * 16).reshape(20, 16) / 5)
+    >>> autoencoder = LSTMAutoencoder(units=4, epochs=1, random_state=0).fit(X)
+    >>> encoder = OnnxEncoder.from_estimator(autoencoder)
+    >>> bool(np.allclose(encoder.transform(X), autoencoder.transform(X), atol=1e-5))
+    True
     """
 
     _config: EncoderConfig
@@ -43,7 +54,22 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
 
     @classmethod
     def from_archive(cls, archive: Archive) -> OnnxEncoder:
-        """Take the encoder out of a model file that was read."""
+        """Take the encoder out of a model file that was read.
+
+        Parameters
+        ----------
+        archive : tsae.io.archive.Archive
+            The content of the file; it must hold an `LSTMAutoencoder`.
+
+        Returns
+        -------
+        OnnxEncoder
+
+        Raises
+        ------
+        ModelFileError
+            If the file holds something else, or parts that do not belong together.
+        """
         tree = archive.state
         if tree.get("$object") != EXPORTED:
             raise ModelFileError(f"engine='onnx' reads files of {EXPORTED}; this one holds {tree.get('$object')!r}")
@@ -61,7 +87,24 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
 
     @classmethod
     def from_estimator(cls, estimator: Any) -> OnnxEncoder:
-        """Take the encoder out of a fitted `LSTMAutoencoder`."""
+        """Take the encoder out of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : LSTMAutoencoder
+            Fitted.
+
+        Returns
+        -------
+        OnnxEncoder
+
+        Raises
+        ------
+        TypeError
+            For an estimator of another class.
+        ValueError
+            If it is not fitted.
+        """
         if type(estimator).__name__ != EXPORTED:
             raise TypeError(f"estimator is a {type(estimator).__name__}; only {EXPORTED} can be turned into ONNX")
         state = estimator.__getstate__()
@@ -93,9 +136,15 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
     def fit(self, X: Any, y: Any = None) -> OnnxEncoder:
         """Refuse: an `OnnxEncoder` is fitted already and stays as it is.
 
+        Parameters
+        ----------
+        X, y : object
+            Ignored.
+
         Raises
         ------
         TypeError
+            Always.
         """
         raise TypeError("OnnxEncoder cannot be fitted; fit an LSTMAutoencoder and save it")
 
@@ -104,22 +153,48 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
 
         Parameters
         ----------
-        X : Windows, ndarray of shape (n_windows, n_timesteps, n_channels) or (n_windows, n_timesteps), DataFrame,
-            or list of arrays of shape (n_timesteps_i, n_channels)
-            NaN is a missing value.
+        X : Windows, ndarray, DataFrame or list of ndarray
+            As in `LSTMAutoencoder.fit`.
 
         Returns
         -------
         ndarray of shape (n_windows, n_features), float32
+            One row per window.
         """
         return self._apply("features", self._read(X, reset=False))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the features, as `LSTMAutoencoder.get_feature_names_out` gives them: ndarray of str."""
+        """Names of the features, as `LSTMAutoencoder.get_feature_names_out` gives them.
+
+        Parameters
+        ----------
+        input_features : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str
+            One name per column of `transform`.
+        """
         return np.asarray(self._config.feature_names(), dtype=object)
 
     def to_onnx(self, *, n_timesteps: int | None = None, dtype: str = "float32", missing: bool = True) -> bytes:
-        """The encoder as a serialised ONNX model; arguments are those of `export_onnx`."""
+        """The encoder as a serialized ONNX model.
+
+        Parameters
+        ----------
+        n_timesteps : int or None, default=None
+            Steps of each window; None: any number.
+        dtype : {"float32", "float64"}, default="float32"
+            As in `export_onnx`.
+        missing : bool, default=True
+            As in `export_onnx`.
+
+        Returns
+        -------
+        bytes
+            An ``onnx.ModelProto``.
+        """
         return encoder_model(
             self._config, self._weights, self.scaler_.mean_, self.scaler_.scale_,
             n_timesteps=n_timesteps, dtype=dtype, missing=missing,
@@ -180,6 +255,18 @@ def export_onnx(
         For arguments that are not allowed.
     ImportError
         Without the onnx package.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from tsae import LSTMAutoencoder, export_onnx
+    >>> X = np.sin(np.arange(20 * 16).reshape(20, 16) / 5)
+    >>> autoencoder = LSTMAutoencoder(units=4, epochs=1, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export_onnx(autoencoder, os.path.join(folder, "encoder.onnx"))
+    ...     os.listdir(folder)
+    ['encoder.onnx']
     """
     check_choice("dtype", dtype, ["float32", "float64"])
     check_choice("missing", missing, [True, False])
