@@ -120,8 +120,8 @@ def load_tensorflow() -> None:
     """Load TensorFlow without its messages about build and devices, which none of its settings suppresses."""
     if "tensorflow" not in sys.modules:
         with suppressed_stderr():
-            training = import_module("tsae.networks.training")
-            training.shards_for(1 << 20)  # initialises the devices
+            sharding = import_module("tsae.networks.sharding")
+            sharding.shards_for(1 << 20)  # initialises the devices
 
 
 def autoencoder_of(estimator: Any) -> Any:

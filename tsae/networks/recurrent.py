@@ -10,8 +10,6 @@ kernels do not support and cuDNN only in part. Steps past the end of a row are c
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -211,6 +209,3 @@ def run_dilated(layer, x, lengths, dilation: int):
     final = (ends - 1) % dilation  # the sequence with the last step
     state = [at_step(tf.reshape(part, [batch, dilation, layer.units]), final) for part in state]
     return sequence[:, :n_timesteps], state
-
-
-CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU}
