@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from tsae.networks.building import NETWORKS, build_network
-from tsae.networks.cells import CELLS
 from tsae.networks.config import AutoencoderConfig, ClassifierConfig, Seq2SeqConfig, from_json, to_json
 from tsae.networks.objectives import OBJECTIVES
 
-_CELL = re.compile(rf"/({'|'.join(CELLS)})_cell(_\d+)?/")
+_CELL = re.compile(r"/\w+_cell(_\d+)?/")  # the layer that Keras puts between a recurrent layer and its weights
 
 
 def network_state(network: Any) -> dict[str, Any]:
