@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from tsae.networks.encoder import Encoder
+from tests.networks.builders import make_encoder
 from tsae.networks.inference import INFERENCE_SHARD_ROWS, BatchFunction
 
 
-def make_encoder():
-    encoder = Encoder(2, [5, 7], [1, 2], bidirectional=True, pooling=["last", "max"], pooled_layers="all", seed=0)
+def make_function():
+    encoder = make_encoder(2, [5, 7], [1, 2], bidirectional=True, pooling=["last", "max"], pooled_layers="all", seed=0)
 
     def features(x, masked):
         inputs = encoder.read(x, masked)
@@ -19,7 +19,7 @@ def make_encoder():
 
 @pytest.fixture(scope="module")
 def encode():
-    return BatchFunction(make_encoder())
+    return BatchFunction(make_function())
 
 
 @pytest.mark.parametrize(
