@@ -37,7 +37,7 @@ def test_any_batch_gives_the_same_features(encode, n, missing):
 
 
 def test_two_graphs_serve_all_sizes():
-    features, shapes = make_encoder(), []
+    features, shapes = make_function(), []
 
     def traced(x, masked):
         shapes.append(x.shape)
