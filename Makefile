@@ -35,7 +35,7 @@ oldest: .venv-oldest/test.stamp
 	$(OLDEST)/python -m pytest -q $(CONTRACT_TESTS)
 
 bench: .venv/bench.stamp
-	@ls benchmarks/*.py | sed 's,^,$(BIN)/python ,'
+	@grep -rl ArgumentParser benchmarks --include=*.py | sort | sed 's,/__main__,,; s,/,.,; s,\.py$$,,; s,^,$(BIN)/python -m ,'
 
 # The packages are wanted for the data sets inside them alone.
 bench-quality: .venv/bench.stamp

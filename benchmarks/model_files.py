@@ -1,10 +1,10 @@
-"""Hostile model files: damaged and forged ones by the thousand, and what `tsae.load` makes of them.
+"""Hostile model files: damaged and forged ones by the thousand, given to `tsae.load`.
 
     python -m benchmarks.model_files                    # 12,000 damaged and 3,000 forged files
     python -m benchmarks.model_files --damaged 100000
 
-Prints one row a kind: files, how many were refused with `ModelFileError`, how many loaded to the very same model (a
-zip has bytes that say nothing), how many loaded otherwise. A damaged file must never load otherwise. A forged one has
+Prints one row per kind: files, how many were refused with `ModelFileError`, how many loaded as the same model (a zip
+has bytes without meaning), how many as another one. A damaged file must never load as another model. A forged one has
 all checksums right; it may load, since a checksum is no signature, but only as an estimator.
 
 Ends with an error if anything else happened: another exception, a file written, a process started, an object
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -26,13 +25,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
-from tests.test_persistence import Watch
 
+from benchmarks.peak import peak_mib
 from tests.io import mutations
+from tests.io.test_archive import Watch
 from tsae import LSTMAutoencoder, ModelFileError, load
 from tsae.io.archive import read_archive
 
-MIB = 1 << 20
 ALLOWED_MIB = 64  # by any one file
 
 
@@ -41,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     data = _model_file()
     print(f"a model file of {len(data):,} bytes\n")
     load(io.BytesIO(data))  # TensorFlow is imported, and what it does on that occasion is done
-    watch, before = Watch(), _peak_mib()
+    watch, before = Watch(), peak_mib()
     rng = np.random.default_rng(options.seed)
     bad = []
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         bad += [f"written: {name}" for name in os.listdir(folder)]
         os.chdir(os.path.dirname(folder))
     bad += [f"event: {event} {str(arguments)[:80]}" for event, arguments in watch.seen]
-    print(f"peak memory grew by {_peak_mib() - before:.0f} MiB in all")
+    print(f"peak memory grew by {peak_mib() - before:.0f} MiB in all")
     print(f"foreign code, writes, processes, connections: {len(watch.seen)}")
     if bad:
         sys.exit("\n".join(bad[:20]))
@@ -81,9 +80,9 @@ def _table(title: str, files: Iterator[tuple[str, bytes]], original: bytes, watc
     bad, largest = [], 0.0
     began = time.perf_counter()
     for kind, data in files:
-        before = _peak_mib()
+        before = peak_mib()
         outcome = _outcome(data, model_id, watch)
-        largest = max(largest, _peak_mib() - before)
+        largest = max(largest, peak_mib() - before)
         counts[kind][outcome] += 1
         if outcome.startswith("!") or (title == "damaged" and outcome == "other"):
             bad.append(f"{title}, {kind}: {outcome}")
@@ -113,10 +112,6 @@ def _outcome(data: bytes, model_id: str, watch: Watch) -> str:
     if not isinstance(made, LSTMAutoencoder):
         return f"! loaded a {type(made).__name__}"
     return "same" if read_archive(io.BytesIO(data)).manifest["model_id"] == model_id else "other"
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 Default splits of every labelled set that installs from PyPI (`benchmarks.datasets`). No method sees labels before the
 classifier does. Features go through StandardScaler to an SVC with RBF kernel, whose C is chosen by cross-validation on
 the training set only, and, beside it, to a ridge classifier. Test sets are small (28 series and more), so the SVC is
-also measured on further splits of the same series: features as they are, the classifier fitted anew on each.
+also measured on further splits of the same series: features as they are, the classifier fitted again on each.
 
 Results are kept in the folder ``--output`` (JSON lines) as they come; what is there already, under the same settings
 of the estimator, is not run again. The same seeds give the same numbers on one machine.
@@ -34,7 +34,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks.datasets import DATASETS, Dataset, load_dataset
-from tsae import LSTMAutoencoder
+from tsae import Augmentation, DecoderOptions, LSTMAutoencoder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -113,7 +113,7 @@ def describe(series: np.ndarray) -> np.ndarray:
     centred = series - series.mean(axis=0)
     spread = np.maximum(np.sum(centred**2, axis=0), 1e-12)
     with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # channels that stand still have no skewness
+        warnings.simplefilter("ignore", RuntimeWarning)  # constant channels have no skewness
         shape = np.nan_to_num([stats.skew(series, axis=0), stats.kurtosis(series, axis=0)])
     return np.concatenate([
         series.mean(axis=0), series.std(axis=0), *np.quantile(series, [0, 0.25, 0.5, 0.75, 1], axis=0), *shape,
@@ -184,8 +184,8 @@ ABLATIONS: dict[str, dict] = {
     "bottleneck: reconstruction": {"decoder": "reconstruction"},
     "bottleneck: composite": {"decoder": "composite"},
     "imputation and reconstruction": {"decoder": ("imputation", "reconstruction")},
-    "read-out of its own step alone": {"offsets": ()},
-    "spans up to 30": {"mask_span": 30},
+    "read-out of its own step alone": {"decoder_options": DecoderOptions(target_offsets=())},
+    "spans up to 30": {"augmentation": Augmentation(mask_span=30)},
     "no dilation": {"dilations": 1},
     "one layer": {"units": 64},
     "32 units": {"units": (32, 32, 32)},
@@ -194,7 +194,7 @@ ABLATIONS: dict[str, dict] = {
     "no differences": {"differences": False},
     "channel scaling only": {"scale": "channel", "differences": True},
     "window scaling only": {"scale": "window"},
-    "whole windows, no crop": {"crop": None},
+    "whole windows, no crop": {"augmentation": Augmentation(crop=None)},
     "batches of 32": {"batch_size": 32},
     "top layer only": {"pooled_layers": "last"},
     "pooling: last": {"pooling": "last"},

@@ -1,8 +1,8 @@
 """Training and encoding against plain Keras, PyTorch and ONNX Runtime, interleaved in one run.
 
-    python benchmarks/speed.py                    # everything, an hour or more on 2 cores
-    python benchmarks/speed.py --only train encode --shapes 64x64 --rounds 9
-    python benchmarks/speed.py --plot docs/speed.png --json speed.json
+    python -m benchmarks.speed                    # everything, an hour or more on 2 cores
+    python -m benchmarks.speed --only train encode --shapes 64x64 --rounds 9
+    python -m benchmarks.speed --plot docs/speed.png --json speed.json
 
 The libraries of a comparison do the same work in turn, A B C A B C ...; a line shows medians over the rounds and the
 median of the ratios within each round, so that changes in the speed of the machine have little effect. tsae is measured
@@ -25,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+from benchmarks.peak import peak_mib
 from tsae import LSTMAutoencoder, make_windows
 
 SHAPES = ["64x64", "64x128", "128x64", "24x32"]
@@ -341,8 +342,6 @@ def growth(arguments, results):
 
 def long_run(_, results):
     """1,000,000 windows of one series against 50,000: rate and peak memory."""
-    import resource
-
     print("\nA long series, width 64, stride 1, 4 channels, 64 units")
     series = data(1, 1_000_063, 4)[0]
     windows = make_windows(series, width=64)
@@ -353,8 +352,7 @@ def long_run(_, results):
         began = time.perf_counter()
         own.transform(windows[:n])
         rates[n] = n / (time.perf_counter() - began)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"  {n:>9,} windows: {rates[n]:>9,.0f}/s, peak memory of the process {peak:,.0f} MiB", flush=True)
+        print(f"  {n:>9,} windows: {rates[n]:>9,.0f}/s, peak memory of the process {peak_mib():,.0f} MiB", flush=True)
     print(f"  ratio {rates[1_000_000] / rates[50_000]:.2f}")
     results.append({"title": "long run", "rates": rates})
 

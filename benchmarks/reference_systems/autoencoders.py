@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.reference_systems import CLASSIC, Row, mean_and_spread, shapes, system
-from tsae import LSTMAutoencoder, LSTMClassifier, TrainingDivergedError
+from tsae import DecoderOptions, LSTMAutoencoder, LSTMClassifier, TrainingDivergedError
 
 RAMP = np.linspace(0.1, 0.9, 9).reshape(1, 9, 1)
 TUTORIAL = {**CLASSIC, "units": 100, "batch_size": 1, "epochs": 300, "reverse_target": False, "random_state": 0}
@@ -67,12 +67,13 @@ def encoder() -> Iterator[Row]:
 def video_paper() -> Iterator[Row]:
     X, _ = shapes(64, np.random.default_rng(0))
     trained = 0
-    for reverse, conditioning, decoder in itertools.product(
-        (False, True), (None, "teacher"), ("reconstruction", "composite")
+    for reverse, feedback, decoder in itertools.product(
+        (False, True), (None, "teacher_forcing"), ("reconstruction", "composite")
     ):
         model = LSTMAutoencoder(
-            **{**CLASSIC, "scale": "channel"}, units=8, decoder=decoder, handover="both", reverse_target=reverse,
-            conditioning=conditioning, epochs=4, batch_size=16, learning_rate=0.01, random_state=0,
+            **{**CLASSIC, "scale": "channel"}, units=8, decoder=decoder, reverse_target=reverse,
+            decoder_options=DecoderOptions(bridge="both", feedback=feedback), epochs=4, batch_size=16,
+            learning_rate=0.01, random_state=0,
         ).fit(X)  # fmt: skip
         losses = model.history_["loss"].to_numpy()
         trained += bool(np.isfinite(losses).all() and losses[-1] < losses[0] and np.isfinite(model.transform(X)).all())
@@ -93,14 +94,14 @@ def video_paper() -> Iterator[Row]:
             return model.fit(X[few], y[few]).score(X[test], y[test])
 
         accuracy.setdefault("random weights", []).append(classify(None))
-        for name, decoder, conditioning in (
+        for name, decoder, feedback in (
             ("reconstruction", "reconstruction", None), ("prediction", "prediction", None),
-            ("composite", "composite", None), ("composite with feedback", "composite", "scheduled"),
+            ("composite", "composite", None), ("composite with feedback", "composite", "scheduled_sampling"),
         ):  # fmt: skip
             horizon = None if decoder == "reconstruction" else 16
             start = LSTMAutoencoder(
-                decoder=decoder, horizon=horizon, conditioning=conditioning, epochs=60, batch_size=32,
-                learning_rate=3e-3, random_state=seed, **layers,
+                decoder=decoder, horizon=horizon, decoder_options=DecoderOptions(feedback=feedback), epochs=60,
+                batch_size=32, learning_rate=3e-3, random_state=seed, **layers,
             ).fit(unlabelled)  # fmt: skip
             accuracy.setdefault(name, []).append(classify(start))
             if decoder == "composite":
@@ -122,22 +123,18 @@ def video_paper() -> Iterator[Row]:
 
 @system("S6", "exploding gradients", "64 windows, runs of up to 60 epochs")
 def exploding_gradients() -> Iterator[Row]:
+    import keras
+
     rng = np.random.default_rng(0)
     X = rng.normal(size=(64, 30, 1)).cumsum(axis=1)
     small = {**CLASSIC, "units": 16, "decoder": "reconstruction", "batch_size": 16, "random_state": 0}
 
-    class Explode:
+    class Explode(keras.callbacks.Callback):
         """Raises the learning rate after some epochs."""
 
-        def __new__(cls):
-            import keras
-
-            class Callback(keras.callbacks.Callback):
-                def on_epoch_begin(self, epoch, logs=None):
-                    if epoch == 5:
-                        self.model.optimizer.learning_rate.assign(1e30)
-
-            return Callback()
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 5:
+                self.model.optimizer.learning_rate.assign(1e30)
 
     model = LSTMAutoencoder(**small, optimizer="sgd", clipnorm=None, epochs=60, callbacks=[Explode()])
     try:
@@ -153,16 +150,16 @@ def exploding_gradients() -> Iterator[Row]:
               bool(named and remedies and usable))  # fmt: skip
     norms = {}
     for name, limits in {"none": {"clipnorm": None}, "clipnorm=1": {}, "clipvalue=0.5": {"clipvalue": 0.5}}.items():
-        fitted = LSTMAutoencoder(**small, optimizer="sgd", learning_rate=0.5, epochs=40, gradient_norm=True,
-                                 **limits).fit(X)  # fmt: skip
+        fitted = LSTMAutoencoder(**small, optimizer="sgd", learning_rate=0.5, epochs=40, **limits).fit(X)
         norms[name] = fitted.history_
     worst = max(float(history["gradient_norm"].max()) for history in norms.values())
     finite = all(np.isfinite(history["loss"]).all() for name, history in norms.items() if name != "none")
     yield Row("largest gradient norm in history_; clipped runs stay finite", "signs of trouble: norms over 1",
               f"{worst:.1f}; {'yes' if finite else 'no'}", finite)  # fmt: skip
     sizes = []
-    for penalty in ({}, {"kernel_l1": 1e-3, "recurrent_l1": 1e-3}, {"kernel_l2": 1e-2, "recurrent_l2": 1e-2}):
-        fitted = LSTMAutoencoder(**small, epochs=60, learning_rate=0.01, **penalty).fit(X)
+    for penalty in (None, keras.regularizers.L1(1e-3), keras.regularizers.L2(1e-2)):
+        penalties = {"kernel_regularizer": penalty, "recurrent_regularizer": penalty}
+        fitted = LSTMAutoencoder(**small, epochs=60, learning_rate=0.01, **penalties).fit(X)
         sizes.append(sum(float(np.square(w).sum()) for w in fitted.encoder_.get_weights()))
     yield Row("squared weights: plain, L1, L2", "smaller under a penalty", ", ".join(f"{size:.0f}" for size in sizes),
               sizes[1] < sizes[0] and sizes[2] < sizes[0])  # fmt: skip
@@ -196,7 +193,7 @@ options = dict(units=64, dilations=1, bidirectional=False, scale="channel", pool
                batch_size=32, random_state=0)
 LSTMAutoencoder(**options, epochs=1).fit(X[:, :50])  # the memory of TensorFlow itself
 before = peak_mib()
-LSTMAutoencoder(**options, truncate=chunk, epochs=1).fit(X)
+LSTMAutoencoder(**options, tbptt_steps=chunk, epochs=1).fit(X)
 print(peak_mib() - before)
 """
 
