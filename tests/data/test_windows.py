@@ -302,6 +302,18 @@ def test_observed_marks_windows_with_any_value():
     assert make_windows(np.zeros(5), 2).observed.all()
 
 
+def test_windows_tell_given_names_from_numbered_channels():
+    frame = pd.DataFrame({"load": np.arange(9.0), "heat": np.arange(9.0)})
+    named = [make_windows(frame, 2), make_windows(frame["load"], 2), make_windows(frame, 2)[::3].compact()]
+    assert all(windows.has_names for windows in named)
+    array = frame.to_numpy()
+    numbered = [
+        make_windows(data, 2) for data in (array, [array], {"a": array}, pd.DataFrame(array), pd.Series([1, 2]))
+    ]
+    numbered += [numbered[0][::3].compact(), as_windows(array), as_windows([array]), as_windows(frame)]
+    assert not any(windows.has_names for windows in numbered)
+
+
 def test_constant_channels_are_kept():
     frame = pd.DataFrame({"x": np.arange(5.0), "constant": 3.0})
     assert make_windows(frame, 2).channel_names == ["x", "constant"]

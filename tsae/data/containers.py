@@ -188,7 +188,8 @@ class ArrayList(Arrays):
         lengths = np.diff(offsets)
         if not lengths.all():
             raise ValueError(f"{name}[{np.flatnonzero(lengths == 0)[0]}] has no steps")
-        return GroupedSeries(values, offsets, pd.RangeIndex(len(X)), number_channels(values.shape[1]))
+        names, channels = pd.RangeIndex(len(X)), number_channels(values.shape[1])
+        return GroupedSeries(values, offsets, names, channels, has_names=False)
 
     def is_tabular(self, X: Any) -> bool:
         """Tell whether X is a list of rows of equal length, not of 2-D arrays."""
@@ -228,7 +229,8 @@ def one_series_per_window(X: Any, name: str) -> GroupedSeries:
     n_windows, n_timesteps, n_channels = X.shape
     _check_axis_order(X.shape, name)
     values, offsets = X.reshape(n_windows * n_timesteps, n_channels), np.arange(n_windows + 1) * n_timesteps
-    return GroupedSeries(values, offsets, pd.RangeIndex(n_windows), number_channels(n_channels))
+    names = pd.RangeIndex(n_windows)
+    return GroupedSeries(values, offsets, names, number_channels(n_channels), has_names=False)
 
 
 def _check_axis_order(shape: tuple[int, int, int], name: str) -> None:

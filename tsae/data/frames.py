@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Number
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ def series_from_table(
     values = _read_values(table, value_columns, order)
     if times is not None and order is not None:
         times = times.take(order)
-    grouped = GroupedSeries(values, offsets, names, [str(name) for name in value_columns], times)
+    has_names = not all(isinstance(name, Integral) for name in value_columns)  # pandas numbers unnamed columns
+    grouped = GroupedSeries(values, offsets, names, [str(name) for name in value_columns], times, has_names)
     check_increasing(grouped)
     return grouped
 

@@ -29,6 +29,8 @@ class GroupedSeries:
         One per channel.
     times : pandas.Index of length n_rows, or None
         Strictly increasing within a series. None: rows are numbered from 0 within their series.
+    has_names : bool, default=True
+        Whether `channel_names` were given with the data; False where channels are only numbered.
     """
 
     values: np.ndarray
@@ -36,6 +38,7 @@ class GroupedSeries:
     names: pd.Index
     channel_names: list[str]
     times: pd.Index | None = None
+    has_names: bool = True
 
     def codes_at(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of the series that each row belongs to.
@@ -135,14 +138,15 @@ def series_from_arrays(arrays: Any) -> GroupedSeries:
     """
     if isinstance(arrays, np.ndarray):
         values, names = _as_rows(arrays, "data"), pd.RangeIndex(1)
-        return GroupedSeries(values, np.array([0, len(values)]), names, number_channels(values.shape[1]))
+        offsets = np.array([0, len(values)])
+        return GroupedSeries(values, offsets, names, number_channels(values.shape[1]), has_names=False)
     if not arrays:
         raise ValueError(f"data is an empty {type(arrays).__name__}; at least one series is needed")
     is_dict = isinstance(arrays, Mapping)
     names = pd.Index(list(arrays)) if is_dict else pd.RangeIndex(len(arrays))
     parts = list(arrays.values()) if is_dict else arrays
     values, offsets = concatenate_arrays(parts, [f"data[{name!r}]" for name in names.tolist()])
-    return GroupedSeries(values, offsets, names, number_channels(values.shape[1]))
+    return GroupedSeries(values, offsets, names, number_channels(values.shape[1]), has_names=False)
 
 
 def concatenate_arrays(arrays: Sequence[Any], labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

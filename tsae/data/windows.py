@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -144,6 +145,11 @@ class Windows:
     def channel_names(self) -> list[str]:
         """Names of the channels."""
         return self.grouped.channel_names
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the channels were named by the user, not only numbered."""
+        return self.grouped.has_names
 
     @property
     def n_channels(self) -> int:
@@ -332,12 +338,11 @@ class Windows:
             return self
         moved = begins - (np.cumsum(sizes) - sizes)  # how far forward each stretch of rows moves
         rows = np.arange(sizes.sum()) + np.repeat(moved, sizes)
-        grouped = GroupedSeries(
-            self.values[rows],
-            np.searchsorted(rows, self.grouped.offsets),
-            self.grouped.names,
-            self.channel_names,
-            self.grouped.times_at(rows),
+        grouped = replace(
+            self.grouped,
+            values=self.values[rows],
+            offsets=np.searchsorted(rows, self.grouped.offsets),
+            times=self.grouped.times_at(rows),
         )
         starts = starts - moved[np.searchsorted(begins, starts, side="right") - 1]
         return Windows(
