@@ -22,7 +22,7 @@ def test_wide_tables_take_their_times_from_the_index():
     windows = make_windows(frame, 2, 2)
     assert windows.channel_names == ["x", "y"]
     assert windows.index["start"].tolist() == times[::2].tolist()
-    assert windows.max_gap == pd.Timedelta("1.5h")
+    assert windows.max_gap == pd.Timedelta("2.5h")
     assert len(make_windows(frame["x"], 2)) == 5
     assert len(make_windows(frame.set_index(times.to_period("h")), 2)) == 5
     assert len(make_windows(frame.set_index(times - times[0]), 2)) == 5
