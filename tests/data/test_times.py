@@ -55,7 +55,7 @@ GAPS = {  # steps of time, and where windows are cut
     "a hole among few rows": (with_steps(regular(6), [3], 600), [3]),
     "nights": (with_steps(regular(200), slice(6, None, 7), 3600), list(range(6, 200, 7))),
     "weekends": (with_steps(regular(200), slice(4, None, 5), 180), list(range(4, 200, 5))),
-    "holes of every length": (with_steps(regular(200), slice(0, None, 10), np.arange(5, 25) * 60.0), [*range(0, 200, 10)]),
+    "any hole": (with_steps(regular(200), slice(0, None, 10), np.arange(5, 25) * 60), list(range(0, 200, 10))),
     "a hole in one or two units": (with_steps(NOISE.choice([1.0, 2.0], 2000), [70], 60.0), [70]),
     "a hole amid jitter": (with_steps(regular(200) * NOISE.uniform(0.67, 1.33, 200), [9], 400), [9]),
 }  # fmt: skip

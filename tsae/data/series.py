@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -186,20 +188,103 @@ def _as_rows(array: Any, label: str) -> np.ndarray:
     if hasattr(array, "columns"):
         raise ValueError(
             f"{label} is a table; join the tables into one first, for example with "
-            'pandas.concat(tables, names=["id", "time"]), whose index make_windows understands'
+            'pandas.concat(tables, names=["id", "time"]), whose index make_windows understands, or pass their values '
+            "as arrays"
         )
-    array = np.asarray(array)
+    if isinstance(array, Mapping):
+        raise ValueError(f"{label} is a {type(array).__name__}; a series is an array")
+    array = as_array(array, label)
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.ndim != 2:
-        hint = "; windows that are cut already go to an estimator directly" if array.ndim == 3 else ""
-        raise ValueError(f"{label} has shape {array.shape}, not (n_rows,) or (n_rows, n_channels){hint}")
+        hints = {
+            0: "; a list holds one array per series",
+            3: "; windows that are cut already go to an estimator directly",
+        }
+        raise ValueError(
+            f"{label} has shape {array.shape}, not (n_rows,) or (n_rows, n_channels){hints.get(array.ndim, '')}"
+        )
     if array.shape[1] == 0:
         raise ValueError(f"{label} has shape {array.shape}: no channels")
     return as_float(array, label)
 
 
+def one_series_per_window(X: Any, name: str) -> GroupedSeries:
+    """Read an array of shape (n_windows, n_timesteps[, n_channels]); a view where possible."""
+    kind, X = type(X).__name__, as_array(X, name)
+    if X.ndim not in (2, 3):
+        what = f"is a {kind}" if X.ndim == 0 else f"has shape {X.shape}"
+        raise ValueError(
+            f"Expected 2D or 3D array, got {X.ndim}D array instead: {name} {what}, allowed are "
+            "(n_windows, n_timesteps) and (n_windows, n_timesteps, n_channels). Reshape your data, for "
+            f"example with {name}.reshape(1, -1) for a single window, or cut series with make_windows"
+        )
+    for axis, word in enumerate(("feature(s)", "channel(s)")[: X.ndim - 1], start=1):
+        if X.shape[axis] == 0:
+            raise ValueError(f"{name} has 0 {word} (shape={X.shape}) while a minimum of 1 is required.")
+    X = as_float(X, name)
+    if X.ndim == 2:
+        X = X[:, :, np.newaxis]
+    n_windows, n_timesteps, n_channels = X.shape
+    _check_axis_order(X.shape, name)
+    values, offsets = X.reshape(n_windows * n_timesteps, n_channels), np.arange(n_windows + 1) * n_timesteps
+    names = pd.RangeIndex(n_windows)
+    return GroupedSeries(values, offsets, names, number_channels(n_channels), has_names=False)
+
+
+def _check_axis_order(shape: tuple[int, int, int], name: str) -> None:
+    """Few steps of many channels look like another toolkit's (n_windows, n_channels, n_timesteps)."""
+    n_windows, n_timesteps, n_channels = shape
+    if n_timesteps >= n_channels or n_channels < 20:
+        return
+    message = (
+        f"{name} has shape {shape}: {n_timesteps} steps of {n_channels} channels each. If it is "
+        f"(n_windows, n_channels, n_timesteps), as in aeon and sktime, convert it with from_channels_first({name})"
+    )
+    if n_timesteps < 10 and n_channels >= 10 * n_timesteps:
+        raise ValueError(f"{message}. If not, pass make_windows(list({name}), width={n_timesteps})")
+    warnings.warn(message, UserWarning, stacklevel=5)
+
+
 # ------------------------------------------------------------------------------------------ numbers
+
+
+def as_array(data: Any, label: str) -> np.ndarray:
+    """Read anything that numpy makes an array of; masked entries become NaN.
+
+    Parameters
+    ----------
+    data : array-like
+        A view where possible.
+    label : str
+        How errors call it.
+
+    Returns
+    -------
+    ndarray
+        Not masked.
+
+    Raises
+    ------
+    ValueError
+        For sequences of different lengths within each other.
+
+    Examples
+    --------
+    >>> as_array(np.ma.masked_equal([1, -999, 3], -999), "data").tolist()
+    [1.0, nan, 3.0]
+    """
+    if isinstance(data, np.ma.MaskedArray):
+        if not np.ma.is_masked(data):
+            return data.data
+        values: Any = data if data.dtype.kind == "O" else data.astype(float_dtype(data.dtype, label))
+        return np.asarray(values.filled(np.nan))
+    if isinstance(data, (list, tuple)) and any(isinstance(part, np.ma.MaskedArray) for part in data):
+        data = [as_array(part, label) for part in data]
+    try:
+        return np.asarray(data)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{label} is a {type(data).__name__} that is no array: {error}") from None
 
 
 def as_float(array: np.ndarray, label: str) -> np.ndarray:
@@ -229,7 +314,7 @@ def _parse_objects(array: np.ndarray, label: str) -> np.ndarray:
             try:
                 float(value)
             except (TypeError, ValueError) as error:
-                raise type(error)(f"{label} holds {value!r} at {place}, not a number: {error}") from None
+                raise type(error)(f"{label} holds {reprlib.repr(value)} at {place}, not a number: {error}") from None
         raise
 
 
