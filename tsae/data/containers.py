@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tsae.data.frames import is_table, name_channels, series_from_table, times_of_parts
-from tsae.data.nested import holds_arrays, list_arrays
+from tsae.data.missing import MissingValues
+from tsae.data.nested import count_dimensions, holds_arrays, list_arrays
 from tsae.data.series import (
+    LARGEST,
     GroupedSeries,
     as_array,
     concatenate_arrays,
@@ -28,24 +30,23 @@ from tsae.data.series import (
 from tsae.data.times import check_increasing
 from tsae.data.windows import Windows
 
-# ------------------------------------------------------------------------------------------ containers
-
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """The arguments of `make_windows` that name columns."""
+    """The arguments of `make_windows` that name columns, and the markers of missing values in columns of text."""
 
     id_column: Any
     time_column: Any
     value_columns: Sequence[Any] | None
+    missing: MissingValues = MissingValues()
 
     def refuse(self, data: Any) -> None:
         """Raise if a column is named, for data that has none."""
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for argument in ("id_column", "time_column", "value_columns"):
+            value = getattr(self, argument)
             if value is not None:
                 raise ValueError(
-                    f"{field.name}={reprlib.repr(value)}, but data is a {type(data).__name__}, without columns"
+                    f"{argument}={reprlib.repr(value)}, but data is a {type(data).__name__}, without columns"
                 )
 
 
@@ -164,7 +165,8 @@ class Table(Container):
 
     def read_series(self, data: Any, columns: ColumnNames) -> GroupedSeries:
         """Read a long or a wide table."""
-        return series_from_table(data, columns.id_column, columns.time_column, columns.value_columns)
+        names = (columns.id_column, columns.time_column, columns.value_columns)
+        return series_from_table(data, *names, missing=columns.missing)
 
     def read_windows(self, X: Any, name: str) -> GroupedSeries:
         """Read the values of all columns."""
@@ -247,7 +249,7 @@ class ArrayList(_ArrayGroup):
         """Tell whether X is a list of rows of equal length, not of 2-D arrays."""
         if any(isinstance(part, (str, Mapping)) or hasattr(part, "columns") for part in X):
             return False
-        dimensions, sizes = zip(*(_dimensions(part) for part in X), strict=True) if len(X) else ((0,), (0,))
+        dimensions, sizes = zip(*(count_dimensions(part) for part in X), strict=True) if len(X) else ((0,), (0,))
         return max(dimensions) <= 1 and len(set(sizes)) <= 1
 
     def as_table(self, X: Any) -> Any:
@@ -298,14 +300,6 @@ def _with_columns(grouped: GroupedSeries, table: Any) -> GroupedSeries:
     if not isinstance(table, pd.DataFrame) or table.shape[1] != len(grouped.channel_names):
         return grouped
     return replace(grouped, **name_channels(table.columns))
-
-
-def _dimensions(part: Any) -> tuple[int, int]:
-    """Return number of dimensions and size; a list whose entries differ in length has two dimensions."""
-    try:
-        return np.ndim(part), np.size(part)
-    except ValueError:
-        return 2, 0
 
 
 @register
@@ -427,7 +421,7 @@ def _refuse_infinite_windows(grouped: GroupedSeries, name: str) -> None:
     window = int(grouped.codes_at(np.array([row]))[0])
     raise ValueError(
         f"{name} holds {grouped.values[found]} in window {window}, step {row - grouped.offsets[window]}, channel "
-        f"{channel}; infinity is not allowed, NaN is a missing value"
+        f"{channel}; infinity, and what lies beyond {LARGEST:g}, is not allowed, NaN is a missing value"
     )
 
 

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from tsae.data.containers import ColumnNames, find_container
+from tsae.data.frames import is_table
+from tsae.data.inspection import warn_of_labels, warn_of_markers
 from tsae.data.layout import check_positive_int
+from tsae.data.missing import MissingValues
 from tsae.data.series import GroupedSeries, first_infinite
 from tsae.data.windows import Windows
 
@@ -24,6 +27,7 @@ def make_windows(
     value_columns: Sequence[Any] | None = None,
     max_gap: Any = None,
     align: str = "start",
+    missing_values: Any = None,
 ) -> Windows:
     """Cut series into windows that never cross a series' end nor a gap in time.
 
@@ -54,6 +58,9 @@ def make_windows(
     align : {"start", "end"}, default="start"
         Where the rows are that are in no window, where the length of a series (or stretch between gaps) does not fit
         `stride`: "start" begins the first window with its first row, "end" ends the last window with its newest row.
+    missing_values : number, str or list of these, default=None
+        Markers of missing values, such as ``[-999, 9999, "#N/A"]``, which are read as NaN. Given a text, columns of
+        text are read as numbers; other text in them is an error.
 
     Returns
     -------
@@ -63,13 +70,15 @@ def make_windows(
     Raises
     ------
     ValueError
-        Times that do not increase, are missing, are text or mix time zones; values that are not numbers, or
-        infinite; no series as long as `width`.
+        Times that do not increase, are missing, are text or mix time zones; values that are not numbers,
+        infinite, or beyond 1e36, which 32-bit floats cannot scale; no series as long as `width`.
 
     Warns
     -----
     UserWarning
-        If series, or stretches between gaps, are shorter than `width`, so that no window covers them.
+        If series, or stretches between gaps, are shorter than `width`, so that no window covers them; if a few equal
+        values, as of a marker, make up most of the spread of a channel; if a column that is not named in
+        `value_columns` looks like a label.
 
     Notes
     -----
@@ -90,11 +99,16 @@ def make_windows(
     2      b      0    2
     """
     width, stride = check_positive_int(width, "width"), check_positive_int(stride, "stride")
-    columns = ColumnNames(id_column, time_column, value_columns)
-    grouped = find_container(data).read_series(data, columns)
+    missing = MissingValues.of(missing_values)
+    columns = ColumnNames(id_column, time_column, value_columns, missing)
+    data = missing.parse_arrays(data)
+    grouped = missing.clear(find_container(data).read_series(data, columns))
     _refuse_infinite_rows(grouped)
     windows = Windows.cut(grouped, width, stride, max_gap=max_gap, align=align)
     _report_short(windows)
+    warn_of_markers(grouped.values, grouped.channel_names, sample=True)
+    if value_columns is None and is_table(data):
+        warn_of_labels(grouped)
     return windows
 
 
@@ -106,7 +120,8 @@ def _refuse_infinite_rows(grouped: GroupedSeries) -> None:
     row, channel = found
     raise ValueError(
         f"data holds {grouped.values[found]} in {grouped.describe(row)}, column "
-        f"{grouped.channel_names[channel]!r}; mark missing values with NaN"
+        f"{grouped.channel_names[channel]!r}, beyond what can be scaled; mark missing values with NaN, or pass "
+        f"missing_values=[{grouped.values[found]}]"
     )
 
 

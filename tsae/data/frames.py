@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.data.missing import MissingValues
 from tsae.data.series import GroupedSeries, float_dtype
 from tsae.data.times import check_increasing, read_times
 
@@ -35,6 +36,7 @@ def series_from_table(
     time_column: Any = None,
     value_columns: Sequence[Any] | None = None,
     label: str = "data",
+    missing: MissingValues = MissingValues(),  # noqa: B008
 ) -> GroupedSeries:
     """Read a long table, a table with a DatetimeIndex, or one with a MultiIndex of ids and times.
 
@@ -46,6 +48,8 @@ def series_from_table(
         As in `tsae.make_windows`.
     label : str, default="data"
         How errors call the table.
+    missing : MissingValues, default=MissingValues()
+        Markers of missing values in columns of text.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def series_from_table(
         raise ValueError("value_columns: there is no column besides the id and the time")
 
     order, offsets, names = _group_rows(ids, len(table), id_column)
-    values = _read_values(table, value_columns, order)
+    values = _read_values(table, value_columns, order, missing)
     if times is not None and order is not None:
         times = times.take(order)
     grouped = GroupedSeries(values, offsets, names, times=times, **name_channels(value_columns))
@@ -314,14 +318,18 @@ def _group_rows(ids: pd.Series | None, n_rows: int, id_column: Any) -> tuple[np.
 # ------------------------------------------------------------------------------------------ values
 
 
-def _read_values(table: _Table, names: Sequence[Any], order: np.ndarray | None) -> np.ndarray:
+def _read_values(table: _Table, names: Sequence[Any], order: np.ndarray | None, missing: MissingValues) -> np.ndarray:
     """Read the value columns one by one into one array, so that they are copied only once."""
-    dtype = np.result_type(*(_float_dtype(table.column(name), name) for name in names))
+
+    def read(name: Any) -> pd.Series:
+        return missing.parse_column(table.column(name), f"column {name!r}")
+
+    dtype = np.result_type(*(_float_dtype(read(name), name) for name in names))
     values = np.empty((len(table), len(names)), dtype=dtype)
     for position, name in enumerate(names):
-        column = table.column(name)
-        missing = {} if isinstance(column.dtype, np.dtype) else {"na_value": np.nan}
-        column = column.to_numpy(dtype=dtype, **missing)
+        column = read(name)
+        options = {} if isinstance(column.dtype, np.dtype) else {"na_value": np.nan}
+        column = column.to_numpy(dtype=dtype, **options)
         values[:, position] = column if order is None else column[order]
     return values
 
@@ -331,7 +339,8 @@ def _float_dtype(column: pd.Series, name: Any) -> np.dtype:
     if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
         raise ValueError(
             f"column {name!r} has dtype {column.dtype}{_first_not_number(column)}; values must be numbers: "
-            "convert the column, or leave it out by naming value_columns"
+            "convert the column, name the texts that mark missing values in missing_values, or leave it out by naming "
+            "value_columns"
         )
     plain = column.dtype if isinstance(column.dtype, np.dtype) else getattr(column.dtype, "numpy_dtype", None)
     if plain is None or plain.kind == "O":  # sparse columns, decimals

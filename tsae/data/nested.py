@@ -68,6 +68,14 @@ def list_arrays(data: Any, label: str) -> list[Any]:
     return rows
 
 
+def count_dimensions(part: Any) -> tuple[int, int]:
+    """Return number of dimensions and size; a list whose entries differ in length has two dimensions."""
+    try:
+        return np.ndim(part), np.size(part)
+    except ValueError:
+        return 2, 0
+
+
 def _is_array(entry: Any) -> bool:
     """Tell whether an entry is no single value; texts, bytes and dicts are."""
     return isinstance(entry, (list, tuple)) or (not isinstance(entry, Mapping) and getattr(entry, "ndim", 0) > 0)

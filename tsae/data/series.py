@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+LARGEST = 1e36  # what lies beyond counts as infinite: float32 ends at 3.4e38, and a spread must fit in beside it
 BLOCK_BYTES = 1 << 22  # values are checked in blocks of this size, so that a check needs little memory
 
 
@@ -320,7 +321,7 @@ def _parse_objects(array: np.ndarray, label: str) -> np.ndarray:
 
 def row_blocks(values: np.ndarray) -> list[slice]:
     """Return slices of rows, each a few megabytes of `values`."""
-    n_rows = max(1, BLOCK_BYTES // (values.shape[1] * values.itemsize))
+    n_rows = max(1, BLOCK_BYTES // max(1, values.shape[1] * values.itemsize))
     return [slice(begin, begin + n_rows) for begin in range(0, len(values), n_rows)]
 
 
@@ -336,13 +337,16 @@ def has_missing(values: np.ndarray) -> bool:
         return bool(np.isnan(values.sum()))
 
 
-def first_infinite(values: np.ndarray) -> tuple[int, int] | None:
-    """Return (row, column) of the first infinity in a 2-D float array, or None."""
-    if all_finite(values):
-        return None
+def first_infinite(values: np.ndarray, largest: float = LARGEST) -> tuple[int, int] | None:
+    """Return (row, column) of the first entry of a 2-D float array that lies beyond `largest`, or None."""
     for block in row_blocks(values):
-        infinite = np.isinf(values[block])
-        if infinite.any():
-            row, column = np.argwhere(infinite)[0].tolist()
+        part = values[block]
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = float(np.vdot(part, part))  # one fast pass without a temporary, which sees NaN and infinity
+            if np.isfinite(squares) and squares <= largest**2:
+                continue
+            beyond = np.abs(part) > largest
+        if beyond.any():
+            row, column = np.argwhere(beyond)[0].tolist()
             return block.start + row, column
     return None
