@@ -129,6 +129,7 @@ def test_chosen_columns_and_others_pass_in_silence():
         make_windows(pd.DataFrame({"load": NORMAL, "fault": flag}), 10, value_columns=["load", "fault"])
         make_windows(pd.DataFrame({"fault": flag}), 10)  # the only channel is no label
         make_windows(pd.Series(flag, name="fault"), 10)
+        make_windows(pd.DataFrame({"load": [1.0, 2.0, 3.0], "state": [0, 1, 0]}), 2)  # too few rows to tell
         make_windows(pd.DataFrame({"x": NORMAL, "y": NORMAL, "z": NORMAL}), 10)  # coordinates
         make_windows(pd.DataFrame({"load": NORMAL, "defaults": NORMAL, "ones": 1, "zeros": 0, "state": flag * 2}), 10)
         make_windows(np.column_stack([NORMAL, flag]), 10)  # no table

@@ -16,7 +16,7 @@ LABEL_NAMES = {
 LABEL_WORDS = {"anomaly", "changepoint", "fault", "label", "outlier"}  # also as parts of a name, "fault_flag"
 USUAL_MARKERS = {99.0, 999.0, 9999.0, 99999.0, 999999.0, 32767.0, 32768.0, 65535.0}  # or their negatives
 FEW = 0.05  # at most this share of the rows holds a marker
-MIN_ROWS = 20  # fewer rows do not tell few from many
+MIN_ROWS = 20  # fewer rows do not tell
 SAMPLED_ROWS = 100_000  # about so many make a sample
 
 
@@ -130,7 +130,9 @@ def _sounds_like_label(name: str, names: Sequence[str]) -> bool:
 
 
 def _is_flag(column: np.ndarray) -> bool:
-    """Tell whether both 0 and 1, and nothing else, occur in a channel."""
+    """Tell whether both 0 and 1, and nothing else, occur in a channel of more than a few rows."""
+    if len(column) < MIN_ROWS:
+        return False
     for part in (column[:1000], column):
         part = part[~np.isnan(part)]
         if not np.isin(part, [0, 1]).all():
