@@ -10,15 +10,21 @@ import numpy as np
 # ---------------------------------------------------------------------------------------------- windows
 
 
-def cut_windows(rows, width, stride, max_gap):
-    """Windows of `rows`, a list of (id, time, values): a list of (id, first time, last time, list of values)."""
+def cut_windows(rows, width, stride, max_gap, align="start"):
+    """Windows of `rows`, a list of (id, time, values): a list of (id, first time, last time, list of values).
+
+    max_gap: a number, or a number for each id.
+    """
     series = {}
     for name, time, values in rows:
         series.setdefault(name, []).append((time, values))
     windows = []
     for name, steps in series.items():
-        for stretch in split_at_gaps(steps, max_gap):
-            for begin in range(0, len(stretch) - width + 1, stride):
+        for stretch in split_at_gaps(steps, max_gap[name] if isinstance(max_gap, dict) else max_gap):
+            begins = list(range(0, len(stretch) - width + 1, stride))
+            if align == "end":
+                begins = list(range(len(stretch) - width, -1, -stride))[::-1]
+            for begin in begins:
                 window = stretch[begin : begin + width]
                 windows.append((name, window[0][0], window[-1][0], [values for _, values in window]))
     return windows
@@ -47,14 +53,28 @@ def layout(series, width, stride, max_gap):
     return found
 
 
-def infer_max_gap(rows):
-    """1.5 times the median step of time within a series."""
-    last, steps = {}, []
+def infer_max_gaps(rows):
+    """For each series 2.5 times its usual step: the longest of 95 % of its steps that are no longer than that."""
+    last, steps = {}, {name: [] for name, _, _ in rows}
     for name, time, _ in rows:
         if name in last:
-            steps.append(time - last[name])
+            steps[name].append(time - last[name])
         last[name] = time
-    return 1.5 * statistics.median(steps) if steps else math.inf
+    own = {name: 2.5 * usual_step(found) for name, found in steps.items() if len(found) >= 3}
+    if own and max(own.values()) > 2.5 * min(own.values()):  # several sampling rates
+        return {name: own.get(name, max(own.values())) for name in steps}
+    together = [step for found in steps.values() for step in found]
+    return dict.fromkeys(steps, 2.5 * usual_step(together) if together else math.inf)
+
+
+def usual_step(steps):
+    """The first step, from the median on, that is the longest of 95 % of those up to 2.5 times itself."""
+    steps = sorted(steps)
+    usual = statistics.median_low(steps)
+    for _ in steps:  # it grows at most to each of them
+        near = [step for step in steps if step <= 2.5 * usual]
+        usual = max(usual, near[math.floor(0.95 * (len(near) - 1))])
+    return usual
 
 
 def covered_rows(windows):

@@ -92,6 +92,17 @@ def test_timeline_with_events(detector, windows):
     assert again.ax_.lines[0].get_color() == "k"
 
 
+def test_periods_are_drawn_as_times():
+    months = pd.period_range("2024-01", periods=4, freq="M")
+    timeline = pd.DataFrame({"series": 0, "time": months, "score": [1.0, 9.0, 1.0, 1.0]})
+    events = pd.DataFrame({"start": months[1:2], "end": months[1:2]})
+    display = TimelineDisplay(timeline, events).plot()
+    drawn = display.ax_.lines[0].get_xdata()
+    assert pd.DatetimeIndex(drawn).tolist() == months.to_timestamp().tolist()
+    values = np.zeros((4, 1))
+    assert ReconstructionDisplay(values, values, times=months).plot().axes_[0].lines[0].get_xdata()[1] == drawn[1]
+
+
 def test_a_timeline_shows_one_series(detector):
     series = {name: np.random.default_rng(0).normal(size=(50, 2)) for name in "ab"}
     windows = make_windows(series, 12)

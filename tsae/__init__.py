@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tsae.anomaly.detector import AnomalyDetector
-    from tsae.data.containers import from_channels_first
+    from tsae.data.channels_first import from_channels_first
     from tsae.data.cutting import make_windows
     from tsae.data.windows import Windows
     from tsae.errors import ModelFileError, TrainingDivergedError
@@ -41,7 +41,7 @@ _HOMES = {
     "TrainingDivergedError": "errors",
     "Windows": "data.windows",
     "export_onnx": "onnx.encoder",
-    "from_channels_first": "data.containers",
+    "from_channels_first": "data.channels_first",
     "load": "loading",
     "make_windows": "data.cutting",
 }

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.examples import bad
 from tsae import LSTMAutoencoder, from_channels_first, make_windows
 from tsae.data import containers
-from tsae.data.containers import as_windows, is_tabular
+from tsae.data.containers import as_table, as_windows, is_tabular
 from tsae.data.series import series_from_arrays
+from tsae.timeline import to_timeline
 
 RNG = np.random.default_rng(0)
 
@@ -173,6 +175,162 @@ def test_what_a_fitted_estimator_expects_is_checked():
         as_windows([np.zeros(3), np.zeros(5)], n_timesteps=5)
 
 
+# ------------------------------------------------------------------------------------------ masks
+
+
+MASKED = np.ma.masked_equal([[1, -9999, 3], [4, 5, -9999]], -9999)
+WITH_NAN = [[1, np.nan, 3], [4, 5, np.nan]]
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int64, np.float32, np.float64, object])
+def test_masked_entries_are_missing(dtype):
+    masked = MASKED.astype(dtype)
+    for X in (masked, list(masked), [list(masked[0]), masked[1]]):
+        np.testing.assert_array_equal(as_windows(X).gather()[..., 0], WITH_NAN)
+        np.testing.assert_array_equal(np.asarray(as_table(X), float), WITH_NAN)
+    ragged = as_windows([masked[0], masked[1, :2]])
+    np.testing.assert_array_equal(ragged.gather()[..., 0], [WITH_NAN[0], [4, 5, np.nan]])
+    np.testing.assert_array_equal(as_windows(masked.reshape(1, 3, 2)).gather()[0], np.reshape(WITH_NAN, (3, 2)))
+    np.testing.assert_array_equal(
+        from_channels_first(masked.reshape(1, 3, 2)).astype(float)[0], np.reshape(WITH_NAN, (3, 2)).T
+    )
+    for data in (masked.T, [masked.T], {"a": masked.T}, {"a": list(masked.T)}):
+        np.testing.assert_array_equal(make_windows(data, 3).gather()[0], np.transpose(WITH_NAN))
+    cells = np.empty(2, dtype=object)
+    cells[:] = list(masked)
+    np.testing.assert_array_equal(as_windows(cells).gather()[..., 0], WITH_NAN)
+
+
+def test_arrays_without_masked_entries_are_held_without_a_copy():
+    X = np.ma.masked_invalid(np.zeros((3, 4, 2)))
+    assert np.shares_memory(as_windows(X).values, X.data)
+
+
+def test_estimators_take_masked_entries_as_missing():
+    masked = np.ma.masked_equal(np.where(RNG.random((8, 6)) < 0.2, -9999.0, RNG.normal(size=(8, 6))), -9999)
+    plain = masked.filled(np.nan)
+    autoencoder = LSTMAutoencoder(units=2, bidirectional=False, epochs=1, random_state=0).fit(plain)
+    for X in (masked, list(masked), masked[..., np.newaxis]):
+        np.testing.assert_array_equal(autoencoder.transform(X), autoencoder.transform(plain))
+    timeline = to_timeline(as_windows(plain), masked)
+    np.testing.assert_array_equal(timeline["value"], plain.ravel())
+
+
+# ------------------------------------------------------------------------------------------ Series and their index
+
+
+def days(*numbers, zone=None):
+    return pd.Series(
+        np.arange(float(len(numbers))), index=pd.Timestamp("2024-01-01", tz=zone) + pd.to_timedelta(numbers, "D")
+    )
+
+
+@pytest.mark.parametrize("kind", [list, lambda series: dict(zip("ab", series, strict=True))])
+def test_series_bring_their_times(kind):
+    data = kind([days(0, 1, 2, 30, 31, 32), days(5, 6, 7)])
+    windows = make_windows(data, 2)
+    assert windows.layout.begins.tolist() == [0, 3, 6]
+    assert windows.max_gap == pd.Timedelta("2.5D")
+    names = [0, 1] if isinstance(data, list) else ["a", "b"]
+    table = pd.concat([days(0, 1, 2, 30, 31, 32), days(5, 6, 7)], keys=names).to_frame("x")
+    pd.testing.assert_frame_equal(windows.index, make_windows(table, 2).index)
+    assert len(make_windows(kind([days(0, 1, 2).to_period("D"), days(3, 4).to_period("D")]), 2)) == 3
+    assert len(make_windows(kind([days(0, 1, 2), days()]), 1)) == 3
+    with pytest.raises(ValueError, match="2024-01-02 00:00:00 comes after 2024-01-03"):
+        make_windows(kind([days(0, 1), days(2, 1, 0)]), 2)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (np.zeros(3), r"data\[0\] has an index of times, but data\[1\] has none"),
+        (pd.Series([1.0, 2.0]), r"data\[0\] has an index of times, but data\[1\] has none"),
+        (days(1, 2, zone="UTC"), r"index of data\[0\] has dtype datetime64.*, that of data\[1\] .*UTC.*one type"),
+        (days(1, 2).to_period("D"), r"that of data\[1\] period\[D\]"),
+        (pd.Series([1.0, 2.0], index=["a", "b"]), r"the index of data\[1\] holds text .*data\[1\].reset_index"),
+        (pd.Series([1.0], index=pd.MultiIndex.from_tuples([(1, 2)])), r"the index of data\[1\] has 2 levels"),
+    ],
+)  # fmt: skip
+def test_series_with_and_without_times_do_not_mix(other, message):
+    for data in ([days(0, 1), other], {0: days(0, 1), 1: other}):
+        with pytest.raises(ValueError, match=message):
+            make_windows(data, 2)
+    with pytest.raises(ValueError, match=message.replace("data", "X", 2) if "of data" not in message else "of X"):
+        as_windows([days(0, 1), other])
+
+
+def test_series_as_windows_bring_their_times():
+    assert as_windows([days(0, 1, 2), days(3, 5)]).index["end"].tolist() == [
+        pd.Timestamp("2024-01-03"),
+        pd.Timestamp("2024-01-06"),
+    ]
+    assert as_windows([pd.Series([1.0, 2.0]), np.zeros(2)]).index["end"].tolist() == [1, 1]
+    for read in (as_windows, as_table):
+        with pytest.raises(ValueError, match="2024-01-02 00:00:00 comes after 2024-01-03"):
+            read([days(0, 1, 2), days(2, 1, 0)])
+    np.testing.assert_array_equal(as_table([days(0, 1), days(2, 3)]), [[0, 1], [0, 1]])
+
+
+# ------------------------------------------------------------------------------------------ arrays within arrays
+
+
+def test_arrays_of_arrays_are_read_as_lists():
+    parts = [np.arange(3.0), np.arange(4.0)]
+    cells = np.empty(2, dtype=object)
+    cells[:] = parts
+    pl = pytest.importorskip("polars")
+    expected = as_windows(parts)
+    for X in (
+        cells,
+        pd.Series(parts),
+        pd.Series([list(part) for part in parts]),
+        pd.DataFrame({"x": parts}),
+        pl.Series(parts),
+    ):
+        np.testing.assert_array_equal(as_windows(X).gather(), expected.gather())
+        assert not is_tabular(X)
+        assert len(make_windows(X, 2)) == 5
+    assert make_windows(pd.Series(parts, index=["a", "b"]), 2).index["series"].tolist() == list("aabbb")
+    with pytest.raises(ValueError, match="several series of the id 'a'"):
+        make_windows(pd.Series(parts, index=["a", "a"]), 2)
+
+
+def test_nested_tables_have_one_row_per_window_and_one_column_per_channel():
+    table = pd.DataFrame({"load": [[1, 2, 3], [4, 5]], "heat": [[6, 7, 8], [9, 0]]}, index=["a", "b"])
+    windows = as_windows(table)
+    assert windows.channel_names == ["load", "heat"]
+    assert windows.has_names
+    assert windows.gather()[1, :2].tolist() == [[4, 9], [5, 0]]
+    assert make_windows(table, 2).index["series"].tolist() == ["a", "a", "b"]
+    table["heat"] = [[6, 7, 8], [9]]
+    with pytest.raises(
+        ValueError, match=r"column 'load' of X, row 1 has shape \(2,\), but column 'heat' of X, row 1 has \(1,\)"
+    ):
+        as_windows(table)
+    with pytest.raises(ValueError, match="column 'load' of X, row 0 has an index of times"):
+        as_windows(pd.DataFrame({"load": [days(0, 1)], "heat": [days(0, 1)]}))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ({"a": np.zeros(3)}, r"X is a dict; allowed are .*make_windows\(X, width\).*list\(X.values\(\)\)"),
+        ([[1, 2], [3, [4]]], r"X\[1\] is a list that is no array"),
+        (["ab", "cd"], "X is a list of single values, such as 'ab'"),
+        ([{"a": 1}], "X is a list of single values, such as {'a': 1}"),
+        ([bad(), bad()], r"X\[0\] is a table; join the tables"),
+        (bad(), "column 'id' has dtype"),
+        (pd.DataFrame(np.zeros((2, 2)), columns=["a", "a"]), "X has several columns named 'a'"),
+        (pd.DataFrame(), "X has no rows"),
+        ((part for part in [1]), "X is a generator"),
+    ],
+)
+def test_other_containers_are_refused_by_name(X, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        as_windows(X)
+    is_tabular(X)  # which does not fail
+
+
 # ------------------------------------------------------------------------------------------ channels first
 
 
@@ -250,7 +408,7 @@ def test_a_registered_container_is_accepted_everywhere(monkeypatch):
         (pd.Series([1.0]), True),
         (None, True),
         ("text", True),
-        ({"a": [1.0]}, True),
+        ({"a": [1.0]}, False),
         ([], True),
         ([1.0, 2.0], True),
         ([[1.0, 2.0], [3.0, 4.0]], True),

@@ -22,7 +22,7 @@ def test_wide_tables_take_their_times_from_the_index():
     windows = make_windows(frame, 2, 2)
     assert windows.channel_names == ["x", "y"]
     assert windows.index["start"].tolist() == times[::2].tolist()
-    assert windows.max_gap == pd.Timedelta("1.5h")
+    assert windows.max_gap == pd.Timedelta("2.5h")
     assert len(make_windows(frame["x"], 2)) == 5
     assert len(make_windows(frame.set_index(times.to_period("h")), 2)) == 5
     assert len(make_windows(frame.set_index(times - times[0]), 2)) == 5
@@ -37,6 +37,55 @@ def test_ids_and_times_may_be_levels_of_the_index():
     frame = as_frame([("b", 1, [1.0]), ("a", 1, [2.0]), ("b", 2, [3.0]), ("a", 2, [4.0])])
     for indexed in (frame.set_index("id"), frame.set_index(["id", "time"]), frame.set_index("time")):
         assert make_windows(indexed, 2, **COLUMNS).gather()[..., 0].tolist() == [[1, 3], [2, 4]]
+
+
+DAYS = pd.date_range("2024-01-01", periods=3)
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "second", "time"),
+    [
+        (["time", "id"], DAYS, [7, 8], 0),
+        ([None, None], DAYS, [7, 8], 0),
+        (["when", "what"], DAYS, [7, 8], 0),
+        (["when", "what"], DAYS.to_period("D"), [7, 8], 0),
+        (["when", "what"], DAYS, ["a", "b"], 0),
+        ([None, None], DAYS - DAYS[0], ["a", "b"], 0),
+        (["time", "id"], [0, 1, 2], [7, 8], 0),
+        (["step", "b"], [0, 1, 2], [7, 8], 0),
+        (["a", "sensor_id"], [0, 1, 2], [7, 8], 0),
+        ([None, None], [7, 8], [0, 1, 2], 1),
+        (["id", "time"], [7, 8], [0, 1, 2], 1),
+        (["a", "b"], [7, 8], DAYS, 1),
+        ([None, None], ["x", "y"], [0, 1, 2], 1),
+        (["batch", "step"], DAYS[:2], [0, 1, 2], 1),
+    ],
+)  # fmt: skip
+def test_levels_are_told_by_their_types_and_names(names, first, second, time):
+    index = pd.MultiIndex.from_product([first, second], names=names)
+    for data in (pd.DataFrame({"x": np.arange(6.0)}, index=index), pd.Series(np.arange(6.0), index=index)):
+        windows = make_windows(data, 3)
+        assert list(windows.grouped.names) == list((second, first)[time])
+        assert list(windows.grouped.times[:3]) == list((first, second)[time])
+        assert windows.values[:3, 0].tolist() == ([0, 2, 4] if time == 0 else [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "second", "advice"),
+    [
+        (["time", "id"], [0, 1], ["a", "b"], "name id_column='id' and time_column='time', or the other way round"),
+        ([None, None], [0, 1], ["a", "b"], r"data.index.names = \['id', 'time'\]"),
+        (["id", "time"], ["a", "b"], ["2024-01-01", "2024-01-02"], "pandas.to_datetime"),
+        (["time", "step"], DAYS, [0, 1], "name id_column='step' and time_column='time'"),
+    ],
+)  # fmt: skip
+def test_levels_that_cannot_be_told_are_refused(names, first, second, advice):
+    index = pd.MultiIndex.from_product([first, second], names=names)
+    frame = pd.DataFrame({"x": np.arange(float(len(index)))}, index=index)
+    with pytest.raises(ValueError, match=f"MultiIndex of levels .*, which do not tell ids from times: .*{advice}"):
+        make_windows(frame, 2)
+    if names[0] == "time":
+        assert len(quiet_windows(frame, 2, id_column=names[1], time_column="time")) > 0
 
 
 def test_value_columns_choose_and_order_the_channels():
@@ -133,6 +182,42 @@ MIXED = np.array([*HOURS[:5].tz_localize("UTC"), HOURS[5].tz_localize("Europe/Be
 def test_bad_tables_are_refused_by_name(frame, message):
     with pytest.raises(ValueError, match=message):
         make_windows(frame, 2, **COLUMNS)
+
+
+@pytest.mark.parametrize("argument", ["id_column", "time_column", "value_columns"])
+@pytest.mark.parametrize("value", [bad()["x"], {"x"}, {"x": 1}, [["x"]], lambda table: table, np.array("x"), 1.5, b"x"])
+def test_arguments_that_name_no_column_are_refused(argument, value):
+    if isinstance(value, pd.Series) and argument == "value_columns":
+        value = [value]
+    with pytest.raises(ValueError, match=rf"^{argument}( is a |: there is no column )"):
+        make_windows(bad(), 2, **(COLUMNS | {argument: value}))
+
+
+def test_ids_must_be_hashable_and_columns_named_once():
+    with pytest.raises(ValueError, match=r"id_column 'id' holds \[1\]; ids must be text, numbers or times"):
+        make_windows(bad(id=[[1]] * 6), 2, **COLUMNS)
+    with pytest.raises(ValueError, match="id_column and time_column are both 'time'"):
+        make_windows(bad(), 2, id_column="time", time_column="time")
+    with pytest.raises(ValueError, match="value_columns names 'x' twice"):
+        make_windows(bad(), 2, **COLUMNS, value_columns=["x", "x"])
+    assert make_windows(bad(), 2, **COLUMNS, value_columns=np.array(["x"])).channel_names == ["x"]
+
+
+@pytest.mark.parametrize("column", ["struct", "list", "object"])
+@pytest.mark.parametrize("argument", ["id_column", "time_column", "value_columns"])
+def test_polars_columns_of_other_kinds_are_refused_by_name(column, argument):
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({"x": [1.0, 2.0], "list": [[1], [2]]}).with_columns(
+        struct=pl.struct("x"), object=pl.Series([object()] * 2, dtype=pl.Object)
+    )
+    with pytest.raises(
+        ValueError, match=f"column '{column}' has dtype {column.title()}.*; allowed are numbers, text and"
+    ):
+        make_windows(frame, 2, **({"value_columns": ["x"]} | {argument: column}))
+    with pytest.raises(ValueError, match="time_column is a (Expr|Series)"):
+        make_windows(frame, 2, time_column=pl.col("x"))
+    with pytest.raises(TypeError, match="data is a polars Expr"):
+        make_windows(pl.col("x"), 2)
 
 
 def test_an_index_must_be_understood_or_dropped():

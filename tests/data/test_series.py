@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.examples import bad
 from tsae import make_windows
+from tsae.data.containers import as_windows
 from tsae.data.series import first_infinite
 
 
@@ -55,7 +58,37 @@ def test_bad_arrays_are_refused(data, message):
 
 
 def test_a_sum_that_overflows_is_no_infinity():
-    values = np.full((4, 2), 3e38, np.float32)
-    assert first_infinite(values) is None
-    values[2, 1] = np.inf
-    assert first_infinite(values) == (2, 1)
+    for dtype, large in ((np.float32, 3e35), (np.float64, 9e35)):
+        values = np.full((400, 2), large, dtype)
+        assert first_infinite(values) is None
+        values[2, 0] = np.nan
+        assert first_infinite(values) is None
+        values[390, 1] = np.inf
+        assert first_infinite(values) == (390, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(-3.4028235e38, np.float32), (3e38, np.float32), (-1.7976931348623157e308, float), (1e200, float), (-2e36, float)],
+)
+@pytest.mark.parametrize("has_missing", [False, True])
+def test_what_lies_beyond_the_range_of_scaling_is_refused_by_place(value, dtype, has_missing):
+    values = np.zeros((50, 2), dtype)
+    values[7, 1] = value
+    if has_missing:
+        values[3, 0] = np.nan
+    shown = re.escape(f"{dtype(value)}")
+    with pytest.raises(
+        ValueError, match=rf"data holds {shown} in series 0, step 7, column 'channel_1'.*missing_values="
+    ):
+        make_windows(values, 5)
+    frame = pd.DataFrame(values, columns=["a", "b"])
+    with pytest.raises(ValueError, match=rf"data holds {shown} in series 0, step 7, column 'b'"):
+        make_windows(frame, 5)
+    with pytest.raises(ValueError, match=rf"X holds {shown} in window 1, step 2, channel 1; .*beyond 1e\+36"):
+        as_windows(values.reshape(10, 5, 2))
+    with pytest.raises(ValueError, match="X holds"):
+        as_windows([values[:5], values[5:]])
+    windows = make_windows(frame, 5, missing_values=[value])
+    assert np.isnan(windows.values[7, 1])
+    assert frame.loc[7, "b"] == dtype(value)

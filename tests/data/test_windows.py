@@ -67,10 +67,11 @@ def assert_same(windows, expected, times="numbers"):
     stride=st.integers(1, 5),
     max_gap=st.sampled_from([None, 1, 2, 4.5, np.inf]),
     layout=st.sampled_from(["long", "multiindex", "polars", "datetimes", "zoned"]),
+    align=st.sampled_from(["start", "end"]),
 )
-def test_windows_are_those_of_the_obvious_loop(rows, width, stride, max_gap, layout):
-    limit = naive.infer_max_gap(rows) if max_gap is None else max_gap
-    expected = naive.cut_windows(rows, width, stride, limit)
+def test_windows_are_those_of_the_obvious_loop(rows, width, stride, max_gap, layout, align):
+    limit = naive.infer_max_gaps(rows) if max_gap is None else max_gap
+    expected = naive.cut_windows(rows, width, stride, limit, align)
     times = layout if layout in ("datetimes", "zoned") else "numbers"
     if times != "numbers" and max_gap not in (None, np.inf):
         max_gap = pd.Timedelta(max_gap, unit="min")
@@ -82,9 +83,9 @@ def test_windows_are_those_of_the_obvious_loop(rows, width, stride, max_gap, lay
 
     if not expected:
         with pytest.raises(ValueError, match=f"width={width}.* no window"):
-            make_windows(data, width, stride, max_gap=max_gap, **columns)
+            make_windows(data, width, stride, max_gap=max_gap, align=align, **columns)
         return
-    windows = quiet_windows(data, width, stride, max_gap=max_gap, **columns)
+    windows = quiet_windows(data, width, stride, max_gap=max_gap, align=align, **columns)
     assert_same(windows, expected, times)
     assert len(windows.values) == len(rows)
 
@@ -235,10 +236,10 @@ def test_pickling_keeps_everything():
 def test_repr_says_what_was_cut_and_how_gaps_were_found():
     frame = as_frame([("a", time, [1.0, 2.0]) for time in (0, 10, 20, 60, 70)], "datetimes")
     text = repr(make_windows(frame, 2, **COLUMNS))
-    for part in ("n_windows=3", "width=2", "stride=1", "n_series=1", "['x0', 'x1']", "inferred: 1.5 x"):
+    for part in ("n_windows=3", "width=2", "stride=1", "n_series=1", "['x0', 'x1']", "inferred: 2.5 x"):
         assert part in text
-    assert "0 days 00:15:00" in text
-    assert "max_gap=1h (given)" in repr(make_windows(frame, 2, max_gap="1h", **COLUMNS))
+    assert "0 days 00:25:00" in text
+    assert "max_gap=0 days 01:00:00 (given)" in repr(make_windows(frame, 2, max_gap="1h", **COLUMNS))
     assert "max_gap" not in repr(make_windows(np.zeros(9), 2))
 
 
@@ -302,6 +303,18 @@ def test_observed_marks_windows_with_any_value():
     assert make_windows(np.zeros(5), 2).observed.all()
 
 
+def test_windows_tell_given_names_from_numbered_channels():
+    frame = pd.DataFrame({"load": np.arange(9.0), "heat": np.arange(9.0)})
+    named = [make_windows(frame, 2), make_windows(frame["load"], 2), make_windows(frame, 2)[::3].compact()]
+    assert all(windows.has_names for windows in named)
+    array = frame.to_numpy()
+    numbered = [
+        make_windows(data, 2) for data in (array, [array], {"a": array}, pd.DataFrame(array), pd.Series([1, 2]))
+    ]
+    numbered += [numbered[0][::3].compact(), as_windows(array), as_windows([array]), as_windows(frame)]
+    assert not any(windows.has_names for windows in numbered)
+
+
 def test_constant_channels_are_kept():
     frame = pd.DataFrame({"x": np.arange(5.0), "constant": 3.0})
     assert make_windows(frame, 2).channel_names == ["x", "constant"]
@@ -351,6 +364,29 @@ def test_short_stretches_are_left_out_with_a_count():
     frame = as_frame([("a", time, [1.0]) for time in (0, 1, 2, 9, 10, 20, 21, 22)])
     with pytest.warns(UserWarning, match=r"1 of 3 stretches .*the 2 rows from series 'a', time 9\)"):
         assert len(make_windows(frame, 3, **COLUMNS)) == 2
+
+
+def test_windows_that_are_missing_name_max_gap_and_what_to_try():
+    frame = as_frame([("a", time, [1.0]) for time in (0, 1, 2, 3, 9, 10, 20, 21, 22)], "datetimes")
+    gaps = (
+        r"; max_gap=0 days 00:02:30 \(inferred: 2.5 x the usual step, 0 days 00:01:00\), which 25 % of the steps of "
+        r"time exceed \(2 of 8\): try a longer max_gap \(float\('inf'\) spans every gap\) or a smaller width$"
+    )
+    with pytest.raises(ValueError, match=rf"width=5, but .* \(3 stretches\){gaps}"):
+        make_windows(frame, 5, **COLUMNS)
+    with pytest.warns(UserWarning, match=f"shorter than width=3: .*{gaps}"):
+        make_windows(frame, 3, **COLUMNS)
+    with pytest.raises(ValueError, match=r"max_gap=0 days 00:05:00 \(given\), which 25 %"):
+        make_windows(frame, 5, max_gap="5min", **COLUMNS)
+    assert len(make_windows(frame, 9, max_gap=float("inf"), **COLUMNS)) == 1
+
+
+def test_windows_may_end_with_the_newest_row():
+    windows = make_windows([np.arange(10.0), np.arange(7.0), np.arange(4.0)], 4, 4, align="end")
+    assert windows.index["end"].tolist() == [5, 9, 6, 3]
+    assert windows[1:].gather()[..., 0].tolist() == [[6, 7, 8, 9], [3, 4, 5, 6], [0, 1, 2, 3]]
+    with pytest.raises(ValueError, match="align='newest'; allowed are 'start' and 'end'"):
+        make_windows(np.arange(9.0), 4, align="newest")
 
 
 def test_no_window_at_all_is_an_error():

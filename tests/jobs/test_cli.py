@@ -76,7 +76,7 @@ def test_train_features_and_inspect(tsae, table, tmp_path):
     code, out, err = tsae("train", source, tmp_path / "m.tsae", *TRAIN, *SMALL, "--value-columns", "load, heat")
     assert (code, out) == (0, "")
     assert "training on" in err
-    assert "inferred: 1.5 x the median step" in err
+    assert "inferred: 2.5 x the usual step" in err
 
     code, out, err = tsae("features", tmp_path / "m.tsae", source, tmp_path / "out")
     assert code == 0

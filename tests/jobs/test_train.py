@@ -22,7 +22,7 @@ def test_windows_are_those_of_the_whole_table(table, tmp_path, n_parts):
     assert windows.index.sort_values(["series", "start"]).to_numpy().tolist() == (
         whole.index.sort_values(["series", "start"]).to_numpy().tolist()
     )
-    assert spec.max_gap == "0 days 00:15:00"
+    assert spec.max_gap == "0 days 00:25:00"
     assert spec.columns.time_kind == "datetime"
 
 

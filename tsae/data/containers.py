@@ -6,42 +6,48 @@ Each kind is a small class that recognises and reads it. To add one, write a `Co
 
 from __future__ import annotations
 
-import warnings
+import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsae.data.frames import is_table, series_from_table
+from tsae.data.frames import is_table, name_channels, series_from_table, times_of_parts
+from tsae.data.missing import MissingValues
+from tsae.data.nested import count_dimensions, holds_arrays, list_arrays
 from tsae.data.series import (
+    LARGEST,
     GroupedSeries,
-    as_float,
+    as_array,
     concatenate_arrays,
     first_infinite,
     number_channels,
+    one_series_per_window,
     series_from_arrays,
 )
+from tsae.data.times import check_increasing
 from tsae.data.windows import Windows
-
-# ------------------------------------------------------------------------------------------ containers
 
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """The arguments of `make_windows` that name columns."""
+    """The arguments of `make_windows` that name columns, and the markers of missing values in columns of text."""
 
     id_column: Any
     time_column: Any
     value_columns: Sequence[Any] | None
+    missing: MissingValues = MissingValues()
 
     def refuse(self, data: Any) -> None:
         """Raise if a column is named, for data that has none."""
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for argument in ("id_column", "time_column", "value_columns"):
+            value = getattr(self, argument)
             if value is not None:
-                raise ValueError(f"{field.name}={value!r}, but data is a {type(data).__name__}, without columns")
+                raise ValueError(
+                    f"{argument}={reprlib.repr(value)}, but data is a {type(data).__name__}, without columns"
+                )
 
 
 class Container:
@@ -119,6 +125,21 @@ class Container:
         """
         return getattr(X, "ndim", 2) != 3
 
+    def as_table(self, X: Any) -> Any:
+        """Return what ``validate_data`` is to check in place of X.
+
+        Parameters
+        ----------
+        X : object
+            For which `is_tabular` is true.
+
+        Returns
+        -------
+        object
+            X itself, unless scikit-learn would lose a part of it.
+        """
+        return as_array(X, "X") if isinstance(X, np.ma.MaskedArray) else X
+
 
 CONTAINERS: list[Container] = [Container()]
 
@@ -144,31 +165,63 @@ class Table(Container):
 
     def read_series(self, data: Any, columns: ColumnNames) -> GroupedSeries:
         """Read a long or a wide table."""
-        return series_from_table(data, columns.id_column, columns.time_column, columns.value_columns)
+        names = (columns.id_column, columns.time_column, columns.value_columns)
+        return series_from_table(data, *names, missing=columns.missing)
 
     def read_windows(self, X: Any, name: str) -> GroupedSeries:
         """Read the values of all columns."""
         if hasattr(X, "columns"):
-            X = series_from_table(X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else X).values
+            X = series_from_table(X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else X, label=name).values
         return one_series_per_window(X, name)
 
 
 @register
-class Arrays(Container):
-    """A numpy array, or a dict of arrays."""
+class Array(Container):
+    """A numpy array."""
 
     def accepts(self, data: Any) -> bool:
-        """Tell whether `data` is an array or a dict."""
-        return isinstance(data, (np.ndarray, Mapping))
+        """Tell whether `data` is an array."""
+        return isinstance(data, np.ndarray)
 
     def read_series(self, data: Any, columns: ColumnNames) -> GroupedSeries:
-        """Read an array as one series, a dict as one series per entry."""
+        """Read one series."""
         columns.refuse(data)
         return series_from_arrays(data)
 
 
+class _ArrayGroup(Container):
+    """Several arrays or Series, each of which is a series of its own."""
+
+    def read_series(self, data: Any, columns: ColumnNames) -> GroupedSeries:
+        """Read one series per entry, with the times in the index of pandas Series."""
+        columns.refuse(data)
+        grouped = series_from_arrays(data)
+        parts = list(data.values()) if isinstance(data, Mapping) else data
+        return _with_times(grouped, parts, [f"data[{name!r}]" for name in grouped.names.tolist()])
+
+
 @register
-class ArrayList(Arrays):
+class ArrayDict(_ArrayGroup):
+    """A dict of arrays by id."""
+
+    def accepts(self, data: Any) -> bool:
+        """Tell whether `data` is a dict."""
+        return isinstance(data, Mapping)
+
+    def read_windows(self, X: Any, name: str) -> GroupedSeries:
+        """Refuse it."""
+        raise TypeError(
+            f"{name} is a {type(X).__name__}; allowed are Windows, arrays, tables and lists of arrays. A dict of "
+            f"series by id is cut with make_windows({name}, width); of windows, pass list({name}.values())"
+        )
+
+    def is_tabular(self, X: Any) -> bool:  # noqa: ARG002
+        """Tell that it is no table."""
+        return False
+
+
+@register
+class ArrayList(_ArrayGroup):
     """A list of arrays; as windows, one array per window, whose lengths may differ."""
 
     def accepts(self, data: Any) -> bool:
@@ -176,25 +229,77 @@ class ArrayList(Arrays):
         return isinstance(data, (list, tuple))
 
     def read_windows(self, X: Any, name: str) -> GroupedSeries:
-        """Read one window per entry."""
+        """Read one window per entry, with the times in the index of pandas Series."""
         if not X:
             raise ValueError(f"Found {name} with 0 sample(s): the list is empty")
-        if np.ndim(X[0]) == 0:
+        if pd.api.types.is_scalar(X[0]) or np.ndim(as_array(X[0], f"{name}[0]")) == 0:
             raise ValueError(
-                f"Expected 2D array, got 1D array instead: {name} is a list of single values. Reshape your data: "
-                "a list holds one array of shape (n_timesteps,) or (n_timesteps, n_channels) per window"
+                f"Expected 2D array, got 1D array instead: {name} is a list of single values, such as {X[0]!r}. "
+                "Reshape your data: a list holds one array of shape (n_timesteps,) or (n_timesteps, n_channels) each"
             )
-        values, offsets = concatenate_arrays(X, [f"{name}[{position}]" for position in range(len(X))])
+        labels = [f"{name}[{position}]" for position in range(len(X))]
+        values, offsets = concatenate_arrays(X, labels)
         lengths = np.diff(offsets)
         if not lengths.all():
             raise ValueError(f"{name}[{np.flatnonzero(lengths == 0)[0]}] has no steps")
-        return GroupedSeries(values, offsets, pd.RangeIndex(len(X)), number_channels(values.shape[1]))
+        names, channels = pd.RangeIndex(len(X)), number_channels(values.shape[1])
+        return _with_times(GroupedSeries(values, offsets, names, channels, has_names=False), X, labels)
 
     def is_tabular(self, X: Any) -> bool:
         """Tell whether X is a list of rows of equal length, not of 2-D arrays."""
-        if len(X) and all(isinstance(part, np.ndarray) and part.ndim == 2 for part in X):
+        if any(isinstance(part, (str, Mapping)) or hasattr(part, "columns") for part in X):
             return False
-        return len({np.size(part) for part in X}) <= 1 and not (len(X) and np.ndim(X[0]) > 1)
+        dimensions, sizes = zip(*(count_dimensions(part) for part in X), strict=True) if len(X) else ((0,), (0,))
+        return max(dimensions) <= 1 and len(set(sizes)) <= 1
+
+    def as_table(self, X: Any) -> Any:
+        """Read Series and masked arrays, of which scikit-learn would drop the index and the mask."""
+        if not any(isinstance(part, (pd.Series, np.ma.MaskedArray)) and np.ndim(part) for part in X):
+            return X
+        return self.read_windows(X, "X").values.reshape(len(X), -1)
+
+
+@register
+class NestedArrays(Container):
+    """Arrays in an array of objects, a Series, or the cells of a table (one row per window, one column per channel)."""
+
+    def accepts(self, data: Any) -> bool:
+        """Tell whether the entries of `data` are arrays."""
+        return holds_arrays(data)
+
+    def read_series(self, data: Any, columns: ColumnNames) -> GroupedSeries:
+        """Read one series per entry; the index of a pandas Series or table holds their ids."""
+        columns.refuse(data)
+        index = getattr(data, "index", None)
+        grouped = find_container([]).read_series(list_arrays(data, "data"), columns)
+        if index is not None and not index.is_unique:
+            raise ValueError(f"data has several series of the id {index[index.duplicated()][0]!r} in its index")
+        grouped = grouped if index is None else replace(grouped, names=index)
+        return _with_columns(grouped, data)
+
+    def read_windows(self, X: Any, name: str) -> GroupedSeries:
+        """Read one window per entry."""
+        return _with_columns(find_container([]).read_windows(list_arrays(X, name), name), X)
+
+    def is_tabular(self, X: Any) -> bool:  # noqa: ARG002
+        """Tell that it is no table of numbers."""
+        return False
+
+
+def _with_times(grouped: GroupedSeries, parts: Sequence[Any], labels: Sequence[str]) -> GroupedSeries:
+    """Add the times of Series, which must increase, and the name that all of them have."""
+    if not any(isinstance(part, pd.Series) for part in parts):
+        return grouped
+    grouped = replace(grouped, times=times_of_parts(parts, labels))
+    check_increasing(grouped)
+    return grouped
+
+
+def _with_columns(grouped: GroupedSeries, table: Any) -> GroupedSeries:
+    """Name the channels by the columns of a nested table."""
+    if not isinstance(table, pd.DataFrame) or table.shape[1] != len(grouped.channel_names):
+        return grouped
+    return replace(grouped, **name_channels(table.columns))
 
 
 @register
@@ -208,41 +313,6 @@ class SparseMatrix(Container):
     def read_windows(self, X: Any, name: str) -> GroupedSeries:  # noqa: ARG002
         """Refuse it."""
         raise TypeError(f"{name} is a sparse matrix; sparse data are not supported, pass {name}.toarray()")
-
-
-def one_series_per_window(X: Any, name: str) -> GroupedSeries:
-    """Read an array of shape (n_windows, n_timesteps[, n_channels]); a view where possible."""
-    X = np.asarray(X)
-    if X.ndim not in (2, 3):
-        raise ValueError(
-            f"Expected 2D or 3D array, got {X.ndim}D array instead: {name} has shape {X.shape}, allowed are "
-            "(n_windows, n_timesteps) and (n_windows, n_timesteps, n_channels). Reshape your data, for "
-            f"example with {name}.reshape(1, -1) for a single window, or cut series with make_windows"
-        )
-    for axis, word in enumerate(("feature(s)", "channel(s)")[: X.ndim - 1], start=1):
-        if X.shape[axis] == 0:
-            raise ValueError(f"{name} has 0 {word} (shape={X.shape}) while a minimum of 1 is required.")
-    X = as_float(X, name)
-    if X.ndim == 2:
-        X = X[:, :, np.newaxis]
-    n_windows, n_timesteps, n_channels = X.shape
-    _check_axis_order(X.shape, name)
-    values, offsets = X.reshape(n_windows * n_timesteps, n_channels), np.arange(n_windows + 1) * n_timesteps
-    return GroupedSeries(values, offsets, pd.RangeIndex(n_windows), number_channels(n_channels))
-
-
-def _check_axis_order(shape: tuple[int, int, int], name: str) -> None:
-    """Few steps of many channels look like another toolkit's (n_windows, n_channels, n_timesteps)."""
-    n_windows, n_timesteps, n_channels = shape
-    if n_timesteps >= n_channels or n_channels < 20:
-        return
-    message = (
-        f"{name} has shape {shape}: {n_timesteps} steps of {n_channels} channels each. If it is "
-        f"(n_windows, n_channels, n_timesteps), as in aeon and sktime, convert it with from_channels_first({name})"
-    )
-    if n_timesteps < 10 and n_channels >= 10 * n_timesteps:
-        raise ValueError(f"{message}. If not, pass make_windows(list({name}), width={n_timesteps})")
-    warnings.warn(message, UserWarning, stacklevel=5)
 
 
 # ------------------------------------------------------------------------------------------ windows
@@ -321,39 +391,25 @@ def is_tabular(X: Any) -> bool:
     return not isinstance(X, Windows) and find_container(X).is_tabular(X)
 
 
-def from_channels_first(X: Any) -> np.ndarray | list[np.ndarray]:
-    """Move channels after time: from the layout of aeon and sktime to that of tsae.
+def as_table(X: Any) -> Any:
+    """Return what scikit-learn's ``validate_data`` is to check in place of X.
 
     Parameters
     ----------
-    X : ndarray of shape (n_windows, n_channels, n_timesteps), or list of ndarray
-        The arrays of a list are of shape (n_channels, n_timesteps_i).
+    X : object
+        For which `is_tabular` is true.
 
     Returns
     -------
-    ndarray of shape (n_windows, n_timesteps, n_channels), or list of ndarray
-        The arrays of a list are of shape (n_timesteps_i, n_channels).
-
-    Raises
-    ------
-    ValueError
-        For other shapes.
+    object
+        X itself, or an array where scikit-learn would drop the mask of arrays or the index of Series.
 
     Examples
     --------
-    >>> from_channels_first(np.zeros((10, 3, 50))).shape
-    (10, 50, 3)
+    >>> as_table(np.ma.masked_equal([[1, -999, 3]], -999))
+    array([[ 1., nan,  3.]])
     """
-    if isinstance(X, (list, tuple)):
-        parts = [np.asarray(part) for part in X]
-        for position, part in enumerate(parts):
-            if part.ndim != 2:
-                raise ValueError(f"X[{position}] has shape {part.shape}; expected (n_channels, n_timesteps)")
-        return [np.ascontiguousarray(part.T) for part in parts]
-    X = np.asarray(X)
-    if X.ndim != 3:
-        raise ValueError(f"X has shape {X.shape}; expected (n_windows, n_channels, n_timesteps)")
-    return np.ascontiguousarray(X.transpose(0, 2, 1))
+    return find_container(X).as_table(X)
 
 
 def _refuse_infinite_windows(grouped: GroupedSeries, name: str) -> None:
@@ -365,7 +421,7 @@ def _refuse_infinite_windows(grouped: GroupedSeries, name: str) -> None:
     window = int(grouped.codes_at(np.array([row]))[0])
     raise ValueError(
         f"{name} holds {grouped.values[found]} in window {window}, step {row - grouped.offsets[window]}, channel "
-        f"{channel}; infinity is not allowed, NaN is a missing value"
+        f"{channel}; infinity, and what lies beyond {LARGEST:g}, is not allowed, NaN is a missing value"
     )
 
 

@@ -1,8 +1,10 @@
-"""Where windows begin: at equal distances from the first row of each stretch of a series without a gap."""
+"""Where windows begin: at equal distances within each stretch of a series without a gap."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +16,13 @@ class Layout:
     Parameters
     ----------
     begins : int64 ndarray of shape (n_stretches,)
-        First row of each stretch, which is the start of its first window.
+        First row of each stretch.
     before : int64 ndarray of shape (n_stretches + 1,)
         Number of windows in all stretches before each one.
     stride : int
         Rows from one start to the next within a stretch.
+    skipped : int64 ndarray of shape (n_stretches,), default=None
+        Rows of each stretch before its first window; None: none.
 
     Examples
     --------
@@ -30,9 +34,12 @@ class Layout:
     begins: np.ndarray
     before: np.ndarray
     stride: int
+    skipped: np.ndarray | None = None
 
     @classmethod
-    def of_counts(cls, begins: np.ndarray, counts: np.ndarray, stride: int) -> Layout:
+    def of_counts(
+        cls, begins: np.ndarray, counts: np.ndarray, stride: int, skipped: np.ndarray | None = None
+    ) -> Layout:
         """Lay out a number of windows over each stretch.
 
         Parameters
@@ -43,12 +50,14 @@ class Layout:
             Number of windows of each stretch; may be 0.
         stride : int
             Rows from one start to the next within a stretch.
+        skipped : int64 ndarray of shape (n_stretches,), default=None
+            Rows of each stretch before its first window; None: none.
 
         Returns
         -------
         Layout
         """
-        return cls(begins, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), stride)
+        return cls(begins, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), stride, skipped)
 
     def __len__(self) -> int:
         return int(self.before[-1])
@@ -70,10 +79,11 @@ class Layout:
         -------
         int64 ndarray of shape (k,)
         """
-        if len(self.begins) == 1:
-            return np.asarray(self.begins[0] + positions * self.stride)
+        firsts = self.begins if self.skipped is None else self.begins + self.skipped
+        if len(firsts) == 1:
+            return np.asarray(firsts[0] + positions * self.stride)
         stretch = np.searchsorted(self.before, positions, side="right") - 1
-        return np.asarray(self.begins[stretch] + (positions - self.before[stretch]) * self.stride)
+        return np.asarray(firsts[stretch] + (positions - self.before[stretch]) * self.stride)
 
 
 def merge_intervals(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,3 +93,10 @@ def merge_intervals(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, n
     opens = np.ones(len(starts), dtype=bool)
     opens[1:] = starts[1:] > ends[:-1]
     return starts[opens], ends[np.roll(opens, -1)]  # a stretch ends where the next one is about to open
+
+
+def check_positive_int(value: Any, name: str) -> int:
+    """Return `value` as an int, or raise if it is not an integer of at least 1."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r}; it must be an integer of at least 1")
+    return int(value)

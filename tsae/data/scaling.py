@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tsae.data.inspection import warn_of_markers
+from tsae.data.series import number_channels
 from tsae.io.storable import storable
 
 BLOCK_ROWS = 1 << 18  # rows that `fit` converts to float64 at once
+# Scaled values are held within these bounds, so that squares of errors and gradients are numbers in float32.
+MOST_SCALED, MOST_UNSCALED = 1e8, 1e15
 ROW_STEPS, BLOCK_VALUES = 256, 1 << 14  # most steps per row of `transform`, values that it scales at once
 
 
@@ -33,7 +37,9 @@ class ChannelScaler:
     mean_: np.ndarray
     scale_: np.ndarray
 
-    def fit(self, values: np.ndarray, used: np.ndarray | None = None) -> ChannelScaler:
+    def fit(
+        self, values: np.ndarray, used: np.ndarray | None = None, names: Sequence[str] | None = None
+    ) -> ChannelScaler:
         """Compute mean and standard deviation of each channel.
 
         Parameters
@@ -42,10 +48,17 @@ class ChannelScaler:
             NaN is a missing value.
         used : bool ndarray of shape (n_rows,), default=None
             Which rows to use; None: all.
+        names : sequence of str, default=None
+            Names of the channels, for warnings; None: their numbers.
 
         Returns
         -------
         self
+
+        Warns
+        -----
+        UserWarning
+            If a few equal values, as of a marker of missing values, make up most of the spread of a channel.
         """
         blocks = [slice(first, first + BLOCK_ROWS) for first in range(0, len(values), BLOCK_ROWS)]
 
@@ -62,6 +75,10 @@ class ChannelScaler:
         # Rounding leaves a constant channel a spread of a few units in the last place of its mean.
         is_constant = self.scale_ <= 10 * np.finfo(values.dtype).eps * np.abs(self.mean_)
         self.scale_[is_constant] = 1.0
+        names = names or number_channels(values.shape[1])
+        for channel in np.flatnonzero(~is_constant):
+            column = values[:, channel : channel + 1]
+            warn_of_markers(column if used is None else column[used], names[channel : channel + 1], stacklevel=4)
         return self
 
     @classmethod
@@ -93,9 +110,11 @@ class ChannelScaler:
         Returns
         -------
         float32 ndarray of the same shape
+            Held within 1e8 standard deviations (1e15 where the scaler changes nothing): what lies beyond is as far
+            away as a network can tell.
         """
         if not self.mean_.any() and (self.scale_ == 1.0).all():
-            return values.astype(np.float32, copy=False)
+            return _within(values, MOST_UNSCALED).astype(np.float32, copy=False)
         scaled = np.empty(values.shape, np.float32)
         # Many steps per row, and few rows at a time: long inner loops, and float64 intermediates that stay in cache.
         n_channels, n_steps = len(self.mean_), values.size // max(1, len(self.mean_))
@@ -107,7 +126,10 @@ class ChannelScaler:
         for first in range(0, len(source), rows):
             part = source[first : first + rows]
             np.subtract(part, mean, out=between[: len(part)])
-            np.divide(between[: len(part)], scale, out=target[first : first + rows], casting="same_kind")
+            np.divide(between[: len(part)], scale, out=between[: len(part)])
+            np.clip(
+                between[: len(part)], -MOST_SCALED, MOST_SCALED, out=target[first : first + rows], casting="same_kind"
+            )
         return scaled
 
     def inverse_transform(self, values: np.ndarray) -> np.ndarray:
@@ -123,6 +145,15 @@ class ChannelScaler:
         float32 ndarray of the same shape
         """
         return np.asarray(values * self.scale_ + self.mean_, dtype=np.float32)
+
+
+def _within(values: np.ndarray, most: float) -> np.ndarray:
+    """Return values, or a copy of them that is held within -most and most where some are not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = float(np.vdot(values, values))  # one fast pass, which sees NaN and infinity
+    if np.isfinite(squares) and squares <= most**2 or not (np.abs(values) > most).any():
+        return values
+    return np.clip(values, -most, most)
 
 
 def covered_rows(starts: np.ndarray, lengths: np.ndarray, n_rows: int) -> np.ndarray | None:

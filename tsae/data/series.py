@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+LARGEST = 1e36  # what lies beyond counts as infinite: float32 ends at 3.4e38, and a spread must fit in beside it
 BLOCK_BYTES = 1 << 22  # values are checked in blocks of this size, so that a check needs little memory
 
 
@@ -29,6 +32,8 @@ class GroupedSeries:
         One per channel.
     times : pandas.Index of length n_rows, or None
         Strictly increasing within a series. None: rows are numbered from 0 within their series.
+    has_names : bool, default=True
+        Whether `channel_names` were given with the data; False where channels are only numbered.
     """
 
     values: np.ndarray
@@ -36,6 +41,7 @@ class GroupedSeries:
     names: pd.Index
     channel_names: list[str]
     times: pd.Index | None = None
+    has_names: bool = True
 
     def codes_at(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of the series that each row belongs to.
@@ -135,14 +141,15 @@ def series_from_arrays(arrays: Any) -> GroupedSeries:
     """
     if isinstance(arrays, np.ndarray):
         values, names = _as_rows(arrays, "data"), pd.RangeIndex(1)
-        return GroupedSeries(values, np.array([0, len(values)]), names, number_channels(values.shape[1]))
+        offsets = np.array([0, len(values)])
+        return GroupedSeries(values, offsets, names, number_channels(values.shape[1]), has_names=False)
     if not arrays:
         raise ValueError(f"data is an empty {type(arrays).__name__}; at least one series is needed")
     is_dict = isinstance(arrays, Mapping)
     names = pd.Index(list(arrays)) if is_dict else pd.RangeIndex(len(arrays))
     parts = list(arrays.values()) if is_dict else arrays
     values, offsets = concatenate_arrays(parts, [f"data[{name!r}]" for name in names.tolist()])
-    return GroupedSeries(values, offsets, names, number_channels(values.shape[1]))
+    return GroupedSeries(values, offsets, names, number_channels(values.shape[1]), has_names=False)
 
 
 def concatenate_arrays(arrays: Sequence[Any], labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -182,20 +189,103 @@ def _as_rows(array: Any, label: str) -> np.ndarray:
     if hasattr(array, "columns"):
         raise ValueError(
             f"{label} is a table; join the tables into one first, for example with "
-            'pandas.concat(tables, names=["id", "time"]), whose index make_windows understands'
+            'pandas.concat(tables, names=["id", "time"]), whose index make_windows understands, or pass their values '
+            "as arrays"
         )
-    array = np.asarray(array)
+    if isinstance(array, Mapping):
+        raise ValueError(f"{label} is a {type(array).__name__}; a series is an array")
+    array = as_array(array, label)
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.ndim != 2:
-        hint = "; windows that are cut already go to an estimator directly" if array.ndim == 3 else ""
-        raise ValueError(f"{label} has shape {array.shape}, not (n_rows,) or (n_rows, n_channels){hint}")
+        hints = {
+            0: "; a list holds one array per series",
+            3: "; windows that are cut already go to an estimator directly",
+        }
+        raise ValueError(
+            f"{label} has shape {array.shape}, not (n_rows,) or (n_rows, n_channels){hints.get(array.ndim, '')}"
+        )
     if array.shape[1] == 0:
         raise ValueError(f"{label} has shape {array.shape}: no channels")
     return as_float(array, label)
 
 
+def one_series_per_window(X: Any, name: str) -> GroupedSeries:
+    """Read an array of shape (n_windows, n_timesteps[, n_channels]); a view where possible."""
+    kind, X = type(X).__name__, as_array(X, name)
+    if X.ndim not in (2, 3):
+        what = f"is a {kind}" if X.ndim == 0 else f"has shape {X.shape}"
+        raise ValueError(
+            f"Expected 2D or 3D array, got {X.ndim}D array instead: {name} {what}, allowed are "
+            "(n_windows, n_timesteps) and (n_windows, n_timesteps, n_channels). Reshape your data, for "
+            f"example with {name}.reshape(1, -1) for a single window, or cut series with make_windows"
+        )
+    for axis, word in enumerate(("feature(s)", "channel(s)")[: X.ndim - 1], start=1):
+        if X.shape[axis] == 0:
+            raise ValueError(f"{name} has 0 {word} (shape={X.shape}) while a minimum of 1 is required.")
+    X = as_float(X, name)
+    if X.ndim == 2:
+        X = X[:, :, np.newaxis]
+    n_windows, n_timesteps, n_channels = X.shape
+    _check_axis_order(X.shape, name)
+    values, offsets = X.reshape(n_windows * n_timesteps, n_channels), np.arange(n_windows + 1) * n_timesteps
+    names = pd.RangeIndex(n_windows)
+    return GroupedSeries(values, offsets, names, number_channels(n_channels), has_names=False)
+
+
+def _check_axis_order(shape: tuple[int, int, int], name: str) -> None:
+    """Few steps of many channels look like another toolkit's (n_windows, n_channels, n_timesteps)."""
+    n_windows, n_timesteps, n_channels = shape
+    if n_timesteps >= n_channels or n_channels < 20:
+        return
+    message = (
+        f"{name} has shape {shape}: {n_timesteps} steps of {n_channels} channels each. If it is "
+        f"(n_windows, n_channels, n_timesteps), as in aeon and sktime, convert it with from_channels_first({name})"
+    )
+    if n_timesteps < 10 and n_channels >= 10 * n_timesteps:
+        raise ValueError(f"{message}. If not, pass make_windows(list({name}), width={n_timesteps})")
+    warnings.warn(message, UserWarning, stacklevel=5)
+
+
 # ------------------------------------------------------------------------------------------ numbers
+
+
+def as_array(data: Any, label: str) -> np.ndarray:
+    """Read anything that numpy makes an array of; masked entries become NaN.
+
+    Parameters
+    ----------
+    data : array-like
+        A view where possible.
+    label : str
+        How errors call it.
+
+    Returns
+    -------
+    ndarray
+        Not masked.
+
+    Raises
+    ------
+    ValueError
+        For sequences of different lengths within each other.
+
+    Examples
+    --------
+    >>> as_array(np.ma.masked_equal([1, -999, 3], -999), "data").tolist()
+    [1.0, nan, 3.0]
+    """
+    if isinstance(data, np.ma.MaskedArray):
+        if not np.ma.is_masked(data):
+            return data.data
+        values: Any = data if data.dtype.kind == "O" else data.astype(float_dtype(data.dtype, label))
+        return np.asarray(values.filled(np.nan))
+    if isinstance(data, (list, tuple)) and any(isinstance(part, np.ma.MaskedArray) for part in data):
+        data = [as_array(part, label) for part in data]
+    try:
+        return np.asarray(data)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{label} is a {type(data).__name__} that is no array: {error}") from None
 
 
 def as_float(array: np.ndarray, label: str) -> np.ndarray:
@@ -225,13 +315,13 @@ def _parse_objects(array: np.ndarray, label: str) -> np.ndarray:
             try:
                 float(value)
             except (TypeError, ValueError) as error:
-                raise type(error)(f"{label} holds {value!r} at {place}, not a number: {error}") from None
+                raise type(error)(f"{label} holds {reprlib.repr(value)} at {place}, not a number: {error}") from None
         raise
 
 
 def row_blocks(values: np.ndarray) -> list[slice]:
     """Return slices of rows, each a few megabytes of `values`."""
-    n_rows = max(1, BLOCK_BYTES // (values.shape[1] * values.itemsize))
+    n_rows = max(1, BLOCK_BYTES // max(1, values.shape[1] * values.itemsize))
     return [slice(begin, begin + n_rows) for begin in range(0, len(values), n_rows)]
 
 
@@ -247,13 +337,16 @@ def has_missing(values: np.ndarray) -> bool:
         return bool(np.isnan(values.sum()))
 
 
-def first_infinite(values: np.ndarray) -> tuple[int, int] | None:
-    """Return (row, column) of the first infinity in a 2-D float array, or None."""
-    if all_finite(values):
-        return None
+def first_infinite(values: np.ndarray, largest: float = LARGEST) -> tuple[int, int] | None:
+    """Return (row, column) of the first entry of a 2-D float array that lies beyond `largest`, or None."""
     for block in row_blocks(values):
-        infinite = np.isinf(values[block])
-        if infinite.any():
-            row, column = np.argwhere(infinite)[0].tolist()
+        part = values[block]
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = float(np.vdot(part, part))  # one fast pass without a temporary, which sees NaN and infinity
+            if np.isfinite(squares) and squares <= largest**2:
+                continue
+            beyond = np.abs(part) > largest
+        if beyond.any():
+            row, column = np.argwhere(beyond)[0].tolist()
             return block.start + row, column
     return None

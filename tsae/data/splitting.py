@@ -309,10 +309,15 @@ def _last_of_each_series(windows: Windows, fraction: float) -> Split:
 
 
 def _start_and_end_times(windows: Windows, gap: Any) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return first and last time of every window, and the gap, as numbers of one unit."""
+    """Return first and last time of every window, counted from the first of all, and the gap, in one unit."""
     index = windows.index
-    starts, ends = pd.Index(index["start"]), pd.Index(index["end"])
-    return time_numbers(starts), time_numbers(ends), duration_number(gap, starts, "gap")
+    times = pd.Index(index["start"])
+    starts, ends = time_numbers(times), time_numbers(pd.Index(index["end"]))
+    if starts.dtype.kind in "iu" and len(starts):  # exact, as differences wrap around
+        starts, ends = (numbers.astype(np.uint64) - starts.min().astype(np.uint64) for numbers in (starts, ends))
+        dtype = np.int64 if ends.max() <= np.iinfo(np.int64).max else np.float64
+        starts, ends = starts.astype(dtype), ends.astype(dtype)
+    return starts, ends, duration_number(gap, times, "gap")
 
 
 def _time_blocks(starts: np.ndarray, n_blocks: int) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.series import as_float
+from tsae.data.series import as_array, as_float
 from tsae.data.windows import Windows
 
 CHUNK = 1 << 21  # values that are handled at once
@@ -60,7 +60,7 @@ def to_timeline(
     3       0     3    3.0
     4       0     4    NaN
     """
-    values = np.asarray(values)
+    values = as_array(values, "values")
     timeline = Timeline(windows, how, columns=columns)
     _check_shape(values, len(windows), windows.width)
     order = np.argsort(windows.starts, kind="stable")
@@ -113,7 +113,7 @@ class Timeline:
         values : ndarray of shape (b,), (b, width) or (b, width, k)
             Their results, as in `to_timeline`.
         """
-        chosen, values = self.windows[positions], as_float(np.asarray(values), "values")
+        chosen, values = self.windows[positions], as_float(as_array(values, "values"), "values")
         _check_shape(values, len(chosen), self.windows.width)
         k = _count_results(values)
         if self._reducer is None:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.data.gaps import GAP_IN_STEPS, usual_steps
 from tsae.data.series import GroupedSeries
-
-GAP_IN_STEPS = 1.5  # without max_gap, a step longer than this many median steps is a gap
 
 
 def read_times(column: pd.Series, label: str, hint: str = "") -> pd.Index:
-    """Read a column as an Index of datetimes (one time zone or none), timedeltas or finite numbers.
+    """Read a column as an Index of datetimes (one time zone or none), periods, timedeltas or finite numbers.
 
     Parameters
     ----------
@@ -35,9 +34,7 @@ def read_times(column: pd.Series, label: str, hint: str = "") -> pd.Index:
     ValueError
         For text, other types, mixed time zones, and missing or infinite entries.
     """
-    if isinstance(column.dtype, pd.PeriodDtype):
-        column = column.dt.to_timestamp()
-    elif isinstance(column.dtype, pd.ArrowDtype):
+    if isinstance(column.dtype, pd.ArrowDtype):
         column = pd.Series(column.to_numpy(), copy=False)
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind == "string":
@@ -47,20 +44,36 @@ def read_times(column: pd.Series, label: str, hint: str = "") -> pd.Index:
     if kind in ("datetime", "date") and column.dtype == object:
         column = _parse_datetimes(column, label)
         kind = "datetime64"
-    if kind not in ("datetime64", "timedelta64", "integer", "floating"):
+    if kind not in ("datetime64", "timedelta64", "period", "integer", "floating"):
         raise ValueError(
-            f"{label} has dtype {column.dtype} ({kind}); allowed are datetimes, timedeltas and numbers{hint}"
+            f"{label} has dtype {column.dtype} ({kind}); allowed are datetimes, periods, timedeltas and numbers{hint}"
         )
     missing = np.flatnonzero(column.isna())
     if len(missing):
         raise ValueError(f"{label} is missing in row {missing[0]} ({len(missing)} in all)")
-    if kind in ("datetime64", "timedelta64"):
-        return pd.Index(column, copy=False)
-    numbers = column.to_numpy(dtype=np.int64 if kind == "integer" else np.float64)
+    if kind in ("datetime64", "timedelta64", "period"):
+        return _index(column, label)
+    numbers = _integers(column, label) if kind == "integer" else column.to_numpy(dtype=np.float64)
     infinite = np.flatnonzero(np.isinf(numbers))
     if len(infinite):
         raise ValueError(f"{label} is {numbers[infinite[0]]} in row {infinite[0]}")
     return pd.Index(numbers, copy=False)
+
+
+def _index(column: pd.Series, label: str) -> pd.Index:
+    """Make an index of times; Python's periods and timedeltas among objects are converted."""
+    index = pd.Index(column, copy=False)
+    if index.dtype == object:
+        raise ValueError(f"{label} mixes times of several types or frequencies, such as {column.iloc[0]!r}")
+    return index
+
+
+def _integers(column: pd.Series, label: str) -> np.ndarray:
+    """Convert whole numbers to int64, or to uint64 where they are too large for it."""
+    for dtype in (np.int64, np.uint64):
+        if column.min() >= np.iinfo(dtype).min and column.max() <= np.iinfo(dtype).max:
+            return np.asarray(column.to_numpy(dtype=dtype))
+    raise ValueError(f"{label} holds {max(column, key=abs)}, which no 64-bit integer holds")
 
 
 def _parse_datetimes(column: pd.Series, label: str) -> pd.Series:
@@ -78,9 +91,80 @@ def _parse_datetimes(column: pd.Series, label: str) -> pd.Series:
     return pd.to_datetime(column)
 
 
+def as_clock_times(times: pd.Index) -> pd.Index:
+    """Return times of which differences can be taken: periods as the timestamps at which they start."""
+    return times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times
+
+
 def time_numbers(times: pd.Index) -> np.ndarray:
-    """Return times as plain numbers: counts of their unit for datetimes and timedeltas."""
+    """Return times as plain numbers: counts of their unit for datetimes, periods and timedeltas."""
+    times = as_clock_times(times)
     return np.asarray(times.asi8 if times.dtype.kind in "mM" else times)
+
+
+def time_differences(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """Return ``later - earlier`` as floats, also where integers of 64 bits would overflow.
+
+    Parameters
+    ----------
+    earlier, later : int64, uint64 or float64 ndarray
+        As from `time_numbers`.
+
+    Returns
+    -------
+    float64 ndarray
+
+    Examples
+    --------
+    >>> time_differences(np.array([2**64 - 1, 5], np.uint64), np.array([2**64 - 3, 7], np.uint64)).tolist()
+    [-2.0, 2.0]
+    """
+    if earlier.dtype.kind == "f":
+        return np.asarray(later - earlier)
+    is_forward = later >= earlier
+    before, after = earlier.astype(np.uint64), later.astype(np.uint64)  # exact, as differences wrap around
+    size = np.where(is_forward, after - before, before - after).astype(np.float64)
+    return np.where(is_forward, size, -size)
+
+
+def as_duration(duration: Any, times: pd.Index, argument: str) -> Any:
+    """Check a length of time.
+
+    Parameters
+    ----------
+    duration : number, timedelta, fixed offset of pandas or str such as "10min"
+        Zero and infinity are allowed whatever the times are.
+    times : pandas.Index
+        The times that it is to fit.
+    argument : str
+        How errors call `duration`.
+
+    Returns
+    -------
+    float or pandas.Timedelta
+        Not negative.
+
+    Raises
+    ------
+    ValueError
+        For what is not a length of time, does not fit the times or is negative.
+    """
+    is_number = isinstance(duration, Real) and not isinstance(duration, (bool, np.bool_, np.timedelta64))
+    is_dated = as_clock_times(times).dtype.kind in "mM"
+    if is_number and (not is_dated or duration in (0, np.inf)):
+        length: Any = float(duration)
+    elif is_number or not is_dated:
+        kind = "datetimes or timedeltas" if is_dated else "numbers"
+        raise ValueError(f"{argument}={duration!r} does not fit the times, which are {kind}")
+    else:
+        try:
+            length = pd.Timedelta(days=duration.n) if isinstance(duration, pd.offsets.Day) else pd.Timedelta(duration)
+        except (ValueError, TypeError) as error:
+            hint = ", such as '30D' or pandas.Timedelta('12h')" if isinstance(duration, pd.offsets.BaseOffset) else ""
+            raise ValueError(f"{argument}={duration!r} is not a length of time{hint}: {error}") from None
+    if not length >= (0 if is_number else pd.Timedelta(0)):
+        raise ValueError(f"{argument}={duration!r}; it must not be negative")
+    return length
 
 
 def duration_number(duration: Any, times: pd.Index, argument: str) -> float:
@@ -88,8 +172,8 @@ def duration_number(duration: Any, times: pd.Index, argument: str) -> float:
 
     Parameters
     ----------
-    duration : number, timedelta or str such as "10min"
-        Zero and infinity are allowed whatever the times are.
+    duration : number, timedelta, fixed offset of pandas or str such as "10min"
+        As for `as_duration`.
     times : pandas.Index
         Gives the unit.
     argument : str
@@ -100,21 +184,8 @@ def duration_number(duration: Any, times: pd.Index, argument: str) -> float:
     float
         Not negative.
     """
-    is_number = isinstance(duration, Real) and not isinstance(duration, (bool, np.timedelta64))
-    is_dated = times.dtype.kind in "mM"
-    if is_number and (not is_dated or duration in (0, np.inf)):
-        number = float(duration)
-    elif is_number or not is_dated:
-        kind = "datetimes or timedeltas" if is_dated else "numbers"
-        raise ValueError(f"{argument}={duration!r} does not fit the times, which are {kind}")
-    else:
-        try:
-            number = pd.Timedelta(duration) / pd.Timedelta(1, unit=times.unit)
-        except ValueError as error:
-            raise ValueError(f"{argument}={duration!r} is not a length of time: {error}") from None
-    if not number >= 0:
-        raise ValueError(f"{argument}={duration!r}; it must not be negative")
-    return number
+    length = as_duration(duration, times, argument)
+    return length / pd.Timedelta(1, unit=as_clock_times(times).unit) if isinstance(length, pd.Timedelta) else length
 
 
 def check_increasing(grouped: GroupedSeries) -> None:
@@ -147,9 +218,9 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
 
     Returns
     -------
-    max_gap : number, pandas.Timedelta or None
-        As given, or inferred: `GAP_IN_STEPS` times the median step of the whole table. None where there are
-        no steps.
+    max_gap : float, pandas.Timedelta or None
+        As given, or inferred: `GAP_IN_STEPS` times the usual step (`usual_steps`), the longest of all series. None
+        where there are no steps.
     origin : str
         Where `max_gap` comes from, for messages.
     rows : int64 ndarray
@@ -159,30 +230,78 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
         if max_gap is not None:
             raise ValueError(f"max_gap={max_gap!r}, but data has no times; name the time_column")
         return None, "", np.array([], dtype=np.int64)
-    steps = _steps(grouped)
     if max_gap is None:
-        limit, max_gap, origin = _infer_max_gap(steps, grouped.times)
-    else:
-        limit, origin = duration_number(max_gap, grouped.times, "max_gap"), "given"
-        if limit == 0:
-            raise ValueError(f"max_gap={max_gap!r}; it must be positive")
-    return max_gap, origin, np.flatnonzero(steps > limit) + 1
+        steps = _steps(grouped)
+        limits, max_gap, origin = _infer_max_gap(steps, grouped)
+        return max_gap, origin, np.flatnonzero(steps > limits) + 1
+    is_gap = longer_steps(grouped.times, max_gap)
+    is_gap[_borders(grouped)] = False
+    return as_duration(max_gap, grouped.times, "max_gap"), "given", np.flatnonzero(is_gap) + 1
 
 
-def _infer_max_gap(steps: np.ndarray, times: pd.Index) -> tuple[float, Any, str]:
-    if not np.any(steps > 0):
+def longer_steps(times: pd.Index, max_gap: Any) -> np.ndarray:
+    """Tell which steps of time are longer than `max_gap`.
+
+    Of times with a time zone, whole days are days of the calendar: the step from a midnight to the next is no longer
+    than ``"1D"``, also where summer time ends and the day has 25 hours.
+
+    Parameters
+    ----------
+    times : pandas.Index of length n_rows
+        As from `read_times`.
+    max_gap : number, timedelta or str
+        As in `tsae.make_windows`.
+
+    Returns
+    -------
+    bool ndarray of shape (n_rows - 1,)
+
+    Examples
+    --------
+    >>> longer_steps(pd.date_range("2024-10-26", periods=3, tz="Europe/Berlin"), "1D").tolist()
+    [False, False]
+    """
+    limit = duration_number(max_gap, times, "max_gap")
+    if limit == 0:
+        raise ValueError(f"max_gap={max_gap!r}; it must be positive")
+    is_longer = _differences(times) > limit
+    if isinstance(times.dtype, pd.DatetimeTZDtype) and limit % duration_number("1D", times, "max_gap") == 0:
+        is_longer &= _differences(times.tz_localize(None)) > limit
+    return is_longer
+
+
+def _infer_max_gap(steps: np.ndarray, grouped: GroupedSeries) -> tuple[Any, Any, str]:
+    """Return the limit of each step (one for all where it is the same), the longest limit, and its origin."""
+    usual = usual_steps(steps, grouped.offsets)
+    shortest, longest = float(usual.min(initial=np.inf)), float(usual.max(initial=0))
+    if not 0 < longest < np.inf:
         return np.inf, None, "no step of time to infer it from"
-    median = float(np.nanmedian(steps))
-    limit = GAP_IN_STEPS * median
-    shown, step = limit, median
-    if times.dtype.kind in "mM":
-        shown, step = pd.Timedelta(limit, unit=times.unit), pd.Timedelta(median, unit=times.unit)
-    return limit, shown, f"inferred: {GAP_IN_STEPS} x the median step, {step}"
+    times = as_clock_times(grouped.times)
+
+    def shown(number: float) -> Any:
+        return pd.Timedelta(number, unit=times.unit) if times.dtype.kind in "mM" else number
+
+    max_gap = shown(GAP_IN_STEPS * longest)
+    if shortest == longest:
+        return GAP_IN_STEPS * longest, max_gap, f"inferred: {GAP_IN_STEPS} x the usual step, {shown(longest)}"
+    limits = GAP_IN_STEPS * np.repeat(usual, np.diff(grouped.offsets))[1:]
+    each = f"inferred for each series: {GAP_IN_STEPS} x its usual step, {shown(shortest)} to {shown(longest)}"
+    return limits, max_gap, each
 
 
 def _steps(grouped: GroupedSeries) -> np.ndarray:
     """Return the time from each row to the next, as floats; NaN from one series to another."""
-    steps = np.diff(time_numbers(grouped.times)).astype(np.float64)
-    firsts = grouped.offsets[(grouped.offsets > 0) & (grouped.offsets <= len(steps))]  # a series may have no rows
-    steps[firsts - 1] = np.nan
+    steps = _differences(grouped.times)
+    steps[_borders(grouped)] = np.nan
     return steps
+
+
+def _borders(grouped: GroupedSeries) -> np.ndarray:
+    """Return the positions of the steps from one series to another; a series may have no rows."""
+    offsets = grouped.offsets
+    return np.asarray(offsets[(offsets > 0) & (offsets < len(grouped.values))] - 1)
+
+
+def _differences(times: pd.Index) -> np.ndarray:
+    numbers = time_numbers(times)
+    return time_differences(numbers[:-1], numbers[1:])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from numbers import Integral
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsae.data.layout import Layout, merge_intervals
+from tsae.data.layout import Layout, check_positive_int, merge_intervals
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps
 
@@ -74,7 +74,9 @@ class Windows:
         self._positions: range | np.ndarray = range(len(layout))
 
     @classmethod
-    def cut(cls, grouped: GroupedSeries, width: int, stride: int = 1, *, max_gap: Any = None) -> Windows:
+    def cut(
+        cls, grouped: GroupedSeries, width: int, stride: int = 1, *, max_gap: Any = None, align: str = "start"
+    ) -> Windows:
         """Cut series into windows, of which there may be none.
 
         Windows begin every `stride` rows from the first row of each series, and of each stretch after a gap.
@@ -90,6 +92,8 @@ class Windows:
             Steps from the start of a window to the start of the next, at least 1.
         max_gap : number, timedelta or str such as "10min", default=None
             A longer step of time ends a window; as in `make_windows`.
+        align : {"start", "end"}, default="start"
+            Whether the first window begins with the first row, or the last window ends with the last.
 
         Returns
         -------
@@ -108,10 +112,14 @@ class Windows:
         (1, [0, 3], [1, 0])
         """
         width, stride = check_positive_int(width, "width"), check_positive_int(stride, "stride")
+        if align not in ("start", "end"):
+            raise ValueError(f"align={align!r}; allowed are 'start' and 'end'")
         max_gap, origin, after_gaps = find_gaps(grouped, max_gap)
         bounds = np.union1d(grouped.offsets, after_gaps)
-        counts = np.maximum((np.diff(bounds) - width) // stride + 1, 0)
-        layout = Layout.of_counts(bounds[:-1], counts, stride)
+        n_rows = np.diff(bounds)
+        counts = np.maximum((n_rows - width) // stride + 1, 0)
+        skipped = None if align == "start" else np.maximum(n_rows - width, 0) % stride
+        layout = Layout.of_counts(bounds[:-1], counts, stride, skipped)
         return cls(grouped, layout, width, max_gap=max_gap, max_gap_origin=origin)
 
     @classmethod
@@ -144,6 +152,11 @@ class Windows:
     def channel_names(self) -> list[str]:
         """Names of the channels."""
         return self.grouped.channel_names
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the channels were named by the user, not only numbered."""
+        return self.grouped.has_names
 
     @property
     def n_channels(self) -> int:
@@ -332,12 +345,11 @@ class Windows:
             return self
         moved = begins - (np.cumsum(sizes) - sizes)  # how far forward each stretch of rows moves
         rows = np.arange(sizes.sum()) + np.repeat(moved, sizes)
-        grouped = GroupedSeries(
-            self.values[rows],
-            np.searchsorted(rows, self.grouped.offsets),
-            self.grouped.names,
-            self.channel_names,
-            self.grouped.times_at(rows),
+        grouped = replace(
+            self.grouped,
+            values=self.values[rows],
+            offsets=np.searchsorted(rows, self.grouped.offsets),
+            times=self.grouped.times_at(rows),
         )
         starts = starts - moved[np.searchsorted(begins, starts, side="right") - 1]
         return Windows(
@@ -435,10 +447,3 @@ class Windows:
         if self.max_gap_origin:
             parts.append(f"max_gap={self.max_gap} ({self.max_gap_origin})")
         return f"Windows({', '.join(parts)})"
-
-
-def check_positive_int(value: Any, name: str) -> int:
-    """Return `value` as an int, or raise if it is not an integer of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r}; it must be an integer of at least 1")
-    return int(value)

@@ -124,7 +124,7 @@ class TrainableModel(Saveable, SequenceModel):
             return ChannelScaler.identity(windows.n_channels)
         # with window scaling, too, values are first brought near 0 in float64; the network then scales each window
         used = covered_rows(windows.starts, windows.lengths, len(windows.values))
-        return ChannelScaler().fit(windows.values, used)
+        return ChannelScaler().fit(windows.values, used, windows.channel_names)
 
     def _train(
         self, windows: Windows, epochs: int, validate: bool = True, weights: np.ndarray | None = None,

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from tsae.data.containers import as_windows, is_tabular
+from tsae.data.containers import as_table, as_windows, is_tabular
 from tsae.data.windows import Windows
 
 
@@ -22,6 +22,7 @@ class WindowReader(BaseEstimator):
     def _read(self, X: Any, *, reset: bool) -> Windows:
         """Check X and view it as windows; `reset` records its shape, otherwise it must have the fitted one."""
         if is_tabular(X):
+            X = as_table(X)
             table = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
             windows = as_windows(table)
         else:

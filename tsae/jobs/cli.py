@@ -135,7 +135,7 @@ Examples:
               help="The channels.  [default: all other columns]")  # fmt: skip
 @click.option("--time-format", help="Format of the timestamps, such as '%d.%m.%Y %H:%M'.")
 @click.option("--id-from-file", is_flag=True, help="Every file is one series, named by its path.")
-@click.option("--max-gap", help="Longest time step within a window, such as 15min.  [default: 1.5 median steps]")
+@click.option("--max-gap", help="Longest time step within a window, such as 15min.  [default: 2.5 usual steps]")
 @click.option("--before", metavar="TIME", help="Train on windows that end before this time.")
 @click.option("--label-column", help="Leave out windows that contain rows in which this column is not 0.")
 @click.option("--task", type=click.Choice(["features", "anomalies"]), default="features", show_default=True,

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.data.series import as_array
+from tsae.data.times import as_clock_times
 from tsae.plotting.axes import DATA_COLOR, RECONSTRUCTION_COLOR, panels
 
 
@@ -56,7 +58,7 @@ class ReconstructionDisplay:
             )
         n_timesteps, n_channels = self.values.shape
         self.channel_names = list(channel_names or (f"channel_{number}" for number in range(n_channels)))
-        self.times = np.arange(n_timesteps) if times is None else times
+        self.times = np.arange(n_timesteps) if times is None else as_clock_times(pd.Index(times))
 
     @classmethod
     def from_estimator(
@@ -103,7 +105,7 @@ class ReconstructionDisplay:
         estimator = getattr(estimator, "autoencoder_", estimator)
         one = X.iloc[[window]] if isinstance(X, pd.DataFrame) else X[window : window + 1 or None]
         reconstruction = estimator.reconstruct(one, decoder=decoder)[0]
-        values = np.asarray(one, dtype=np.float64)[0].reshape(reconstruction.shape)
+        values = as_array(one, "X")[0].astype(np.float64).reshape(reconstruction.shape)
         names = getattr(one, "channel_names", None)
         return cls(values, reconstruction, channel_names=names).plot(ax=ax, **line_kw)
 
@@ -136,7 +138,7 @@ class ReconstructionDisplay:
 
 
 def _as_steps(values: Any, name: str) -> np.ndarray:
-    steps = np.asarray(values, dtype=np.float64)
+    steps = as_array(values, name).astype(np.float64)
     steps = steps[:, np.newaxis] if steps.ndim == 1 else steps
     if steps.ndim != 2:
         raise ValueError(f"{name} has shape {steps.shape}; expected (n_timesteps, n_channels)")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.data.times import as_clock_times
 from tsae.plotting.axes import DATA_COLOR, EVENT_COLOR, one_axes
 
 
@@ -109,12 +110,13 @@ class TimelineDisplay:
             Itself, with the attributes that name what was drawn.
         """
         self.figure_, self.ax_ = one_axes(ax, (10, 3))
-        time, score = self.timeline["time"].to_numpy(), self.timeline["score"].to_numpy()
+        time, score = as_clock_times(pd.Index(self.timeline["time"])), self.timeline["score"].to_numpy()
         self.ax_.plot(time, score, **{"color": DATA_COLOR, "linewidth": 0.8} | line_kw)
         if self.threshold is not None:
             self.ax_.axhline(self.threshold, color="0.4", linestyle="--", linewidth=0.8, label="threshold")
         if self.events is not None:
-            for number, (start, end) in enumerate(zip(self.events["start"], self.events["end"], strict=True)):
+            starts, ends = (as_clock_times(pd.Index(self.events[name])) for name in ("start", "end"))
+            for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
                 label = "event" if number == 0 else None
                 self.ax_.axvspan(start, end, color=EVENT_COLOR, alpha=0.3, linewidth=1, label=label)
         if (score[~np.isnan(score)] > 0).all():
