@@ -14,7 +14,14 @@ from tsae.data.containers import as_windows
 from tsae.data.scaling import ChannelScaler, covered_rows
 from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
-from tsae.estimators.decoding import DecoderOptions, check_memory, check_options, decoder_config, given_options
+from tsae.estimators.decoding import (
+    DecoderOptions,
+    check_memory,
+    check_options,
+    decoder_config,
+    given_options,
+    settled_options,
+)
 from tsae.estimators.parameters import RecurrentParameters, TrainingParameters
 from tsae.estimators.validation import as_layers, check_choice, check_flag, check_number, draw_seed
 from tsae.io.storable import storable
@@ -125,6 +132,8 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
     ['pu', 'nwod']
     """
 
+    _unchangeable = ("scale", "inputs", "outputs", "shared_vocabulary")
+
     learning_rate: float = 1e-3
     schedule: str = "constant"
     batch_size: int | str = 32
@@ -168,7 +177,7 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
             self._start(windows)
         if self.output_vocabulary_ is None:
             targets = as_windows(self.target_scaler_.transform(targets.gather()), name="Y")
-        self._train(windows, self._epochs(len(windows)), targets=targets)
+        self._train(windows, self._epochs(len(windows)), targets=targets, bucketed=resume)
         return self
 
     def _check_parameters(self) -> None:
@@ -181,6 +190,10 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
         check_number("embedding", self.embedding, 1, integer=True, none=True)
         check_choice("loss", self.loss, LOSS_NAMES)
         check_choice("scale", self.scale, ["channel", None])
+
+    def _settled(self) -> dict[str, str]:
+        kinds = {name: repr(getattr(self, name)) for name in ("inputs", "outputs", "shared_vocabulary")}
+        return {**super()._settled(), **kinds, **settled_options(given_options(self.decoder_options))}
 
     def _decoder_units(self) -> list[int]:
         return [units * (2 if self.bidirectional else 1) for units in as_layers("units", self.units)]

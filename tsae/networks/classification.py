@@ -48,7 +48,7 @@ class Classifier(TrainableModel):
         batch = {
             "values": values,
             "labels": tf.cast(labels[:, 0, 0], tf.int32),
-            "weights": tf.math.divide_no_nan(weights, tf.reduce_sum(weights)),
+            "weights": tf.math.divide_no_nan(weights, tf.reduce_sum(tf.cast(weights > 0, tf.float32))),
         }
         if masked:
             batch["lengths"] = inputs.lengths
