@@ -66,7 +66,8 @@ def series_from_table(
     values = _read_values(table, value_columns, order)
     if times is not None and order is not None:
         times = times.take(order)
-    grouped = GroupedSeries(values, offsets, names, [str(name) for name in value_columns], times)
+    has_names = all(isinstance(name, str) for name in value_columns)
+    grouped = GroupedSeries(values, offsets, names, [str(name) for name in value_columns], times, has_names)
     check_increasing(grouped)
     return grouped
 

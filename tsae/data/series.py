@@ -29,6 +29,8 @@ class GroupedSeries:
         One per channel.
     times : pandas.Index of length n_rows, or None
         Strictly increasing within a series. None: rows are numbered from 0 within their series.
+    has_names : bool, default=False
+        Whether the channels were named by the data, so that other data can be compared; False for arrays.
     """
 
     values: np.ndarray
@@ -36,6 +38,7 @@ class GroupedSeries:
     names: pd.Index
     channel_names: list[str]
     times: pd.Index | None = None
+    has_names: bool = False
 
     def codes_at(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of the series that each row belongs to.

@@ -146,6 +146,11 @@ class Windows:
         return self.grouped.channel_names
 
     @property
+    def has_names(self) -> bool:
+        """Whether the channels were named by the data, and not numbered."""
+        return self.grouped.has_names
+
+    @property
     def n_channels(self) -> int:
         """Number of channels."""
         return int(self.values.shape[1])
@@ -338,6 +343,7 @@ class Windows:
             self.grouped.names,
             self.channel_names,
             self.grouped.times_at(rows),
+            self.has_names,
         )
         starts = starts - moved[np.searchsorted(begins, starts, side="right") - 1]
         return Windows(

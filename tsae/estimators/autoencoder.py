@@ -21,6 +21,7 @@ from tsae.estimators.weighting import weighted
 from tsae.io.storable import storable
 from tsae.networks.config import AutoencoderConfig
 from tsae.networks.objectives import OBJECTIVES
+from tsae.networks.process import ensure_usable
 
 
 @storable
@@ -138,6 +139,9 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         Steps of each window; None after fitting on windows of different lengths.
     n_channels_ : int
         Channels of each window.
+    channel_names_in_ : list of str
+        Names of the channels, where the data named them (`Windows` of tables). X with names must have the same in the
+        same order; X without, such as an array, is taken as it is.
 
     References
     ----------
@@ -406,6 +410,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             ``attention=None`` and ``bridge="repeat_vector"``.
         """
         check_is_fitted(self)
+        ensure_usable()
         reads = self._network.config.decoder
         if reads.attention is not None or reads.bridge != "repeat_vector":
             raise ValueError(

@@ -19,6 +19,7 @@ from tsae.estimators.applying import SequenceModel, bucket
 from tsae.estimators.continuing import continued_config, refuse_change
 from tsae.estimators.validation import draw_seed
 from tsae.io.state import Saveable
+from tsae.networks.process import ensure_usable
 from tsae.progress import training_progress
 
 # From so many steps in one call on, a compiled network, which takes a second or more to compile, begins to pay.
@@ -91,13 +92,19 @@ class TrainableModel(Saveable, SequenceModel):
     def encoder_(self) -> Any:
         """The network up to the features (keras.Model): scaled windows -> features."""
         check_is_fitted(self)
+        ensure_usable()
         return self._network.encoder
 
     @property
     def model_(self) -> Any:
         """The whole network (keras.Model)."""
         check_is_fitted(self)
+        ensure_usable()
         return self._network
+
+    def _read(self, X: Any, *, reset: bool) -> Windows:
+        ensure_usable()
+        return super()._read(X, reset=reset)
 
     # -- fit ---------------------------------------------------------------------------------------------------
 
@@ -243,14 +250,18 @@ class TrainableModel(Saveable, SequenceModel):
             from tsae.networks.weights import network_state
 
             state["_network_state"] = network_state(network)
+            state["_history"] = state.pop("history_").to_dict("records")  # plain values: skops knows no DataFrame
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         network_state = state.pop("_network_state", None)
-        state.pop("_history", None)  # of an earlier version, which held the content of `history_` twice
+        history = state.pop("_history", None)
         super().__setstate__(state)
+        if history is not None:
+            self.history_ = _as_history(history)
         if network_state is not None:
+            ensure_usable()
             from tsae.networks.weights import restore_network
 
             self._network = restore_network(**network_state)
@@ -266,6 +277,9 @@ class TrainableModel(Saveable, SequenceModel):
         n_channels = self._channels_read()
         if self.n_channels_ != n_channels or type(self.n_features_in_) is not int:
             raise ValueError(f"n_channels_ is {self.n_channels_!r}; the network reads {n_channels}")
+        names = self.__dict__.get("channel_names_in_")
+        if names is not None and (not isinstance(names, list) or len(names) != n_channels):
+            raise ValueError(f"channel_names_in_={names!r} are not the names of {n_channels} channels")
         statistics = (self.scaler_.mean_, self.scaler_.scale_) if isinstance(self.scaler_, ChannelScaler) else ()
         if not statistics or any(part.shape != (n_channels,) or part.dtype != np.float64 for part in statistics):
             raise ValueError(f"scaler_ is not that of {n_channels} channels")

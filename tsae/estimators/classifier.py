@@ -95,6 +95,8 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
         `gradient_norm`, the mean norm of the gradients before clipping.
     n_features_in_, n_timesteps_, n_channels_ : int
         As in `LSTMAutoencoder`.
+    channel_names_in_ : list of str
+        As in `LSTMAutoencoder`.
 
     References
     ----------
@@ -264,10 +266,7 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
             return None
         if not source.__sklearn_is_fitted__():
             return clone(source).fit(windows)
-        if source.n_channels_ != windows.n_channels:
-            raise ValueError(
-                f"X has {windows.n_channels} channels, but the autoencoder was fitted with {source.n_channels_}"
-            )
+        source.check_channels(windows, "the autoencoder")
         return source
 
     def _read_labels(self, y: Any, windows: Windows, classes: Any, reset: bool) -> np.ndarray:

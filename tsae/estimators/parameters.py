@@ -20,6 +20,7 @@ from tsae.estimators.validation import (
 from tsae.networks.cells import CELLS
 from tsae.networks.config import EncoderConfig, TrainingConfig
 from tsae.networks.pooling import POOLINGS
+from tsae.networks.process import ensure_usable
 
 # Steps that epochs="auto" trains for: enough on every set it was chosen on (docs/quality.md).
 AUTO_STEPS = 600
@@ -149,6 +150,7 @@ class TrainingParameters:
         if not isinstance(self.verbose, bool):
             check_number("verbose", self.verbose, 0, integer=True)
         check_random_state(self.random_state)
+        ensure_usable()
         from tsae.networks.building import check_callbacks, check_optimizer
 
         check_callbacks(self.callbacks)
@@ -176,6 +178,7 @@ class TrainingParameters:
 def _check_regularizer(name: str, value: Any) -> None:
     if value is None:
         return
+    ensure_usable()
     from tsae.networks.regularizers import plain_regularizer
 
     try:

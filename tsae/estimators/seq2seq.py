@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tsae.data import tokens
 from tsae.data.containers import as_windows
@@ -23,6 +23,7 @@ from tsae.estimators.decoding import (
     settled_options,
 )
 from tsae.estimators.parameters import RecurrentParameters, TrainingParameters
+from tsae.estimators.reading import check_names
 from tsae.estimators.validation import as_layers, check_choice, check_flag, check_number, draw_seed
 from tsae.io.storable import storable
 from tsae.networks.config import LOSS_NAMES, Seq2SeqConfig
@@ -106,6 +107,8 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
         Steps of the longest Y; `predict` outputs at most so many unless asked for more.
     n_channels_out_ : int
         Channels of Y.
+    channel_names_in_, channel_names_out_ : list of str
+        Names of the channels of X and Y, where the data named them; later X and Y with names must have the same.
     scaler_, target_scaler_ : ChannelScaler
         Mean and scale of each channel of X and Y.
     encoder_ : keras.Model
@@ -220,6 +223,8 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
             flat, lengths, _ = tokens.split_tokens(X, "X")
             X = tokens.encode(flat, lengths, self.input_vocabulary_, "X")
         elif self.inputs == "values" or not tokens.are_tokens(X):
+            if hasattr(X, "columns"):  # of steps, of which there may be more or fewer, but not others
+                validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
             X = as_windows(X)
         else:
             raise ValueError("X holds tokens, but LSTMSeq2Seq was fitted with values; convert X to floating point")
@@ -233,11 +238,13 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
             targets = tokens.encode(flat, lengths, self.output_vocabulary_, "Y")
         if reset:
             self._learn_targets(targets)
-        elif targets.n_channels != self.n_channels_out_:
+            return targets
+        check_names(targets, self.__dict__.get("channel_names_out_"), "Y", type(self).__name__)
+        if targets.n_channels != self.n_channels_out_:
             raise ValueError(
                 f"Y has {targets.n_channels} channels, but LSTMSeq2Seq was fitted with {self.n_channels_out_}"
             )
-        elif targets.is_ragged and self.output_vocabulary_ is not None and not self.has_end_token_:
+        if targets.is_ragged and self.output_vocabulary_ is not None and not self.has_end_token_:
             raise ValueError(
                 f"Y has sequences of different lengths, but in the first fit all had {self.n_timesteps_out_} steps, so "
                 "that no end token was learned"
@@ -246,6 +253,9 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
 
     def _learn_targets(self, targets: Windows) -> None:
         self.n_channels_out_ = targets.n_channels
+        self.__dict__.pop("channel_names_out_", None)
+        if targets.has_names:
+            self.channel_names_out_ = list(targets.channel_names)
         self.n_timesteps_out_ = targets.width
         self.has_end_token_ = bool(self.output_vocabulary_ is not None and targets.is_ragged)
         self.target_scaler_ = ChannelScaler.identity(targets.n_channels)
@@ -255,8 +265,7 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
 
     def _check_shape(self, windows: Windows) -> None:
         """Any length can be read, except by attention to positions."""
-        if windows.n_channels != self.n_channels_:
-            raise ValueError(f"X has {windows.n_channels} channels, but LSTMSeq2Seq was fitted with {self.n_channels_}")
+        self.check_channels(windows)
         check_memory(self._network.config.decoder, windows.width)
 
     def _fitted_scaler(self, windows: Windows) -> ChannelScaler:

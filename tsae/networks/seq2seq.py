@@ -38,7 +38,7 @@ class TokenVectors(keras.layers.Layer):
     """
 
     def __init__(self, n_tokens, embedding, seeds, name=None):
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.n_tokens, self.width = n_tokens, embedding or n_tokens
         self.table = None
         if embedding:
