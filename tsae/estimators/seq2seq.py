@@ -221,14 +221,13 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
     def _read_inputs(self, X: Any, *, reset: bool) -> Windows:
         if self.input_vocabulary_ is not None:
             flat, lengths, _ = tokens.split_tokens(X, "X")
-            X = tokens.encode(flat, lengths, self.input_vocabulary_, "X")
-        elif self.inputs == "values" or not tokens.are_tokens(X):
-            if hasattr(X, "columns"):  # of steps, of which there may be more or fewer, but not others
-                validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
-            X = as_windows(X)
-        else:
+            return self._read(tokens.encode(flat, lengths, self.input_vocabulary_, "X"), reset=reset)
+        if self.inputs != "values" and tokens.are_tokens(X):
             raise ValueError("X holds tokens, but LSTMSeq2Seq was fitted with values; convert X to floating point")
-        return self._read(X, reset=reset)
+        windows = self._read(as_windows(X), reset=reset)
+        if hasattr(X, "columns"):  # its names of steps
+            validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
+        return windows
 
     def _read_targets(self, Y: Any, *, reset: bool) -> Windows:
         if self.output_vocabulary_ is None:
