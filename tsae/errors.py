@@ -12,3 +12,7 @@ class TrainingDivergedError(RuntimeError):
 
 class ModelFileError(ValueError):
     """A model file cannot be read: it is damaged, of another format or version, or holds what tsae does not know."""
+
+
+class ForkedProcessError(RuntimeError):
+    """A network is used in a process that was forked after TensorFlow had run, where TensorFlow never answers."""

@@ -19,6 +19,10 @@ from tsae import LSTMAutoencoder
 
 pytestmark = pytest.mark.sklearn_contract
 
+# As for all estimators that are trained in random batches: a window of weight 2 and two windows of weight 1 fall into
+# other batches.
+EXPECTED_TO_FAIL = {"check_sample_weight_equivalence_on_dense_data": "trained in random batches"}
+
 SMALL = {"units": 3, "epochs": 1, "random_state": 0}
 
 RUN_CHECKS = """
@@ -28,16 +32,19 @@ from sklearn.exceptions import SkipTestWarning
 import tsae
 warnings.simplefilter("error", SkipTestWarning)
 estimator = getattr(tsae, sys.argv[1])(**eval(sys.argv[2]))
-outcome = check_estimator(estimator)
-print("checks:", len(outcome), {check["status"] for check in outcome})
+outcome = check_estimator(estimator, expected_failed_checks=eval(sys.argv[3]))
+print("checks:", len(outcome), {check["status"] for check in outcome if check["check_name"] not in eval(sys.argv[3])})
 """
 
 
 def run_checks(name: str, arguments: dict) -> None:
-    """Every check that scikit-learn has, none skipped: the one on array APIs needs a variable set from the start."""
+    """Every check that scikit-learn has, but for those expected to fail: the one on array APIs needs a variable set from the start."""
     environment = {**os.environ, "SCIPY_ARRAY_API": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        [sys.executable, "-c", RUN_CHECKS, name, repr(arguments)], capture_output=True, text=True, env=environment
+        [sys.executable, "-c", RUN_CHECKS, name, repr(arguments), repr(EXPECTED_TO_FAIL)],
+        capture_output=True,
+        text=True,
+        env=environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "{'passed'}" in done.stdout, done.stdout

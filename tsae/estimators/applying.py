@@ -49,7 +49,7 @@ class SequenceModel(WindowReader):
             if lengths is None:
                 yield positions, windows[first : first + rows].view()
             else:
-                yield positions, _to_width(windows.gather(positions), _bucket(int(lengths[positions].max())))
+                yield positions, _to_width(windows.gather(positions), bucket(int(lengths[positions].max())))
 
     def _apply(self, function: str, windows: Windows, by_step: bool = False, **options: Any) -> Any:
         """Call a function on all windows and concatenate the results (arrays or a dict of them).
@@ -82,7 +82,7 @@ class SequenceModel(WindowReader):
         return found
 
 
-def _bucket(n_timesteps: int) -> int:
+def bucket(n_timesteps: int) -> int:
     """The next power of two: ragged batches of similar widths share one graph."""
     return 1 << max(2, (n_timesteps - 1).bit_length())
 

@@ -14,12 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 from tsae.data.windows import Windows
 from tsae.estimators.autoencoder_parameters import AutoencoderParameters
 from tsae.estimators.base import TrainableModel
-from tsae.estimators.decoding import check_memory
+from tsae.estimators.decoding import check_memory, settled_options
 from tsae.estimators.parameters import TrainingParameters
 from tsae.estimators.validation import check_choice, check_flag
+from tsae.estimators.weighting import weighted
 from tsae.io.storable import storable
 from tsae.networks.config import AutoencoderConfig
 from tsae.networks.objectives import OBJECTIVES
+from tsae.networks.process import ensure_usable
 
 
 @storable
@@ -109,9 +111,11 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     patience : int or None, default=None
         Stop after this many epochs without a lower validation loss (training loss if nothing is held out).
     warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last fit.
+        Whether `fit` continues from the weights of the last fit, with a new learning rate schedule. Parameters of
+        training and `augmentation` may change between fits; a change of those that shape the network is an error.
     callbacks : list of keras.callbacks.Callback or None, default=None
-        Called at the beginning and end of training and of each epoch; not of batches, which Python does not see.
+        Called at the beginning and end of training and of each epoch; not of batches, which Python does not see. A
+        learning rate that a callback sets replaces the rest of the schedule.
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None, default=None
         An integer makes fits repeatable to the bit on one machine's CPU. No global generator is used.
     verbose : int, default=0
@@ -135,6 +139,9 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         Steps of each window; None after fitting on windows of different lengths.
     n_channels_ : int
         Channels of each window.
+    channel_names_in_ : list of str
+        Names of the channels, where the data named them (`Windows` of tables). X with names must have the same in the
+        same order; X without, such as an array, is taken as it is.
 
     References
     ----------
@@ -161,7 +168,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
 
     # -- fit ---------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None) -> LSTMAutoencoder:  # noqa: ARG002
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LSTMAutoencoder:  # noqa: ARG002
         """Train on windows.
 
         Parameters
@@ -172,6 +179,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             value, neither input nor target.
         y : object, default=None
             Ignored.
+        sample_weight : array-like of shape (n_windows,) or None, default=None
+            Weight of each window in the loss, relative to the others; 0 leaves a window out. None: all are equal.
 
         Returns
         -------
@@ -185,14 +194,17 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         TrainingDivergedError
             When the loss turns NaN or infinite. The estimator keeps its best weights from before and can be used.
         """
-        windows = self._prepare(X, resume=self.warm_start)
-        self._train(windows, self._epochs(len(windows)))
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        windows, weights = self._prepare(X, sample_weight, resume=resume)
+        self._train(windows, self._epochs(len(windows)), weights=weights, bucketed=resume)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> LSTMAutoencoder:  # noqa: ARG002
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LSTMAutoencoder:  # noqa: ARG002
         """Train for one pass over these windows, from the weights as they are.
 
         The first call on a new estimator fixes the shape of X and the scale of its channels. Nothing is held out.
+        Each call has a learning rate schedule of its own. Parameters of training may change between calls; of those
+        that shape the network, a change is an error.
 
         Parameters
         ----------
@@ -200,27 +212,35 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             As in `fit`.
         y : object, default=None
             Ignored.
+        sample_weight : array-like of shape (n_windows,) or None, default=None
+            Weight of each window in the loss, relative to the others; 0 leaves a window out. None: all are equal.
 
         Returns
         -------
         LSTMAutoencoder
             The estimator itself.
         """
-        windows = self._prepare(X, resume=True)
-        self._train(windows, epochs=1, validate=False)
+        resume = self.__sklearn_is_fitted__()
+        windows, weights = self._prepare(X, sample_weight, resume=resume, partial=True)
+        self._train(windows, epochs=1, validate=False, weights=weights, bucketed=True)
         return self
 
-    def _prepare(self, X: Any, *, resume: bool) -> Windows:
-        """Check parameters and windows; continue with the network as it is, or make a new one."""
+    def _prepare(
+        self, X: Any, sample_weight: Any, *, resume: bool, partial: bool = False
+    ) -> tuple[Windows, np.ndarray]:
+        """Check parameters, windows and weights; continue with the network as it is, or make a new one."""
         self._check_parameters()
-        resume = resume and self.__sklearn_is_fitted__()
-        windows = self._read(X, reset=not resume)
+        windows, weights = weighted(self._read(X, reset=not resume), sample_weight)
         self._check_horizon(windows)
         if resume:
-            self._resume(windows)
+            self._resume(windows, partial=partial)
         else:
             self._start(windows)
-        return windows
+        return windows, weights
+
+    def _settled(self) -> dict[str, str]:
+        span = repr(self._augmentation().mask_span)
+        return {**super()._settled(), "augmentation.mask_span": span, **settled_options(self._options())}
 
     def _check_parameters(self) -> None:
         self._check_autoencoder_parameters()
@@ -390,6 +410,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             ``attention=None`` and ``bridge="repeat_vector"``.
         """
         check_is_fitted(self)
+        ensure_usable()
         reads = self._network.config.decoder
         if reads.attention is not None or reads.bridge != "repeat_vector":
             raise ValueError(

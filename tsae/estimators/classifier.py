@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
 
 from tsae.data.containers import as_windows
@@ -19,8 +19,10 @@ from tsae.data.scaling import ChannelScaler
 from tsae.data.windows import Windows
 from tsae.estimators.autoencoder import LSTMAutoencoder
 from tsae.estimators.base import TrainableModel
+from tsae.estimators.continuing import refuse_change
 from tsae.estimators.parameters import EncoderParameters, TrainingParameters
 from tsae.estimators.validation import check_flag, check_number
+from tsae.estimators.weighting import check_weights
 from tsae.io.storable import storable
 from tsae.networks.config import ClassifierConfig
 
@@ -93,6 +95,8 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
         `gradient_norm`, the mean norm of the gradients before clipping.
     n_features_in_, n_timesteps_, n_channels_ : int
         As in `LSTMAutoencoder`.
+    channel_names_in_ : list of str
+        As in `LSTMAutoencoder`.
 
     References
     ----------
@@ -115,7 +119,7 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
 
     # -- fit ---------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any) -> LSTMClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LSTMClassifier:
         """Train on windows and their labels.
 
         Parameters
@@ -124,6 +128,9 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
             As in `LSTMAutoencoder.fit`.
         y : array-like of shape (n_windows,)
             Labels of any kind that can be sorted.
+        sample_weight : array-like of shape (n_windows,) or None, default=None
+            Weight of each window in the loss, multiplied by that of its class; 0 leaves a window out. None: all are
+            equal.
 
         Returns
         -------
@@ -137,26 +144,92 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
         TrainingDivergedError
             When the loss turns NaN or infinite. The estimator keeps its best weights from before and can be used.
         """
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        windows, codes, weights = self._prepare(X, y, sample_weight, resume=resume)
+        self._train_on(windows, codes, weights, self._epochs(len(windows)), bucketed=resume)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> LSTMClassifier:
+        """Train for one pass over these windows, from the weights as they are.
+
+        The first call on a new estimator fixes the shape of X, the scale of its channels and the classes, and starts
+        from the autoencoder, as `fit` does. Nothing is held out. Parameters may change between calls as between fits
+        with `warm_start`.
+
+        Parameters
+        ----------
+        X : Windows, ndarray, DataFrame or list of ndarray
+            As in `LSTMAutoencoder.fit`.
+        y : array-like of shape (n_windows,)
+            Labels, all of them among `classes`.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that any call will bring. The first call needs them; later they may be left out, or must be
+            the same.
+        sample_weight : array-like of shape (n_windows,) or None, default=None
+            Weight of each window in the loss, multiplied by that of its class; 0 leaves a window out. None: all are
+            equal.
+
+        Returns
+        -------
+        LSTMClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            For parameters, windows or labels that are not allowed, before training starts.
+        """
+        resume = self.__sklearn_is_fitted__()
+        windows, codes, weights = self._prepare(X, y, sample_weight, resume=resume, partial=True, classes=classes)
+        self._train_on(windows, codes, weights, 1, validate=False, bucketed=True)
+        return self
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False, classes: Any = None
+    ) -> tuple[Windows, np.ndarray, np.ndarray]:
+        """Windows, positions of their labels and weights; all is checked before anything is trained."""
         self._check_parameters()
         if y is None:
             raise ValueError("LSTMClassifier requires y to be passed, but the target y is None")
-        going_on = self.warm_start and self.__sklearn_is_fitted__()
-        windows = self._read(X, reset=not going_on)
-        codes = self._read_labels(y, windows, reset=not going_on)
-        if going_on:
-            self._resume(windows)
-        else:
-            self._source = self._pretrained(windows)
-            try:
-                self._start(windows)
-                if self._source is not None:
-                    self._network.encoder.set_weights(self._source.encoder_.get_weights())
-            finally:
-                del self._source
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
+        if partial and isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not allowed with partial_fit, which sees a part of the labels "
+                "at a time; give a dict of weights"
+            )
+        if partial and not resume and classes is None:
+            raise ValueError("classes=None is not allowed in the first call of partial_fit; name all labels")
+        windows = self._read(X, reset=not resume)
+        codes = self._read_labels(y, windows, classes, reset=not resume)
+        weights = check_weights(windows, sample_weight)
+        by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
+        weights = check_weights(windows, weights * by_class[codes])
+        if not weights.all():
+            counted = weights > 0
+            windows, codes, weights = windows[counted].compact(), codes[counted], weights[counted]
+        if resume:
+            self._resume(windows, partial=partial)
+            return windows, codes, weights
+        self._source = self._pretrained(windows)
+        try:
+            self._start(windows)
+            if self._source is not None:
+                self._network.encoder.set_weights(self._source.encoder_.get_weights())
+        finally:
+            del self._source
+        self._started_from = self.autoencoder
+        return windows, codes, weights
+
+    def _train_on(self, windows: Windows, codes: np.ndarray, weights: np.ndarray, epochs: int, **options: Any) -> None:
         targets = as_windows(codes.astype(np.float32)[:, np.newaxis], name="y")
-        self._train(windows, self._epochs(len(windows)), weights=weights[codes].astype(np.float32), targets=targets)
-        return self
+        self._train(windows, epochs, weights=weights, targets=targets, **options)
+
+    def _resume(self, windows: Windows, *, partial: bool = False) -> None:
+        if self.autoencoder is not self._started_from:
+            refuse_change("autoencoder", repr(self._started_from), repr(self.autoencoder))
+        super()._resume(windows, partial=partial)
+
+    def _settled(self) -> dict[str, str]:
+        return super()._settled() if self._unwrapped() is None else {}
 
     def _check_parameters(self) -> None:
         source = self._unwrapped()
@@ -169,8 +242,19 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
         if self.freeze and source is None:
             raise ValueError("freeze=True is not allowed with autoencoder=None: random weights would be frozen")
         check_number("noise", self.noise, 0)
+        self._check_class_weight()
         self._check_encoder_parameters()
         self._check_training_parameters()
+        if source is not None and not source.__sklearn_is_fitted__():
+            source._check_parameters()  # noqa: SLF001, an estimator of this package
+
+    def _check_class_weight(self) -> None:
+        weights = self.class_weight
+        if isinstance(weights, dict):
+            for label, weight in weights.items():
+                check_number(f"class_weight[{label!r}]", weight, 0)
+        elif weights is not None and not (isinstance(weights, str) and weights == "balanced"):
+            raise ValueError(f"class_weight={weights!r} is not allowed; it must be a dict, 'balanced' or None")
 
     def _unwrapped(self) -> Any:
         return self.autoencoder.estimator if isinstance(self.autoencoder, FrozenEstimator) else self.autoencoder
@@ -182,38 +266,41 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
             return None
         if not source.__sklearn_is_fitted__():
             return clone(source).fit(windows)
-        if source.n_channels_ != windows.n_channels:
-            raise ValueError(
-                f"X has {windows.n_channels} channels, but the autoencoder was fitted with {source.n_channels_}"
-            )
+        source.check_channels(windows, "the autoencoder")
         return source
 
-    def _read_labels(self, y: Any, windows: Windows, reset: bool) -> np.ndarray:
+    def _read_labels(self, y: Any, windows: Windows, classes: Any, reset: bool) -> np.ndarray:
         """Check y and give each label's position in `classes_`."""
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         check_consistent_length(windows, y)
-        classes, codes = np.unique(y, return_inverse=True)
+        found, codes = np.unique(y, return_inverse=True)
         if reset:
-            self.classes_ = classes
-            return codes
-        unknown = ~np.isin(classes, self.classes_)
-        if unknown.any():
+            self.classes_ = found if classes is None else unique_labels(classes)
+        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
             raise ValueError(
-                f"y holds the label {classes[unknown].tolist()[0]!r}, which was not there when warm_start began with "
+                f"classes={unique_labels(classes).tolist()} is not allowed; those of the first call were "
                 f"{self.classes_.tolist()}"
             )
-        return np.searchsorted(self.classes_, classes)[codes]
+        unknown = ~np.isin(found, self.classes_)
+        if unknown.any():
+            raise ValueError(
+                f"y holds the label {found[unknown].tolist()[0]!r}, which is not one of the classes that training "
+                f"began with, {self.classes_.tolist()}"
+            )
+        return np.searchsorted(self.classes_, found)[codes]
 
     def _fitted_scaler(self, windows: Windows) -> ChannelScaler:
         return super()._fitted_scaler(windows) if self._source is None else deepcopy(self._source.scaler_)
 
     def _network_config(self, seed: int, windows: Windows) -> ClassifierConfig:
         encoder = self._encoder_config(seed, windows.n_channels)
-        if self._source is not None:  # its layers, trained as this estimator's own parameters say
+        source = self.__dict__.get("_source", self._unwrapped())
+        if source is not None:  # its layers, trained as this estimator's own parameters say
+            fitted = source.__sklearn_is_fitted__()
             encoder = replace(
-                self._source.encoder_.config,
+                source.encoder_.config if fitted else source._network_config(0, windows).encoder,  # noqa: SLF001
                 dropout=encoder.dropout,
                 unroll=encoder.unroll,
                 kernel_regularizer=encoder.kernel_regularizer,
@@ -264,6 +351,16 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
         """
         likeliest = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[likeliest]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("_started_from", None)  # as a rule the parameter `autoencoder`
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.__sklearn_is_fitted__():
+            self._started_from = self.autoencoder
 
     def _check_restored(self) -> None:
         super()._check_restored()

@@ -140,6 +140,12 @@ def check_options(options: DecoderOptions, encoder_width: int, units: list[int])
         )
 
 
+def settled_options(options: DecoderOptions) -> dict[str, str]:
+    """Options whose values in the network also follow from the data; `repr` of each, by the name of the parameter."""
+    decay = options.decay, options.decay_epochs, options.decay_minimum, options.feedback
+    return {_PREFIX + "decay": repr(decay), _PREFIX + "target_offsets": repr(options.target_offsets)}
+
+
 def unused_option(options: DecoderOptions) -> str | None:
     """A field that only recurrent decoders heed and that is not at its default; None where there is none."""
     recurrent = {"bridge": "auto", "feedback": "auto", "attention": None}

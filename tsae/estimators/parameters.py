@@ -8,10 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from tsae.estimators.validation import as_choices, as_layers, check_choice, check_flag, check_number, check_or_auto
+from tsae.estimators.validation import (
+    as_choices,
+    as_layers,
+    check_choice,
+    check_flag,
+    check_number,
+    check_or_auto,
+    check_random_state,
+)
 from tsae.networks.cells import CELLS
 from tsae.networks.config import EncoderConfig, TrainingConfig
 from tsae.networks.pooling import POOLINGS
+from tsae.networks.process import ensure_usable
 
 # Steps that epochs="auto" trains for: enough on every set it was chosen on (docs/quality.md).
 AUTO_STEPS = 600
@@ -138,6 +147,14 @@ class TrainingParameters:
         check_number("validation_fraction", self.validation_fraction, 0, 1, open_high=True)
         check_number("patience", self.patience, 1, integer=True, none=True)
         check_flag("warm_start", self.warm_start)
+        if not isinstance(self.verbose, bool):
+            check_number("verbose", self.verbose, 0, integer=True)
+        check_random_state(self.random_state)
+        ensure_usable()
+        from tsae.networks.building import check_callbacks, check_optimizer
+
+        check_callbacks(self.callbacks)
+        check_optimizer(self.optimizer)
 
     def _training_config(self, n_windows: int) -> TrainingConfig:
         return TrainingConfig(
@@ -161,6 +178,7 @@ class TrainingParameters:
 def _check_regularizer(name: str, value: Any) -> None:
     if value is None:
         return
+    ensure_usable()
     from tsae.networks.regularizers import plain_regularizer
 
     try:

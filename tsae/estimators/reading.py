@@ -12,10 +12,41 @@ from tsae.data.containers import as_table, as_windows, is_tabular
 from tsae.data.windows import Windows
 
 
+def check_names(windows: Windows, known: list[str] | None, name: str, fitted: str) -> None:
+    """Refuse windows whose channels have other names than those known, or the same in another order.
+
+    Parameters
+    ----------
+    windows : Windows
+    known : list of str or None
+        Names of the channels of `fit`; None: it had none, and nothing is compared.
+    name, fitted : str
+        How errors call the windows and what was fitted.
+
+    Raises
+    ------
+    ValueError
+        With both lists.
+    """
+    found = list(windows.channel_names)
+    if known is None or not windows.has_names or found == known:
+        return
+    order = ": the same in another order" if sorted(found) == sorted(known) else ""
+    raise ValueError(
+        f"{name} has the channels {found}, but {fitted} was fitted with {known}{order}. Cut windows from the columns "
+        f"of fit in their order: make_windows(..., value_columns={known})"
+    )
+
+
 class WindowReader(BaseEstimator):
-    """Reads X, and remembers the shape of that of `fit`: `n_features_in_`, `n_channels_`, `n_timesteps_`."""
+    """Reads X, and remembers the shape of that of `fit`: `n_features_in_`, `n_channels_`, `n_timesteps_`.
+
+    Also the names of its channels, where the data named them: `channel_names_in_`. X of other names, or of the same
+    in another order, is refused; X without names, such as an array, has its channels in the order of `fit`.
+    """
 
     n_features_in_: int
+    channel_names_in_: list[str]
     n_channels_: int
     n_timesteps_: int | None
 
@@ -34,15 +65,35 @@ class WindowReader(BaseEstimator):
             windows = windows.compact()  # a few windows of a long series take only their rows along
             self.n_channels_ = windows.n_channels
             self.n_timesteps_ = None if windows.is_ragged else windows.width
+            self.__dict__.pop("channel_names_in_", None)
+            if windows.has_names:
+                self.channel_names_in_ = list(windows.channel_names)
         else:
             self._check_shape(windows)
         return windows
 
-    def _check_shape(self, windows: Windows) -> None:
+    def check_channels(self, windows: Windows, fitted: str = "") -> None:
+        """Refuse windows of other channels than those of `fit`.
+
+        Parameters
+        ----------
+        windows : Windows
+            Names are compared where both sides have them.
+        fitted : str, default=""
+            How errors call what was fitted; by default the estimator's class.
+
+        Raises
+        ------
+        ValueError
+            With the channels of both sides.
+        """
+        fitted = fitted or type(self).__name__
         if windows.n_channels != self.n_channels_:
-            raise ValueError(
-                f"X has {windows.n_channels} channels, but {type(self).__name__} was fitted with {self.n_channels_}"
-            )
+            raise ValueError(f"X has {windows.n_channels} channels, but {fitted} was fitted with {self.n_channels_}")
+        check_names(windows, self.__dict__.get("channel_names_in_"), "X", fitted)
+
+    def _check_shape(self, windows: Windows) -> None:
+        self.check_channels(windows)
         if self.n_timesteps_ is not None and (windows.is_ragged or windows.width != self.n_timesteps_):
             raise ValueError(
                 f"X has windows of {'up to ' if windows.is_ragged else ''}{windows.width} steps, but "

@@ -7,15 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tsae.data import tokens
 from tsae.data.containers import as_windows
 from tsae.data.scaling import ChannelScaler, covered_rows
 from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
-from tsae.estimators.decoding import DecoderOptions, check_memory, check_options, decoder_config, given_options
+from tsae.estimators.decoding import (
+    DecoderOptions,
+    check_memory,
+    check_options,
+    decoder_config,
+    given_options,
+    settled_options,
+)
 from tsae.estimators.parameters import RecurrentParameters, TrainingParameters
+from tsae.estimators.reading import check_names
 from tsae.estimators.validation import as_layers, check_choice, check_flag, check_number, draw_seed
 from tsae.io.storable import storable
 from tsae.networks.config import LOSS_NAMES, Seq2SeqConfig
@@ -99,6 +107,8 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
         Steps of the longest Y; `predict` outputs at most so many unless asked for more.
     n_channels_out_ : int
         Channels of Y.
+    channel_names_in_, channel_names_out_ : list of str
+        Names of the channels of X and Y, where the data named them; later X and Y with names must have the same.
     scaler_, target_scaler_ : ChannelScaler
         Mean and scale of each channel of X and Y.
     encoder_ : keras.Model
@@ -124,6 +134,8 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
     >>> model.fit(words, [word[::-1] for word in words]).predict(["up", "down"])
     ['pu', 'nwod']
     """
+
+    _unchangeable = ("scale", "inputs", "outputs", "shared_vocabulary")
 
     learning_rate: float = 1e-3
     schedule: str = "constant"
@@ -168,7 +180,7 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
             self._start(windows)
         if self.output_vocabulary_ is None:
             targets = as_windows(self.target_scaler_.transform(targets.gather()), name="Y")
-        self._train(windows, self._epochs(len(windows)), targets=targets)
+        self._train(windows, self._epochs(len(windows)), targets=targets, bucketed=resume)
         return self
 
     def _check_parameters(self) -> None:
@@ -181,6 +193,10 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
         check_number("embedding", self.embedding, 1, integer=True, none=True)
         check_choice("loss", self.loss, LOSS_NAMES)
         check_choice("scale", self.scale, ["channel", None])
+
+    def _settled(self) -> dict[str, str]:
+        kinds = {name: repr(getattr(self, name)) for name in ("inputs", "outputs", "shared_vocabulary")}
+        return {**super()._settled(), **kinds, **settled_options(given_options(self.decoder_options))}
 
     def _decoder_units(self) -> list[int]:
         return [units * (2 if self.bidirectional else 1) for units in as_layers("units", self.units)]
@@ -205,12 +221,13 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
     def _read_inputs(self, X: Any, *, reset: bool) -> Windows:
         if self.input_vocabulary_ is not None:
             flat, lengths, _ = tokens.split_tokens(X, "X")
-            X = tokens.encode(flat, lengths, self.input_vocabulary_, "X")
-        elif self.inputs == "values" or not tokens.are_tokens(X):
-            X = as_windows(X)
-        else:
+            return self._read(tokens.encode(flat, lengths, self.input_vocabulary_, "X"), reset=reset)
+        if self.inputs != "values" and tokens.are_tokens(X):
             raise ValueError("X holds tokens, but LSTMSeq2Seq was fitted with values; convert X to floating point")
-        return self._read(X, reset=reset)
+        windows = self._read(as_windows(X), reset=reset)
+        if hasattr(X, "columns"):  # its names of steps
+            validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
+        return windows
 
     def _read_targets(self, Y: Any, *, reset: bool) -> Windows:
         if self.output_vocabulary_ is None:
@@ -220,11 +237,13 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
             targets = tokens.encode(flat, lengths, self.output_vocabulary_, "Y")
         if reset:
             self._learn_targets(targets)
-        elif targets.n_channels != self.n_channels_out_:
+            return targets
+        check_names(targets, self.__dict__.get("channel_names_out_"), "Y", type(self).__name__)
+        if targets.n_channels != self.n_channels_out_:
             raise ValueError(
                 f"Y has {targets.n_channels} channels, but LSTMSeq2Seq was fitted with {self.n_channels_out_}"
             )
-        elif targets.is_ragged and self.output_vocabulary_ is not None and not self.has_end_token_:
+        if targets.is_ragged and self.output_vocabulary_ is not None and not self.has_end_token_:
             raise ValueError(
                 f"Y has sequences of different lengths, but in the first fit all had {self.n_timesteps_out_} steps, so "
                 "that no end token was learned"
@@ -233,6 +252,9 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
 
     def _learn_targets(self, targets: Windows) -> None:
         self.n_channels_out_ = targets.n_channels
+        self.__dict__.pop("channel_names_out_", None)
+        if targets.has_names:
+            self.channel_names_out_ = list(targets.channel_names)
         self.n_timesteps_out_ = targets.width
         self.has_end_token_ = bool(self.output_vocabulary_ is not None and targets.is_ragged)
         self.target_scaler_ = ChannelScaler.identity(targets.n_channels)
@@ -242,8 +264,7 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
 
     def _check_shape(self, windows: Windows) -> None:
         """Any length can be read, except by attention to positions."""
-        if windows.n_channels != self.n_channels_:
-            raise ValueError(f"X has {windows.n_channels} channels, but LSTMSeq2Seq was fitted with {self.n_channels_}")
+        self.check_channels(windows)
         check_memory(self._network.config.decoder, windows.width)
 
     def _fitted_scaler(self, windows: Windows) -> ChannelScaler:

@@ -72,6 +72,13 @@ def as_choices(name: str, value: Any, allowed: Iterable[str]) -> list[str]:
     return chosen
 
 
+def check_random_state(random_state: Any) -> None:
+    """Refuse what `draw_seed` cannot draw a seed from."""
+    if not isinstance(random_state, (np.random.RandomState, np.random.Generator)):
+        generators = "a numpy.random.RandomState or Generator"
+        check_number("random_state", random_state, 0, 2**32 - 1, integer=True, none=True, or_else=generators)
+
+
 def draw_seed(random_state: Any) -> int:
     """A seed from scikit-learn's kind of `random_state`, without touching any global generator."""
     if random_state is None:
@@ -80,5 +87,5 @@ def draw_seed(random_state: Any) -> int:
         return int(random_state.randint(2**31))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
-    check_number("random_state", random_state, 0, 2**32 - 1, integer=True)
+    check_random_state(random_state)
     return int(np.random.RandomState(int(random_state)).randint(2**31))

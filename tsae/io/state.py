@@ -21,9 +21,10 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from tsae.errors import ModelFileError
+from tsae.errors import ForkedProcessError, ModelFileError
 from tsae.io.archive import write_archive
 from tsae.io.storable import storable_classes
+from tsae.networks.process import ensure_usable
 
 MAX_DEPTH = 100  # of a tree; no model is nested deeper
 
@@ -254,7 +255,7 @@ def rebuild(name: str, state: Tree) -> Any:
         made.__setstate__(state) if hasattr(made, "__setstate__") else vars(made).update(state)
         if hasattr(made, "_check_restored"):
             made._check_restored()  # noqa: SLF001, the hook of storable classes
-    except (ModelFileError, ImportError):
+    except (ForkedProcessError, ModelFileError, ImportError):
         raise
     except Exception as error:  # whatever a forged file makes a constructor or Keras stumble over
         raise ModelFileError(f"the stored {name} cannot be rebuilt: {error}") from error
@@ -312,12 +313,14 @@ def _frozen(estimator: Any) -> FrozenEstimator:
 
 
 def _optimizer(plain: Any) -> Any:
+    ensure_usable()
     from tsae.networks.optimizers import rebuild_optimizer
 
     return rebuild_optimizer(plain)
 
 
 def _regularizer(plain: Any) -> Any:
+    ensure_usable()
     from tsae.networks.regularizers import make_regularizer
 
     return make_regularizer(plain)

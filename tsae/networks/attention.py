@@ -24,7 +24,7 @@ class Attention(keras.layers.Layer):
     """
 
     def __init__(self, kind, query_width, memory_width, n_memory_steps, seeds, name=None):
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.kind = kind
 
         def weight(label, *shape):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tsae.networks.config import ClassifierConfig
 from tsae.networks.configured import TrainableModel
-from tsae.networks.decoders import output_layer
+from tsae.networks.decoders import dense_layer
 from tsae.networks.encoder import Encoder, weight_seeds
 from tsae.networks.inputs import EncoderInputs
 from tsae.networks.random_state import StepRandomState
@@ -36,7 +36,7 @@ class Classifier(TrainableModel):
         self.encoder = Encoder(config.encoder)
         self.encoder.trainable = not config.freeze
         n_features = len(config.encoder.feature_names())
-        self.output_layer = output_layer(n_features, config.n_classes, "classes", weight_seeds(config.seed))
+        self.output_layer = dense_layer(n_features, config.n_classes, "classes", weight_seeds(config.seed))
         self.built = True
 
     def prepare(self, x, weights, masked: bool, rng: StepRandomState | None, labels) -> dict:
@@ -48,7 +48,7 @@ class Classifier(TrainableModel):
         batch = {
             "values": values,
             "labels": tf.cast(labels[:, 0, 0], tf.int32),
-            "weights": tf.math.divide_no_nan(weights, tf.reduce_sum(weights)),
+            "weights": tf.math.divide_no_nan(weights, tf.reduce_sum(tf.cast(weights > 0, tf.float32))),
         }
         if masked:
             batch["lengths"] = inputs.lengths

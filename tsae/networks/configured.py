@@ -21,7 +21,7 @@ class ConfiguredModel(keras.Model):
     config_class: ClassVar[type]
 
     def __init__(self, config: Any, name: str, **kwargs: Any):
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, dtype="float32", **kwargs)  # whatever the policy of Keras
         self.config = config
 
     def get_config(self) -> dict[str, Any]:

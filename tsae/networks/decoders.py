@@ -94,7 +94,7 @@ class RecurrentDecoder(keras.layers.Layer):
         self, config: DecoderConfig, encoder: Encoder, n_outputs: int, seeds: Iterator[int], *, feedback_width: int = 0,
         name: str | None = None,
     ):  # fmt: skip
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.config = config
         self.feedback_width = feedback_width
         self.attends_before = config.attention == "additive"
@@ -107,12 +107,10 @@ class RecurrentDecoder(keras.layers.Layer):
                 config.attention, top, memory_width, config.n_memory_steps, seeds, name=f"{name}_attention"
             )
         if self.attends_after:
-            self.combine = keras.layers.Dense(
-                top, activation="tanh", use_bias=False, name=f"{name}_combine",
-                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
-            )  # fmt: skip
-            self.combine.build((None, memory_width + top))
-        self.output_layer = output_layer(
+            self.combine = dense_layer(
+                memory_width + top, top, f"{name}_combine", seeds, activation="tanh", use_bias=False
+            )
+        self.output_layer = dense_layer(
             top + (memory_width if self.attends_before else 0), n_outputs, f"{name}_output", seeds
         )
         self.built = True
@@ -265,11 +263,10 @@ def forcing_in_training(config: DecoderConfig, target, rate, rng) -> TeacherForc
     return TeacherForcing(target, rate, rng) if forced else OWN_OUTPUTS
 
 
-def output_layer(n_inputs: int, n_outputs: int, name: str, seeds: Iterator[int]):
-    """The dense layer from hidden states to outputs."""
-    layer = keras.layers.Dense(
-        n_outputs, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name=name
-    )
+def dense_layer(n_inputs: int, n_outputs: int, name: str, seeds: Iterator[int], **options):
+    """A built dense layer, with weights drawn from `seeds`."""
+    glorot = keras.initializers.GlorotUniform(seed=next(seeds))
+    layer = keras.layers.Dense(n_outputs, kernel_initializer=glorot, name=name, dtype="float32", **options)
     layer.build((None, n_inputs))
     return layer
 
@@ -278,13 +275,10 @@ def _bridge(width: int, units: int, activations: tuple[str | None, ...], name: s
     """Dense layers from the encoder's states to the decoder's, none where the widths agree."""
     if width == units:
         return []
-    made = []
-    for part, activation in zip("hc", activations, strict=False):
-        glorot = keras.initializers.GlorotUniform(seed=next(seeds))
-        layer = keras.layers.Dense(units, activation=activation, kernel_initializer=glorot, name=f"{name}_{part}")
-        layer.build((None, width))
-        made.append(layer)
-    return made
+    return [
+        dense_layer(width, units, f"{name}_{part}", seeds, activation=activation)
+        for part, activation in zip("hc", activations, strict=False)
+    ]
 
 
 def _shifted_by_one(target, n_timesteps: int):

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from tsae.networks.config import AutoencoderConfig
-from tsae.networks.decoders import OWN_OUTPUTS, Decoded, Encoded, RecurrentDecoder, TeacherForcing, output_layer
+from tsae.networks.decoders import OWN_OUTPUTS, Decoded, Encoded, RecurrentDecoder, TeacherForcing, dense_layer
 from tsae.networks.encoder import Encoder
 from tsae.networks.masking import reverse_rows, step_mask
 from tsae.networks.objectives import OBJECTIVES
@@ -33,7 +33,7 @@ class Head(keras.layers.Layer):
     """
 
     def __init__(self, name: str, config: AutoencoderConfig, encoder: Encoder, seeds: Iterator[int]):
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.config = config
         self.objective = OBJECTIVES[name]
         self._build(encoder, seeds)
@@ -134,7 +134,7 @@ class Imputation(Head):
     def _build(self, encoder: Encoder, seeds: Iterator[int]) -> None:
         self.shifts = [0, *(shift for offset in self.config.target_offsets for shift in (-offset, offset))]
         n_outputs = encoder.config.n_inputs * len(self.shifts)
-        self.output_layer = output_layer(encoder.config.widths[-1], n_outputs, "imputation_output", seeds)
+        self.output_layer = dense_layer(encoder.config.widths[-1], n_outputs, "imputation_output", seeds)
 
     def target(self, full, lengths, ahead):
         read = full[:, : full.shape[1] - ahead] if lengths is None or not ahead else full

@@ -65,17 +65,19 @@ class Autoencoder(TrainableModel):
     def prepare(self, x, weights, masked: bool, rng: StepRandomState) -> dict:
         """Windows and their weights -> what `batch_loss` reads: inputs, and for each head a target and its weights.
 
-        Weights are divided by their sum over the batch, so that the losses of parts of a batch add up to its
-        mean. Nothing here depends on the network's weights.
+        Weights are divided by the number of values that count in the batch, so that the losses of parts of a batch
+        add up to its mean. Nothing here depends on the network's weights.
         """
+        counted = tf.cast(weights > 0, tf.float32)
         full = self._cropped(self.encoder.read(x, masked, self.ahead), rng)
         targets, target_weights = {}, {}
         for head in self.heads:
             target = head.target(full.values, full.lengths, self.ahead)
-            weight = head.target_weights(full, full.lengths, self.ahead, weights[:, None, None])
+            count = head.target_weights(full, full.lengths, self.ahead, counted[:, None, None])
             targets[head.name] = target
-            repeats = target.shape[1] * target.shape[2] / (weight.shape[1] * weight.shape[2])
-            target_weights[head.name] = tf.math.divide_no_nan(weight, repeats * tf.reduce_sum(weight))
+            repeats = target.shape[1] * target.shape[2] / (count.shape[1] * count.shape[2])
+            mean = tf.math.divide_no_nan(count, repeats * tf.reduce_sum(count))
+            target_weights[head.name] = mean * weights[:, None, None]
         batch = {
             "values": self._corrupted(self._readable(full.values, full.lengths), rng),
             "targets": targets,

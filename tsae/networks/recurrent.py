@@ -37,12 +37,23 @@ def fused_lstm(x, h0, c0, kernel, recurrent_kernel, bias):
     gradient of our own (`tf.custom_gradient`) is no way out: each graph would register it again, never to be freed.
     """
     no_peephole = tf.zeros_like(bias[: h0.shape[-1]])
+    n_rows = tf.shape(x)[1]
+    x, c0, h0 = _even_rows(x, c0, h0)
     _, c, _, _, _, _, h = tf.raw_ops.BlockLSTM(
         seq_len_max=tf.shape(x, out_type=tf.int64)[0], x=x, cs_prev=c0, h_prev=h0,
         w=_kernel_order(tf.concat([kernel, recurrent_kernel], axis=0)), b=_kernel_order(bias),
         wci=no_peephole, wcf=no_peephole, wco=no_peephole, forget_bias=0.0, cell_clip=0.0, use_peephole=False,
     )  # fmt: skip
-    return h, c
+    return h[:, :n_rows], c[:, :n_rows]
+
+
+def _even_rows(x, c0, h0):
+    """Add a row to an odd batch of odd width: the kernel is slow on these, and says so at every call."""
+    is_odd_width = x.shape[2] % 2 or h0.shape[1] % 2
+    if not is_odd_width or (x.shape[1] is not None and x.shape[1] % 2 == 0):
+        return x, c0, h0
+    end = [0, tf.shape(x)[1] % 2]
+    return tf.pad(x, [[0, 0], end, [0, 0]]), tf.pad(c0, [end, [0, 0]]), tf.pad(h0, [end, [0, 0]])
 
 
 def _kernel_order(weights):

@@ -38,7 +38,7 @@ class TokenVectors(keras.layers.Layer):
     """
 
     def __init__(self, n_tokens, embedding, seeds, name=None):
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.n_tokens, self.width = n_tokens, embedding or n_tokens
         self.table = None
         if embedding:
@@ -90,7 +90,11 @@ class Seq2Seq(TrainableModel):
     # -- training ----------------------------------------------------------------------------------------------
 
     def prepare(self, x, weights, masked: bool, rng: StepRandomState, y) -> dict:
-        """Sequences, their weights and their targets -> what `batch_loss` reads. Weights sum to 1 over the batch."""
+        """Sequences, their weights and their targets -> what `batch_loss` reads.
+
+        Weights are divided by the number of values that count in the batch.
+        """
+        is_counted = tf.cast(weights > 0, tf.float32)
         values, lengths = self._readable(x, masked)
         batch = {"values": values}
         if lengths is not None:
@@ -98,14 +102,14 @@ class Seq2Seq(TrainableModel):
         observed = tf.math.is_finite(y)
         if self.output_tokens is None:
             batch["targets"] = fill_gaps(y, observed)
-            counted = tf.cast(observed, tf.float32) * weights[:, None, None]
+            counted, weights = tf.cast(observed, tf.float32) * is_counted[:, None, None], weights[:, None, None]
         else:
             batch["targets"], counts = self._codes(y, observed)
-            counted = tf.cast(counts, tf.float32) * weights[:, None]
-        batch["weights"] = tf.math.divide_no_nan(counted, tf.reduce_sum(counted))
+            counted, weights = tf.cast(counts, tf.float32) * is_counted[:, None], weights[:, None]
+        batch["weights"] = weights * tf.math.divide_no_nan(counted, tf.reduce_sum(counted))
         if self.config.decoder.decay is not None:
             rate = teacher_forcing_rate(self.config.decoder.decay, rng.step)
-            batch["teacher_forcing_rate"] = tf.fill(tf.shape(weights), rate)
+            batch["teacher_forcing_rate"] = tf.fill(tf.shape(is_counted), rate)
         return batch
 
     def _codes(self, y, observed):

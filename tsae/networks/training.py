@@ -58,7 +58,10 @@ class Trainer:
         self.optimizer = optimizer
         self.n_shards = shards_for(config.batch_size) if n_shards is None else n_shards
         self.config = replace(config, batch_size=-(-config.batch_size // self.n_shards) * self.n_shards)
-        self._assign_rates = config.schedule == "cosine" and schedule_of(optimizer) is None
+        self._has_own_schedule = schedule_of(optimizer) is not None
+        self._assign_rates = config.schedule == "cosine" and not self._has_own_schedule
+        # Where each call of `fit` starts, or has its peak; an optimizer with a schedule of its own keeps it.
+        self.learning_rate = float(optimizer.learning_rate)
         self._order = np.random.default_rng(seed)
         self._seed = seed % 2**31
         self._steps_taken = 0
@@ -68,6 +71,19 @@ class Trainer:
         optimizer.build(network.trainable_variables)
         _skip_all_reduce(optimizer)
 
+    def take_over(self, former: Trainer) -> None:
+        """Continue the run of another trainer: its random numbers and, of the same kind, its optimizer's state."""
+        self._order, self._seed, self._steps_taken = former._order, former._seed, former._steps_taken  # noqa: SLF001
+        new, old = self.optimizer.variables, former.optimizer.variables
+        alike = type(self.optimizer) is type(former.optimizer) and len(new) == len(old)
+        if alike and all(a.shape == b.shape for a, b in zip(new, old, strict=True)):
+            for variable, value in zip(new, old, strict=True):
+                variable.assign(value)
+
+    def reseed(self, seed: int) -> None:
+        """Draw the order of the windows and the random numbers of further steps from another seed."""
+        self._order, self._seed = np.random.default_rng(seed), seed % 2**31
+
     def fit(
         self, data: TrainingData, validation: TrainingData | None, epochs: int, patience: int | None = None,
         callbacks: Iterable[keras.callbacks.Callback] = (),
@@ -75,7 +91,9 @@ class Trainer:
     ) -> list[dict]:  # fmt: skip
         """Train for up to `epochs` epochs and leave the network with its best weights.
 
-        The best epoch is the one with the lowest validation loss; with neither validation nor patience, the last.
+        The learning rate starts from `learning_rate`, whatever the call before left. Where a callback sets another
+        one, that stays until the next call. The best epoch is the one with the lowest validation loss; with neither
+        validation nor patience, the last.
 
         Parameters
         ----------
@@ -100,15 +118,17 @@ class Trainer:
             When the loss becomes NaN or infinite. The network then has the weights of its best epoch.
         """
         rows = [] if history is None else history
-        listeners = keras.callbacks.CallbackList(list(callbacks), model=self.network)
-        best, rates = _BestEpoch(self.network), self._rates(epochs * self._n_batches(data))
+        callbacks = list(callbacks)
+        listeners = keras.callbacks.CallbackList(callbacks, model=self.network)
+        best, rates = _BestEpoch(self.network), self._start_rates(epochs * self._n_batches(data), callbacks)
         self.network.stop_training = False
         self._compiled = self._compiling_pays(epochs * len(data) * data.width) and has_compiler()
         listeners.on_train_begin()
         try:
             for epoch in range(epochs):
                 listeners.on_epoch_begin(epoch)
-                results = self._run_epoch(data, epoch, rates, on_progress)
+                rates.heed_callbacks(epoch * self._n_batches(data))
+                results = self._run_epoch(data, epoch, rates.values, on_progress)
                 if validation is not None:
                     results["val_loss"] = self.evaluate(validation)
                 row = {"epoch": len(rows), **results}
@@ -166,11 +186,11 @@ class Trainer:
     def _n_batches(self, data: TrainingData) -> int:
         return -(-len(data) // self.config.batch_size)
 
-    def _rates(self, n_batches: int) -> np.ndarray:
-        """Learning rate of each batch; empty where the optimizer and the callbacks set it."""
-        if not self._assign_rates:
-            return np.zeros(0, np.float32)
-        return cosine_rates(float(self.optimizer.learning_rate), n_batches)
+    def _start_rates(self, n_batches: int, callbacks: list[keras.callbacks.Callback]) -> _Rates:
+        if not self._has_own_schedule:
+            self.optimizer.learning_rate = self.learning_rate
+        planned = cosine_rates(self.learning_rate, n_batches) if self._assign_rates else np.zeros(0, np.float32)
+        return _Rates(self.optimizer, planned, callbacks)
 
     def _compiling_pays(self, n_steps: int) -> bool:
         """Whether compiling the recurrent loops saves more time than it takes.
@@ -186,6 +206,31 @@ class Trainer:
                 self.network, self.optimizer, self.config, self.n_shards, self._assign_rates, options
             )
         return self._graphs[options]
+
+
+class _Rates:
+    """Learning rate of each batch: the schedule's, until a callback sets one, which is then kept.
+
+    Parameters
+    ----------
+    optimizer : keras.optimizers.Optimizer
+    values : float32 array of shape (n_batches,)
+        Empty where the optimizer and the callbacks set it.
+    callbacks : list of keras.callbacks.Callback
+        A `LearningRateScheduler` is known to set it; of the others it is noticed that they did.
+    """
+
+    def __init__(self, optimizer: keras.optimizers.Optimizer, values: np.ndarray, callbacks: list):
+        self.optimizer, self.values = optimizer, values
+        self.are_set = any(isinstance(callback, keras.callbacks.LearningRateScheduler) for callback in callbacks)
+        self.start = float(optimizer.learning_rate)
+
+    def heed_callbacks(self, n_done: int) -> None:
+        """Before an epoch: keep a learning rate that is not the one of the last of `n_done` batches."""
+        if len(self.values):
+            rate = float(self.optimizer.learning_rate)
+            if self.are_set or rate != (float(self.values[n_done - 1]) if n_done else self.start):
+                self.values[:] = rate
 
 
 class _BestEpoch:

@@ -70,7 +70,7 @@ class TrainingGraph:
         Run one step per chunk of each batch. windows: list of `WindowTensors`; positions, weights: (n_batches,
         batch_size), see `TrainingData.batches`; seed: (2,) int32, the seed of the run and the number of the first
         step; rates: (n_batches,) float32, empty unless `assign_rates`.
-        Returns sums over the steps: of the loss times the weight of its windows, of that weight, and of the norm of
+        Returns sums over the steps: of the loss times the number of its windows, of their weights, and of the norm of
         the gradient before clipping.
     """
 
@@ -85,12 +85,13 @@ class TrainingGraph:
         self.n_chunks, self.chunk_steps = count_chunks(width, network.tbptt_steps), network.tbptt_steps or width
         self.masked = options.masked or width % self.chunk_steps != 0
         self.contiguous = options.contiguous and self.n_chunks == 1
+        # Traced here, once: TensorFlow warns of functions that are traced anew in each fit when they are called.
         self.run = tf.function(
             self._run,
             autograph=False,
             jit_compile=False,  # cuDNN's recurrent kernels do not run under XLA
             input_signature=self._signature(),
-        )
+        ).get_concrete_function()
 
     def _signature(self) -> list:
         windows = [
@@ -119,8 +120,8 @@ class TrainingGraph:
                 if self.assign_rates:
                     self.optimizer.learning_rate.assign(rates[batch])
                 self.optimizer.apply(self._clip(gradients), self.network.trainable_variables)
-            weight = tf.reduce_sum(weight)
-            return i + 1, state, loss_sum + loss * weight, weight_sum + weight, norm_sum
+            count = tf.reduce_sum(tf.cast(weight > 0, tf.float32))
+            return i + 1, state, loss_sum + loss * count, weight_sum + tf.reduce_sum(weight), norm_sum
 
         state = self.network.initial_state(self.config.batch_size) if self.n_chunks > 1 else []
         start = (tf.constant(0), state, *[tf.constant(0.0)] * 3)
