@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -373,7 +374,7 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores):
             events = events.sort_values("score", ascending=False, kind="stable", ignore_index=True)
         return events
 
-    def stream(self, *, stride: int | None = None, series: Any = 0) -> TimelineStream:
+    def stream(self, *, stride: int | None = None, series: Any = 0, max_jump: Any = None) -> TimelineStream:
         """Score a series as its rows arrive.
 
         Parameters
@@ -382,6 +383,10 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores):
             Steps from window to window. None: that of the windows the detector was fitted on.
         series : label, default=0
             Value of the column `series`.
+        max_jump : number, timedelta, str such as "30D" or None, default=None
+            A row whose time is further ahead than this of the row before is an error, and is not taken: a single
+            wrong time would make all later ones come too late. None: a year, or 1,000 times ``max_gap`` if that is
+            longer; for times that are numbers, 1,000,000 times ``max_gap``. Infinity: any step is allowed.
 
         Returns
         -------
@@ -394,17 +399,54 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores):
         ValueError
             If the detector was fitted on windows of different lengths.
         """
-        check_is_fitted(self)
         check_number("stride", stride, 1, integer=True, none=True)
+        width = self._stream_width()
+        return TimelineStream(self._scorer(), width, int(stride or self._stride), series, self._max_gap, max_jump)
+
+    def restore_stream(self, path: str | os.PathLike[str] | BinaryIO) -> TimelineStream:
+        """Continue a stream whose state was written by `TimelineStream.save`, in this process or another.
+
+        Parameters
+        ----------
+        path : path-like or binary file that can seek
+
+        Returns
+        -------
+        TimelineStream
+            It gives what the saved one would have given, to the last bit.
+
+        Raises
+        ------
+        ModelFileError
+            If the file does not hold the state of a stream, or is damaged.
+        ValueError
+            If the stream was that of another detector.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> from tsae import AnomalyDetector, LSTMAutoencoder, make_windows
+        >>> series = np.sin(np.arange(300) / 5)
+        >>> small = LSTMAutoencoder(units=2, bidirectional=False, epochs=1)
+        >>> detector = AnomalyDetector(small, alpha=0.5, random_state=0).fit(make_windows(series, width=10))
+        >>> stream = detector.stream()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "stream.tsae")
+        ...     _ = stream.push(series[:25])
+        ...     stream.save(path)
+        ...     again = detector.restore_stream(path)
+        >>> again.push(series[25:40]).equals(stream.push(series[25:40]))
+        True
+        """
+        width = self._stream_width()
+        return TimelineStream.restore(path, self._scorer(), width, self._max_gap)
+
+    def _stream_width(self) -> int:
+        check_is_fitted(self)
         if self.n_timesteps_ is None:
             raise ValueError("a detector fitted on windows of different lengths has no window to stream with")
-        return TimelineStream(self._scorer(), self.n_timesteps_, int(stride or self._stride), series, self._max_gap)
+        return self.n_timesteps_
 
     def __sklearn_is_fitted__(self) -> bool:
         return "timeline_threshold_" in self.__dict__
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        return tags
