@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -110,33 +111,24 @@ def choose_alpha(calibrator: Calibrator, alpha: float | str) -> float:
     return WANTED_ALPHA if _is_enough(calibrator, WANTED_ALPHA) else calibrator.smallest_alpha_
 
 
-def alpha_report(calibrator: Calibrator, alpha: float | str, unit: str, refusing: str) -> str:
-    """Describe, for a warning after `fit`, why ``alpha`` is not what was asked for; "" where it is.
+def warn_of_alpha(timestamps: Calibrator, windows: Calibrator, alpha: float | str) -> None:
+    """Warn, at the end of `fit`, where ``alpha`` cannot be used, or is not what "auto" wants to be."""
+    reports = [_report(timestamps, alpha, "timestamps", "events"), _report(windows, alpha, "windows", "predict")]
+    if any(reports):
+        warnings.warn("; ".join(filter(None, reports)), UserWarning, stacklevel=3)
 
-    Parameters
-    ----------
-    calibrator : Calibrator
-        Fitted.
-    alpha : float or "auto"
-    unit : str
-        What is scored.
-    refusing : str
-        The method that uses the threshold.
 
-    Returns
-    -------
-    str
-    """
+def _report(calibrator: Calibrator, alpha: float | str, unit: str, method: str) -> str:
     wanted = WANTED_ALPHA if isinstance(alpha, str) else alpha
     if _is_enough(calibrator, wanted):
         return ""
     smallest, shortage = calibrator.smallest_alpha_, calibrator.shortage(wanted)
     if math.isnan(smallest):
-        return f"for {unit} no alpha can be used, and {refusing} will raise: {shortage}"
+        return f"for {unit} no alpha can be used, and {method} will raise: {shortage}"
     if isinstance(alpha, str):
         return f"for {unit} alpha='auto' is {_rounded_up(smallest)}: {shortage}"
     return (
-        f"for {unit} alpha={alpha:g} cannot be used, and {refusing} will raise: {shortage}. The smallest alpha is "
+        f"for {unit} alpha={alpha:g} cannot be used, and {method} will raise: {shortage}. The smallest alpha is "
         f"{_rounded_up(smallest)}; set_params(alpha='auto') chooses it, without a new fit"
     )
 

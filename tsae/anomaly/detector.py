@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,13 +12,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from tsae.anomaly.calibration import (
-    alpha_report,
     check_alpha_or_auto,
     check_enough,
     choose_alpha,
     find_threshold,
     normal_windows,
     split_windows,
+    warn_of_alpha,
 )
 from tsae.anomaly.defaults import default_autoencoder
 from tsae.anomaly.dependence import estimate_block_length, max_windows_per_row
@@ -27,6 +26,7 @@ from tsae.anomaly.events import check_timeline, find_events, is_timeline
 from tsae.anomaly.false_discovery import benjamini_hochberg
 from tsae.anomaly.ranking import flag_highest
 from tsae.anomaly.residuals import (
+    check_magnitude,
     contributions,
     error_chunks,
     error_scale,
@@ -180,12 +180,13 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores):
         self.channel_names_ = list(windows.channel_names)
         self._max_gap, self._stride = windows.max_gap, windows.stride
         windows = normal_windows(windows, X if isinstance(X, Windows) else windows, anomalies)
+        check_magnitude(windows)
         training, calibration = split_windows(windows, self.calibration_fraction, self.random_state)
         check_enough(self.threshold, self.block_length or 1, self.alpha, calibration, len(windows))
         self.autoencoder_ = self._train(training)
         self.decoders_ = tuple(getattr(self.autoencoder_, "decoders_", (None,)))
         self._calibrate(calibration)
-        self._warn_of_alpha()
+        warn_of_alpha(self.timeline_threshold_, self.window_threshold_, self.alpha)
         return self
 
     def _check_parameters(self) -> None:
@@ -246,14 +247,6 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores):
         alpha = self.window_alpha_
         enough = alpha > 0 and self.window_threshold_.n_scores_ >= self.window_threshold_.required(alpha)
         self.offset_ = -self.window_threshold_.threshold(alpha) if enough else np.nan
-
-    def _warn_of_alpha(self) -> None:
-        reports = [
-            alpha_report(self.timeline_threshold_, self.alpha, "timestamps", "events"),
-            alpha_report(self.window_threshold_, self.alpha, "windows", "predict"),
-        ]
-        if any(reports):
-            warnings.warn("; ".join(filter(None, reports)), UserWarning, stacklevel=3)
 
     @property
     def alpha_(self) -> float:
