@@ -83,6 +83,8 @@ def from_archive(archive: Archive, engine: str = "keras") -> Any:
         If the engine's packages are not installed.
     """
     try:
+        if archive.manifest["kind"] == "TimelineStream":
+            raise ModelFileError("the file holds the state of a stream; AnomalyDetector.restore_stream reads it")
         if archive.state.get("$object") != archive.manifest["kind"]:
             raise ModelFileError("the manifest names another class than state.json")
         if engine == "onnx":

@@ -125,7 +125,7 @@ def test_a_channel_that_was_constant_in_training_does_not_divide_by_zero():
     test[200:210, 3] = 7.1e6
     timeline = detector.score_timeline(make_windows(test, 20))
     assert np.isfinite(timeline["score"]).all()
-    events = detector.events(timeline, gap=5, top=1).sort_values("score").tail(2)
+    events = detector.events(timeline, gap=5, n_channels=1).sort_values("score").tail(2)
     assert {event[0] for event in events["channels"]} == {"channel_2", "channel_3"}
 
 
@@ -242,11 +242,26 @@ def test_labelled_anomalies_are_kept_out_of_training_and_calibration():
     assert (ignorant.score_timeline(windows)["p_value"].to_numpy() <= 0.01)[marks].mean() < 0.5
 
 
+def test_anomalies_of_rows_fit_a_selection_of_windows(series):
+    """One entry per row of ``X.values``, although training takes only the rows that the selection covers along."""
+    windows = make_windows(series, 20)
+    marks = np.zeros(3000, dtype=bool)
+    marks[[700, 2900]] = True
+    by_row = AnomalyDetector(LinearAutoencoder(8), alpha=0.1, random_state=0).fit(windows[500:2500], anomalies=marks)
+    touched = windows.touching(marks)[500:2500]
+    by_window = clone(by_row).fit(windows[500:2500], anomalies=touched)
+    assert touched.sum() == 20
+    np.testing.assert_array_equal(by_row.calibration_scores_, by_window.calibration_scores_)
+
+
 def test_anomalies_that_do_not_fit_are_refused(series):
     windows = make_windows(series, 20)
     for marks in (np.zeros(5, dtype=bool), np.zeros(len(windows)), np.zeros((3000, 3), dtype=bool)):
         with pytest.raises(ValueError, match=r"anomalies is .*one entry per window \(2981,\) or per row \(3000,\)"):
             AnomalyDetector(LinearAutoencoder()).fit(windows, anomalies=marks)
+    as_many = windows[np.r_[:1500, :1500]]  # 3000 windows, of a series of 3000 rows
+    with pytest.raises(ValueError, match="could mean either"):
+        AnomalyDetector(LinearAutoencoder()).fit(as_many, anomalies=np.arange(3000) == 5)
     with pytest.raises(ValueError, match="nothing normal is left"):
         AnomalyDetector(LinearAutoencoder()).fit(windows, anomalies=np.ones(3000, dtype=bool))
 

@@ -103,8 +103,12 @@ def test_the_peak_is_the_first_of_equal_scores_and_channels_of_equal_weight_keep
     detector.fit(make_windows(waves(np.random.default_rng(5), 1500), 20))
     timeline = pd.DataFrame({"series": 0, "time": np.arange(4), "score": [0.1, 4, 4, 4], "p_value": [1, 0, 0, 0]})
     for shake in (np.array([0, 1, -1, 1]), np.array([0, -1, 1, 1])):
-        parts = {"contribution_a": 0.25, "contribution_b": 0.25 * (1 + 1e-13 * shake), "contribution_c": 0.5}
+        parts = {
+            "contribution_channel_0": 0.25,
+            "contribution_channel_1": 0.25 * (1 + 1e-13 * shake),
+            "contribution_channel_2": 0.5,
+        }
         shaken = timeline.assign(score=timeline["score"] * (1 + 1e-13 * shake), **parts)
         events = detector.events(shaken)
         assert events["peak"].tolist() == [1]
-        assert events["channels"].tolist() == [("c", "a", "b")]
+        assert events["channels"].tolist() == [("channel_2", "channel_0", "channel_1")]

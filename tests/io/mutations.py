@@ -58,7 +58,10 @@ def with_state(data: bytes, edit: Callable[[dict], Any]) -> bytes:
     manifest, members = parts_of(data)
     state = json.loads(members["state.json"])
     state = edit(state) or state
-    return signed({**manifest, "kind": state.get("$object", "")}, {**members, "state.json": json.dumps(state).encode()})
+    return signed(
+        {**manifest, "kind": state.get("$object", manifest["kind"])},
+        {**members, "state.json": json.dumps(state).encode()},
+    )
 
 
 def with_member(data: bytes, name: str, content: bytes) -> bytes:
@@ -162,7 +165,7 @@ def forged(data: bytes, n_files: int, rng: np.random.Generator) -> Iterator[tupl
         for _ in range(int(rng.integers(1, 4))):
             _FORGERIES[kind](state, changed, rng)
         changed["state.json"] = json.dumps(state).encode()
-        yield kind, signed({**manifest, "kind": state.get("$object", "")}, changed)
+        yield kind, signed({**manifest, "kind": state.get("$object", manifest["kind"])}, changed)
 
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 import json
@@ -297,3 +298,61 @@ def test_other_classes_are_refused(saved):
 
     with pytest.raises(ModelFileError, match="engine='onnx' reads files of LSTMAutoencoder"):
         load(io.BytesIO(mutations.with_state(saved.read_bytes(), edit)), engine="onnx")
+
+
+# -- batches of no windows, and values that float32 does not hold ----------------------------------------------------
+
+EMPTY_BATCHES = """
+import sys
+import numpy as np
+import onnxruntime
+for path in sys.argv[1:]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    [given], [features] = session.get_inputs(), session.get_outputs()
+    dtype = {"tensor(float)": np.float32, "tensor(double)": np.float64}[given.type]
+    _, n_timesteps, n_channels = given.shape
+    is_open = isinstance(n_timesteps, str)
+    for n_windows, steps in ((0, 7 if is_open else n_timesteps), *(((0, 0), (2, 0)) if is_open else ())):
+        [found] = session.run(None, {"windows": np.zeros((n_windows, steps, n_channels), dtype)})
+        assert found.shape == (n_windows, features.shape[1]), found.shape
+        assert found.dtype == np.float32
+print("alive")
+"""
+
+
+@pytest.mark.parametrize("missing", [True, False])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_batch_of_no_windows_has_no_features(X, tmp_path, cell, missing):
+    """In a process of its own: ONNX Runtime crashes on empty batches of recurrent layers."""
+    model = LSTMAutoencoder(units=(3, 2), dilations=(1, 2), cell=cell, scale="both", epochs=1, random_state=0).fit(X)
+    paths = []
+    for number, (fixed, dtype) in enumerate([(True, "float32"), (False, "float64")]):
+        paths.append(str(tmp_path / f"{number}.onnx"))
+        export_onnx(model, paths[-1], fixed_steps=fixed, dtype=dtype, missing=missing)
+    done = subprocess.run([sys.executable, "-c", EMPTY_BATCHES, *paths], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr[-2000:]
+
+
+def test_an_encoder_refuses_no_windows_as_the_estimator_does(model, X):
+    encoder = OnnxEncoder.from_estimator(model)
+    for estimator in (model, encoder):
+        with pytest.raises(ValueError, match="there are no windows"):
+            estimator.transform(X[:0])
+
+
+@pytest.mark.parametrize("value", [-3.4e38, 1e200, -1.7e308, np.inf])
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_value_too_large_for_float32_makes_no_number_up(model, X, value, missing):
+    """Not even where others are missing."""
+    huge = X[:4] * [1e-3, 1, 1] if value == -3.4e38 else X[:4].copy()
+    huge[1, 4, 0] = value
+    encoder = OnnxEncoder.from_estimator(model)
+    encoder.scaler_ = copy.deepcopy(encoder.scaler_)
+    encoder.scaler_.scale_[0] = 1e-3
+    graph = encoder.to_onnx(dtype="float64", missing=missing)
+    calm = run(graph, np.delete(huge, 1, axis=0))
+    if missing:
+        huge[1, 9] = np.nan
+    features = run(graph, huge)
+    assert np.isnan(features[1]).all()
+    np.testing.assert_allclose(features[[0, 2, 3]], calm, rtol=1e-5, atol=1e-6)

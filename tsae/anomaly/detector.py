@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,22 @@ from sklearn.base import OutlierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from tsae.anomaly.calibration import check_enough, find_threshold, normal_windows, split_windows
+from tsae.anomaly.calibration import (
+    check_alpha_or_auto,
+    check_enough,
+    choose_alpha,
+    find_threshold,
+    normal_windows,
+    split_windows,
+    warn_of_alpha,
+)
 from tsae.anomaly.defaults import default_autoencoder
 from tsae.anomaly.dependence import estimate_block_length, max_windows_per_row
-from tsae.anomaly.events import find_events, is_timeline
+from tsae.anomaly.events import check_timeline, find_events, is_timeline
 from tsae.anomaly.false_discovery import benjamini_hochberg
+from tsae.anomaly.ranking import flag_highest
 from tsae.anomaly.residuals import (
+    check_magnitude,
     contributions,
     error_chunks,
     error_scale,
@@ -26,17 +37,17 @@ from tsae.anomaly.residuals import (
 )
 from tsae.anomaly.scoring import RowErrors, TimestampScorer
 from tsae.anomaly.stream import TimelineStream
-from tsae.anomaly.thresholds import THRESHOLDS, check_alpha
+from tsae.anomaly.thresholds import THRESHOLDS
+from tsae.anomaly.window_scores import WindowScores
 from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
-from tsae.estimators.reading import WindowReader
 from tsae.estimators.validation import check_choice, check_number, draw_seed
 from tsae.io.state import Saveable
 from tsae.io.storable import storable
 
 
 @storable
-class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
+class AnomalyDetector(OutlierMixin, Saveable, WindowScores):
     """Anomaly scores with p-values, from the errors of an autoencoder trained on normal windows.
 
     `fit` trains the autoencoder on one part of the windows and calibrates on the rest, which are held out: the
@@ -56,8 +67,10 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
     threshold : str, default="conformal"
         How scores of held-out normal data become p-values and a threshold: a name in
         `tsae.anomaly.thresholds.THRESHOLDS` ("conformal", "quantile" or "pot").
-    alpha : float, default=0.02
-        Share of normal windows, or timestamps, that may be flagged, in (0, 1).
+    alpha : float or "auto", default="auto"
+        Share of normal windows, or timestamps, that may be flagged, in (0, 1). "auto": 0.02, or the smallest that
+        the held-out scores support where they are too few for 0.02; `fit` then warns. It is read when `predict`
+        and `events` are called, so that ``set_params(alpha=...)`` needs no new fit.
     smoothing : int or None, default=None
         Number of steps of a window over which timelines average squared errors. None: a quarter of the window.
     calibration_fraction : float, default=0.2
@@ -79,8 +92,12 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
         Typical squared error on held-out normal data, in squared units of each channel.
     window_threshold_, timeline_threshold_ : Calibrator
         Fitted on the scores of windows and of timestamps: see `tsae.anomaly.thresholds`.
+    alpha_, window_alpha_ : float
+        The level of `events` and of `predict`: `alpha`, or what "auto" chose; NaN where no level can be used.
+    smallest_alpha_, smallest_window_alpha_ : float
+        The smallest `alpha` that `events` and `predict` can use, given the number of held-out scores.
     offset_ : float
-        ``decision_function = score_samples - offset_``; NaN where `predict` has to refuse `alpha`.
+        ``decision_function = score_samples - offset_``, for the `alpha` of `fit`; NaN where `predict` has to refuse it.
     calibration_scores_ : ndarray of shape (n_calibration_rows,)
         The timeline's scores of the held-out rows, in row order.
     channel_names_ : list of str
@@ -114,7 +131,7 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
         autoencoder: Any = None,
         *,
         threshold: str = "conformal",
-        alpha: float = 0.02,
+        alpha: float | str = "auto",
         smoothing: int | None = None,
         calibration_fraction: float = 0.2,
         block_length: int | None = None,
@@ -151,22 +168,30 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
         ValueError
             For arguments that are not allowed, and, before training, when the held-out windows are certainly too
             few for `alpha`; the message contains the number needed.
+
+        Warns
+        -----
+        UserWarning
+            If there are too few held-out scores for `alpha`, or for 0.02 with "auto"; the message contains the
+            smallest `alpha` that can be used.
         """
         self._check_parameters()
         windows = self._read(X, reset=True)
         self.channel_names_ = list(windows.channel_names)
         self._max_gap, self._stride = windows.max_gap, windows.stride
-        windows = normal_windows(windows, anomalies)
+        windows = normal_windows(windows, X if isinstance(X, Windows) else windows, anomalies)
+        check_magnitude(windows)
         training, calibration = split_windows(windows, self.calibration_fraction, self.random_state)
         check_enough(self.threshold, self.block_length or 1, self.alpha, calibration, len(windows))
         self.autoencoder_ = self._train(training)
         self.decoders_ = tuple(getattr(self.autoencoder_, "decoders_", (None,)))
         self._calibrate(calibration)
+        warn_of_alpha(self.timeline_threshold_, self.window_threshold_, self.alpha)
         return self
 
     def _check_parameters(self) -> None:
         check_choice("threshold", self.threshold, THRESHOLDS)
-        check_alpha(self.alpha)
+        check_alpha_or_auto(self.alpha)
         check_number("smoothing", self.smoothing, 1, integer=True, none=True)
         check_number("calibration_fraction", self.calibration_fraction, 0, 1, open_low=True)
         check_number("block_length", self.block_length, 1, integer=True, none=True)
@@ -219,98 +244,19 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
         scores = total(contributions(by_window, self.error_scale_))
         estimated = max(max_windows_per_row(calibration), estimate_block_length(scores, calibration.series))
         self.window_threshold_ = THRESHOLDS[self.threshold](self.block_length or estimated).fit(scores)
-        enough = self.window_threshold_.n_scores_ >= self.window_threshold_.required(self.alpha)
-        self.offset_ = -self.window_threshold_.threshold(self.alpha) if enough else np.nan
+        alpha = self.window_alpha_
+        enough = alpha > 0 and self.window_threshold_.n_scores_ >= self.window_threshold_.required(alpha)
+        self.offset_ = -self.window_threshold_.threshold(alpha) if enough else np.nan
 
-    def contributions(self, X: Any) -> np.ndarray:
-        """Return what each channel adds to the anomaly score of each window.
+    @property
+    def alpha_(self) -> float:
+        """The level of `events`: `alpha`, or what "auto" chose; NaN where there is none."""
+        return choose_alpha(self.timeline_threshold_, self.alpha)
 
-        Parameters
-        ----------
-        X : Windows, ndarray, DataFrame or list of arrays
-            As in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_windows, n_channels), float64
-            Not negative; rows sum to ``-score_samples``. NaN for a channel without any value in the window.
-        """
-        check_is_fitted(self)
-        windows = self._read(X, reset=False)
-        by_window = np.empty((len(windows), len(self.decoders_), self.n_channels_))
-        for positions, errors in error_chunks(self.autoencoder_, windows, self.decoders_):
-            by_window[positions] = mean_steps(errors)
-        return contributions(by_window, self.error_scale_)
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return the score of each window: the higher, the more normal; about -1 on normal data.
-
-        Parameters
-        ----------
-        X : Windows, ndarray, DataFrame or list of arrays
-            As in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), float64
-        """
-        return -total(self.contributions(X))
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return ``score_samples(X) - offset_``: negative for anomalies.
-
-        Parameters
-        ----------
-        X : Windows, ndarray, DataFrame or list of arrays
-            As in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), float64
-
-        Raises
-        ------
-        ValueError
-            If the held-out windows, which overlap, are too few for `alpha`; the message contains the number needed.
-        """
-        check_is_fitted(self)
-        # Raises, with the reason, where offset_ is NaN.
-        threshold = find_threshold(self.window_threshold_, self.alpha, "windows")
-        return self.score_samples(X) + threshold
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return +1 for normal windows and -1 for anomalies.
-
-        Parameters
-        ----------
-        X : Windows, ndarray, DataFrame or list of arrays
-            As in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), int
-
-        Raises
-        ------
-        ValueError
-            As `decision_function`.
-        """
-        return np.where(self.decision_function(X) >= 0, 1, -1)
-
-    def pvalues(self, X: Any) -> np.ndarray:
-        """Return the p-value of each window: the share of normal windows that score at least as high.
-
-        Parameters
-        ----------
-        X : Windows, ndarray, DataFrame or list of arrays
-            As in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), float64
-            In [0, 1]; NaN where nothing is known.
-        """
-        return self.window_threshold_.pvalues(-self.score_samples(X))
+    @property
+    def smallest_alpha_(self) -> float:
+        """Smallest `alpha` that `events` can use; NaN where there is none."""
+        return self.timeline_threshold_.smallest_alpha_
 
     def score_timeline(self, X: Any) -> pd.DataFrame:
         """Score every timestamp of the series that the windows were cut from.
@@ -355,19 +301,24 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
         X: Any,
         *,
         alpha: float | None = None,
+        top: int | None = None,
         correction: str | None = None,
         gap: int | None = None,
         min_length: int = 1,
-        top: int = 3,
+        n_channels: int = 3,
     ) -> pd.DataFrame:
-        """Merge timestamps whose scores are not normal into events.
+        """Merge timestamps whose scores are not normal, or the highest of all, into events.
 
         Parameters
         ----------
         X : Windows, ndarray, DataFrame or list of arrays
             As in `score_timeline`, or the DataFrame that it returned.
-        alpha : float or None, default=None
+        alpha : float, "auto" or None, default=None
             Timestamps with a p-value up to this are flagged. None: the detector's `alpha`.
+        top : int or None, default=None
+            Return so many events, whatever their p-values, and no `alpha` is needed: timestamps are flagged from
+            the highest score downwards until there are so many events (or, if there never are, the most that there
+            can be).
         correction : {"fdr"} or None, default=None
             None: a share `alpha` of normal timestamps is flagged by chance. "fdr": p-values are adjusted for
             their number (Benjamini, Hochberg), so that a share `alpha` of the flags is by chance; needs many
@@ -376,37 +327,47 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
             Flags with at most this many timestamps between them are one event. None: half a window.
         min_length : int, default=1
             Number of flagged timestamps that an event needs.
-        top : int, default=3
+        n_channels : int, default=3
             Number of channels to name.
 
         Returns
         -------
         DataFrame
-            One row per event, in the order of the series: `series`, `start`, `end`, `peak` (time of the highest
-            score; of equal ones, the first), `score` and `p_value` (at the peak, uncorrected), `channels` (a
-            tuple of names, largest contribution first).
+            One row per event, in the order of the series, or, with `top`, the highest score first: `series`,
+            `start`, `end`, `peak` (time of the highest score; of equal ones, the first), `score` and `p_value` (at
+            the peak, uncorrected), `channels` (a tuple of names, largest contribution first).
 
         Raises
         ------
         ValueError
-            If the held-out data are too few for `alpha`; the message contains the number needed.
+            If the held-out data are too few for `alpha`; the message contains the number needed. If a timeline is
+            not one of this detector's channels, or its rows are not in the order of the series and of time.
         """
         check_is_fitted(self)
-        alpha = self.alpha if alpha is None else alpha
-        check_alpha(alpha)
         check_choice("correction", correction, ["fdr", None])
+        check_number("top", top, 1, integer=True, none=True)
         check_number("gap", gap, 0, integer=True, none=True)
         check_number("min_length", min_length, 1, integer=True)
-        check_number("top", top, 1, integer=True)
-        find_threshold(self.timeline_threshold_, alpha, "timestamps")
-        timeline = X if is_timeline(X) else self.score_timeline(X)
-        p = timeline["p_value"].to_numpy()
-        p = benjamini_hochberg(p) if correction == "fdr" else p
-        if gap is None:
-            gap = (self.n_timesteps_ or 0) // 2
-        return find_events(timeline, p <= alpha, gap=int(gap), min_length=int(min_length), top=int(top))
+        check_number("n_channels", n_channels, 1, integer=True)
+        if top is None:
+            check_alpha_or_auto(self.alpha if alpha is None else alpha)
+            alpha = choose_alpha(self.timeline_threshold_, self.alpha if alpha is None else alpha)
+            find_threshold(self.timeline_threshold_, alpha, "timestamps")
+        elif alpha is not None or correction is not None:
+            raise ValueError(f"top={top} ranks by score alone; it does not go with alpha={alpha}, {correction=}")
+        timeline = check_timeline(X, self.channel_names_) if is_timeline(X) else self.score_timeline(X)
+        gap = (self.n_timesteps_ or 0) // 2 if gap is None else int(gap)
+        if top is not None:
+            flagged = flag_highest(timeline, int(top), gap=gap, min_length=int(min_length))
+        else:
+            p = timeline["p_value"].to_numpy()
+            flagged = (benjamini_hochberg(p) if correction == "fdr" else p) <= alpha
+        events = find_events(timeline, flagged, gap=gap, min_length=int(min_length), n_channels=int(n_channels))
+        if top is not None:
+            events = events.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        return events
 
-    def stream(self, *, stride: int | None = None, series: Any = 0) -> TimelineStream:
+    def stream(self, *, stride: int | None = None, series: Any = 0, max_jump: Any = None) -> TimelineStream:
         """Score a series as its rows arrive.
 
         Parameters
@@ -415,6 +376,10 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
             Steps from window to window. None: that of the windows the detector was fitted on.
         series : label, default=0
             Value of the column `series`.
+        max_jump : number, timedelta, str such as "30D" or None, default=None
+            A row whose time is further ahead than this of the row before is an error, and is not taken: a single
+            wrong time would make all later ones come too late. None: a year, or 1,000 times ``max_gap`` if that is
+            longer; for times that are numbers, 1,000,000 times ``max_gap``. Infinity: any step is allowed.
 
         Returns
         -------
@@ -427,17 +392,54 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowReader):
         ValueError
             If the detector was fitted on windows of different lengths.
         """
-        check_is_fitted(self)
         check_number("stride", stride, 1, integer=True, none=True)
+        width = self._stream_width()
+        return TimelineStream(self._scorer(), width, int(stride or self._stride), series, self._max_gap, max_jump)
+
+    def restore_stream(self, path: str | os.PathLike[str] | BinaryIO) -> TimelineStream:
+        """Continue a stream whose state was written by `TimelineStream.save`, in this process or another.
+
+        Parameters
+        ----------
+        path : path-like or binary file that can seek
+
+        Returns
+        -------
+        TimelineStream
+            It gives what the saved one would have given, to the last bit.
+
+        Raises
+        ------
+        ModelFileError
+            If the file does not hold the state of a stream, or is damaged.
+        ValueError
+            If the stream was that of another detector.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> from tsae import AnomalyDetector, LSTMAutoencoder, make_windows
+        >>> series = np.sin(np.arange(300) / 5)
+        >>> small = LSTMAutoencoder(units=2, bidirectional=False, epochs=1)
+        >>> detector = AnomalyDetector(small, alpha=0.5, random_state=0).fit(make_windows(series, width=10))
+        >>> stream = detector.stream()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "stream.tsae")
+        ...     _ = stream.push(series[:25])
+        ...     stream.save(path)
+        ...     again = detector.restore_stream(path)
+        >>> again.push(series[25:40]).equals(stream.push(series[25:40]))
+        True
+        """
+        width = self._stream_width()
+        return TimelineStream.restore(path, self._scorer(), width, self._max_gap)
+
+    def _stream_width(self) -> int:
+        check_is_fitted(self)
         if self.n_timesteps_ is None:
             raise ValueError("a detector fitted on windows of different lengths has no window to stream with")
-        return TimelineStream(self._scorer(), self.n_timesteps_, int(stride or self._stride), series, self._max_gap)
+        return self.n_timesteps_
 
     def __sklearn_is_fitted__(self) -> bool:
         return "timeline_threshold_" in self.__dict__
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        return tags

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from tsae.anomaly.scoring import CONTRIBUTION
-from tsae.anomaly.tolerance import raised
+from tsae.anomaly.tolerance import largest_first, raised
 
 COLUMNS = ["series", "start", "end", "peak", "score", "p_value", "channels"]
 
 
-def find_events(timeline: pd.DataFrame, flagged: np.ndarray, *, gap: int, min_length: int, top: int) -> pd.DataFrame:
+def find_events(
+    timeline: pd.DataFrame, flagged: np.ndarray, *, gap: int, min_length: int, n_channels: int
+) -> pd.DataFrame:
     """Merge nearby flags into events.
 
     Parameters
@@ -25,7 +27,7 @@ def find_events(timeline: pd.DataFrame, flagged: np.ndarray, *, gap: int, min_le
         Flags of a series with at most so many unflagged rows between them belong to one event.
     min_length : int
         Events with fewer flagged rows are dropped.
-    top : int
+    n_channels : int
         Number of channels to name, largest contribution first.
 
     Returns
@@ -51,7 +53,7 @@ def find_events(timeline: pd.DataFrame, flagged: np.ndarray, *, gap: int, min_le
     for begin, end in zip(first, last, strict=True):
         weight = np.nansum(shares[begin : end + 1], axis=0)
         channels.append(
-            tuple(names[i].removeprefix(CONTRIBUTION) for i in _largest_first(weight)[:top] if weight[i] > 0)
+            tuple(names[i].removeprefix(CONTRIBUTION) for i in largest_first(weight)[:n_channels] if weight[i] > 0)
         )
     return pd.DataFrame(
         {
@@ -67,17 +69,69 @@ def find_events(timeline: pd.DataFrame, flagged: np.ndarray, *, gap: int, min_le
     )
 
 
-def _largest_first(values: np.ndarray) -> np.ndarray:
-    """Positions by falling value; of values that differ by rounding alone, the earlier position comes first."""
-    order = np.argsort(-values, kind="stable")
-    falls = raised(values[order[1:]]) < values[order[:-1]]
-    rank = np.cumsum(np.r_[False, falls])
-    return np.asarray(order[np.lexsort((order, rank))])
-
-
 def is_timeline(X: Any) -> bool:
     """Tell whether X is a table as from `AnomalyDetector.score_timeline`."""
     return isinstance(X, pd.DataFrame) and {"series", "time", "score", "p_value"} <= set(X.columns)
+
+
+def check_timeline(timeline: pd.DataFrame, channel_names: list[str]) -> pd.DataFrame:
+    """Check a timeline that was stored, selected or sorted since it was computed.
+
+    Parameters
+    ----------
+    timeline : DataFrame
+        As from `AnomalyDetector.score_timeline`, its columns in any order.
+    channel_names : list of str
+        Channels of the detector.
+
+    Returns
+    -------
+    DataFrame
+        The same rows, the contributions in the order of the channels.
+
+    Raises
+    ------
+    ValueError
+        If the contributions are not those of the channels, scores or p-values are not numbers, the rows of a series
+        are not contiguous, or its times do not increase.
+    """
+    if not len(timeline):
+        return timeline
+    names = [CONTRIBUTION + name for name in channel_names]
+    found = [str(column) for column in timeline.columns if str(column).startswith(CONTRIBUTION)]
+    if sorted(found) != sorted(names):
+        raise ValueError(
+            f"X is a timeline with the columns {found}, but the detector has the channels {channel_names}, each with "
+            f"a column {CONTRIBUTION}<channel>"
+        )
+    for column in ("score", "p_value", *names):
+        if not pd.api.types.is_numeric_dtype(timeline[column]):
+            raise ValueError(f"X is a timeline whose column {column!r} has dtype {timeline[column].dtype}, not numbers")
+    _check_order(timeline)
+    return timeline[["series", "time", "score", "p_value", *names]]
+
+
+def _check_order(timeline: pd.DataFrame) -> None:
+    codes = pd.factorize(timeline["series"])[0]
+    same = codes[1:] == codes[:-1]
+    advice = "sort its rows by series and time, as score_timeline returns them"
+    first_rows = np.flatnonzero(np.r_[True, ~same])
+    again = first_rows[pd.Series(codes[first_rows]).duplicated().to_numpy()]
+    if again.size:
+        name = timeline["series"].iloc[again[0]]
+        raise ValueError(f"X is a timeline in which series {name!r} begins again in row {again[0]}; {advice}")
+    times = timeline["time"]
+    if pd.api.types.infer_dtype(times, skipna=True) == "string":
+        try:
+            times = pd.to_datetime(times, format="ISO8601", utc=True)
+        except ValueError:
+            raise ValueError(
+                "X is a timeline whose column 'time' holds text that is not ISO 8601; parse it with pandas.to_datetime"
+            ) from None
+    wrong = np.flatnonzero(same & ~np.asarray(times.array[1:] > times.array[:-1], dtype=bool))
+    if wrong.size:
+        before, after = timeline["time"].iloc[wrong[0]], timeline["time"].iloc[wrong[0] + 1]
+        raise ValueError(f"X is a timeline in which {after} comes after {before} in row {wrong[0] + 1}; {advice}")
 
 
 def _empty(timeline: pd.DataFrame) -> pd.DataFrame:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tsae.data.scaling import ChannelScaler, covered_rows
 from tsae.data.windows import Windows
 from tsae.networks.objectives import OBJECTIVES
 
@@ -17,36 +20,109 @@ CHUNK_VALUES = 1 << 21
 # channel: errors below it are rounding.
 ROUNDING_SHARE = 1e-6
 
+# Finite values may be of any size when they are scored: an error counts at most so much, which leaves room to square it
+# and to add up. An autoencoder is shown smaller values, so that what it makes of them stays below that; a network,
+# which computes in float32, up to so many standard deviations. Fitting on values above the last limit is refused.
+LARGEST_ERROR = 1e100
+LARGEST_SHOWN = 1e50
+LARGEST_SCALED = 1e15
+LARGEST_FITTED = 1e30
+
 
 def error_chunks(
     autoencoder: Any, windows: Windows, decoders: tuple[str | None, ...]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield positions of windows and their `squared_errors`, a bounded number of values at a time."""
     n_at_once = max(1, CHUNK_VALUES // (windows.width * windows.n_channels))
+    shown = clipped(autoencoder, windows)
     for first in range(0, len(windows), n_at_once):
         positions = np.arange(first, min(first + n_at_once, len(windows)))
-        yield positions, squared_errors(autoencoder, windows[positions], decoders)
+        yield positions, squared_errors(autoencoder, windows[positions], shown[positions], decoders)
 
 
-def squared_errors(autoencoder: Any, windows: Windows, decoders: tuple[str | None, ...]) -> np.ndarray:
+def squared_errors(autoencoder: Any, windows: Windows, shown: Windows, decoders: tuple[str | None, ...]) -> np.ndarray:
     """Return the squared error of every decoder at every step.
 
     Parameters
     ----------
     autoencoder : fitted estimator with ``reconstruct(X, decoder)``
     windows : Windows
+    shown : Windows
+        The same, as `clipped` for the autoencoder.
     decoders : tuple of str or None
 
     Returns
     -------
     ndarray of shape (n_windows, n_timesteps, n_decoders, n_channels), float64
-        NaN where the value is missing or the decoder has no output.
+        At most the square of `LARGEST_ERROR`; NaN where the value is missing or the decoder has no output.
     """
     values = windows.gather()
     errors = np.empty((*values.shape[:2], len(decoders), values.shape[2]))
-    for number, decoder in enumerate(decoders):
-        np.subtract(values, decoder_output(autoencoder, windows, decoder), out=errors[:, :, number])
+    with np.errstate(over="ignore"):
+        for number, decoder in enumerate(decoders):
+            np.subtract(values, decoder_output(autoencoder, shown, decoder), out=errors[:, :, number])
+    np.clip(errors, -LARGEST_ERROR, LARGEST_ERROR, out=errors)
     return np.square(errors, out=errors)
+
+
+def clipped(autoencoder: Any, windows: Windows) -> Windows:
+    """Return windows without values so far out that the autoencoder could not compute with them.
+
+    Parameters
+    ----------
+    autoencoder : fitted estimator
+        Its `scaler_`, if it has one, tells how it reads values.
+    windows : Windows
+
+    Returns
+    -------
+    Windows
+        The same ones, where there is no such value. Errors are computed from the true values.
+    """
+    scaler = getattr(getattr(autoencoder, "estimator", autoencoder), "scaler_", None)
+    low, high = np.full(windows.n_channels, -LARGEST_SHOWN), np.full(windows.n_channels, LARGEST_SHOWN)
+    if isinstance(scaler, ChannelScaler):
+        low = np.maximum(low, scaler.mean_ - LARGEST_SCALED * scaler.scale_)
+        high = np.minimum(high, scaler.mean_ + LARGEST_SCALED * scaler.scale_)
+    if not any(((rows < low) | (rows > high)).any() for rows in _row_chunks(windows)):
+        return windows
+    inside = copy(windows)
+    inside.grouped = replace(windows.grouped, values=np.clip(windows.values.astype(np.float64), low, high))
+    return inside
+
+
+def _row_chunks(windows: Windows) -> Iterator[np.ndarray]:
+    n_at_once = max(1, CHUNK_VALUES // windows.n_channels)
+    for first in range(0, len(windows.values), n_at_once):
+        yield windows.values[first : first + n_at_once]
+
+
+def check_magnitude(windows: Windows) -> None:
+    """Refuse to fit on numbers so large that they stand for a missing value.
+
+    Parameters
+    ----------
+    windows : Windows
+
+    Raises
+    ------
+    ValueError
+        Names the series, time and channel of the first.
+    """
+    covered = covered_rows(windows.starts, windows.lengths, len(windows.values))
+    n_before = 0
+    for rows in _row_chunks(windows):
+        huge = np.abs(rows) > LARGEST_FITTED
+        if covered is not None:
+            huge &= covered[n_before : n_before + len(rows), np.newaxis]
+        if huge.any():
+            row, channel = np.argwhere(huge)[0]
+            raise ValueError(
+                f"X holds {rows[row, channel]:.9g} in {windows.grouped.describe(n_before + int(row))}, channel "
+                f"{windows.channel_names[channel]!r}, which is too large to fit on (above {LARGEST_FITTED:g}); mark "
+                "missing values with NaN"
+            )
+        n_before += len(rows)
 
 
 def decoder_output(autoencoder: Any, windows: Windows, decoder: str | None) -> np.ndarray:
@@ -76,22 +152,32 @@ def smooth_steps(errors: np.ndarray, n_steps: int | None) -> np.ndarray:
     n_steps = n_steps or max(1, errors.shape[1] // 4)
     if n_steps == 1:
         return errors
-    width = errors.shape[1]
     known = ~np.isnan(errors)
-    steps = np.arange(width)
-    begin = np.maximum(steps - n_steps // 2, 0)
-    end = np.minimum(steps - n_steps // 2 + n_steps, width)
-
-    def sums(of: np.ndarray) -> np.ndarray:
-        total = np.zeros((errors.shape[0], width + 1, *errors.shape[2:]))
-        np.cumsum(of, axis=1, out=total[:, 1:])
-        return total[:, end] - total[:, begin]
-
-    count = sums(known)
+    sums = _moving_sums(np.where(known, errors, 0.0), n_steps)
     with np.errstate(invalid="ignore"):
-        mean = sums(np.where(known, errors, 0.0)) / count
-    # A difference of sums may fall below 0 by rounding.
-    return np.where(known, np.maximum(mean, 0.0), np.nan)
+        return np.where(known, sums / _moving_sums(known, n_steps), np.nan)
+
+
+def _moving_sums(values: np.ndarray, n_steps: int) -> np.ndarray:
+    """Sums over the n_steps nearest steps (axis 1), zeros beyond the ends.
+
+    Sums over 1, 2, 4, ... steps are added, rather than differences of running sums: those would lose the errors that
+    come after a huge one.
+    """
+    width = values.shape[1]
+    n_steps = min(n_steps, 2 * width)  # more reach beyond both ends
+    before = n_steps // 2
+    part = np.zeros((values.shape[0], width + n_steps, *values.shape[2:]))
+    part[:, before : before + width] = values
+    sums, offset, length = np.zeros(values.shape), 0, 1
+    while length <= n_steps:
+        if n_steps & length:
+            sums += part[:, offset : offset + width]
+            offset += length
+        if 2 * length <= n_steps:
+            part = part[:, :-length] + part[:, length:]
+        length *= 2
+    return sums
 
 
 def mean_steps(errors: np.ndarray) -> np.ndarray:
@@ -139,7 +225,7 @@ def error_scale(errors: np.ndarray, floor: np.ndarray) -> np.ndarray:
 
 
 def rounding_floor(windows: Windows) -> np.ndarray:
-    """Return the smallest error that matters in each channel: `ROUNDING_SHARE` of its largest absolute value.
+    """Return the smallest error that matters in each channel: `ROUNDING_SHARE` of the size of its values.
 
     Parameters
     ----------
@@ -148,13 +234,17 @@ def rounding_floor(windows: Windows) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_channels,)
-        In the units of the channels.
+        In the units of the channels. The size is the largest of the lower 99 % of the absolute values: a single huge
+        one does not hide the others.
     """
-    largest = np.zeros(windows.n_channels)
-    for first in range(0, len(windows.values), CHUNK_VALUES):
-        rows = windows.values[first : first + CHUNK_VALUES]
-        largest = np.fmax(largest, np.fmax.reduce(np.abs(rows), axis=0, initial=0))
-    return ROUNDING_SHARE * np.where(largest > 0, largest, 1.0)
+    size = np.ones(windows.n_channels)
+    for channel in range(windows.n_channels):
+        values = np.abs(windows.values[:, channel], dtype=np.float64)
+        values = values[~np.isnan(values)]
+        if values.size:
+            last = int(np.ceil(0.99 * values.size)) - 1
+            size[channel] = np.partition(values, last)[last] or 1.0
+    return ROUNDING_SHARE * size
 
 
 def contributions(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -173,9 +263,10 @@ def contributions(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (..., n_channels)
-        NaN for unknown channels.
+        At most the square of `LARGEST_ERROR`; NaN for unknown channels.
     """
-    relative = errors / scale
+    with np.errstate(over="ignore"):
+        relative = np.minimum(errors / scale, LARGEST_ERROR**2)
     known = ~np.isnan(relative)
     with np.errstate(invalid="ignore"):
         of_channel = np.where(known, relative, 0.0).sum(axis=-2) / known.sum(axis=-2)

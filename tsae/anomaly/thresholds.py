@@ -152,7 +152,7 @@ class Calibrator(ABC):
     @property
     @abstractmethod
     def smallest_alpha_(self) -> float:
-        """Smallest level that this calibration supports."""
+        """Smallest level that this calibration supports; NaN if it supports none."""
 
     @abstractmethod
     def required(self, alpha: float) -> int:
@@ -222,9 +222,20 @@ class Calibrator(ABC):
     def _check_enough(self, alpha: float) -> None:
         check_alpha(alpha)
         if self.n_scores_ < self.required(alpha):
-            raise ValueError(self._shortage(alpha))
+            raise ValueError(self.shortage(alpha))
 
-    def _shortage(self, alpha: float) -> str:
+    def shortage(self, alpha: float) -> str:
+        """Describe how many scores ``alpha`` needs and how many there are, for messages.
+
+        Parameters
+        ----------
+        alpha : float
+            As in `required`.
+
+        Returns
+        -------
+        str
+        """
         grouped = f", counting {self.block_length} neighbouring ones as one" if self.block_length > 1 else ""
         return (
             f"alpha={alpha:g} needs at least {self.required(alpha)} held-out normal scores with "
@@ -322,8 +333,9 @@ class QuantileThreshold(Calibrator):
 
     @property
     def smallest_alpha_(self) -> float:
-        """Share of scores above the largest of the independent scores: ``block_length / n``."""
-        return self.block_length / self.n_scores_
+        """Share of one among the independent scores: ``block_length / n``; NaN where that is 1 or more."""
+        share = self.block_length / self.n_scores_
+        return share if share < 1 else math.nan
 
     def required(self, alpha: float) -> int:
         """Return ``block_length / alpha``, rounded up.
@@ -397,8 +409,8 @@ class PeaksOverThreshold(Calibrator):
 
     @property
     def smallest_alpha_(self) -> float:
-        """0: the tail is extrapolated."""
-        return 0.0
+        """0, since the tail is extrapolated; NaN if there are too few scores to fit it."""
+        return 0.0 if self.n_scores_ >= self.required(0.5) else math.nan
 
     def required(self, alpha: float) -> int:
         """Return the number of scores that leaves `MIN_PEAKS` in the tail, whatever ``alpha``.
@@ -470,7 +482,18 @@ class PeaksOverThreshold(Calibrator):
         excess = genpareto.isf(alpha / self.tail_share_, self.shape_, scale=self.scale_)
         return float(max(self.level_ + excess, raised(self.level_)))
 
-    def _shortage(self, alpha: float) -> str:
+    def shortage(self, alpha: float) -> str:
+        """Describe how many scores the tail needs and how many there are, for messages.
+
+        Parameters
+        ----------
+        alpha : float
+            Has no influence.
+
+        Returns
+        -------
+        str
+        """
         return (
             f"PeaksOverThreshold needs at least {self.required(alpha)} held-out normal scores, to have "
             f"{MIN_PEAKS} in the upper {self.tail:.0%}; there are {self.n_scores_}"

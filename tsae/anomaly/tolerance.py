@@ -25,3 +25,12 @@ def raised(scores: ArrayLike) -> np.ndarray:
     """Return the largest scores that count as equal to the given ones; the order stays."""
     values: np.ndarray = np.asarray(scores, dtype=np.float64)
     return np.asarray(values + TOLERANCE * np.abs(values))
+
+
+def largest_first(values: ArrayLike) -> np.ndarray:
+    """Return positions by falling value; of values that differ by rounding alone, the earlier comes first."""
+    values = np.asarray(values, dtype=np.float64)
+    order = np.argsort(-values, kind="stable")
+    falls = raised(values[order[1:]]) < values[order[:-1]]
+    rank = np.cumsum(np.r_[False, falls]) if order.size else order
+    return np.asarray(order[np.lexsort((order, rank))])

@@ -97,7 +97,7 @@ def find_events_in_chunks(detector: Any, timelines: Iterable[pd.DataFrame], rule
 
     Only the rows since the start of an event that may still continue are held, for each series.
     """
-    alpha = detector.alpha if rule.alpha is None else rule.alpha
+    alpha = detector.alpha_ if rule.alpha is None else rule.alpha
     gap = (detector.n_timesteps_ or 0) // 2 if rule.gap is None else rule.gap
     held: dict[str, pd.DataFrame] = {}
     found = []

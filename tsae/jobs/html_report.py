@@ -95,7 +95,7 @@ def collect(
     float | None, title: str, max_events: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Collect everything that the page shows, as plain values."""
-    level = detector.alpha if alpha is None else alpha
+    level = detector.alpha_ if alpha is None else alpha
     axis = _TimeAxis(timeline["time"])
     spans = _spans(timeline["series"])
     first_row = {series: rows[0] for series, rows in spans.items()}

@@ -229,8 +229,8 @@ def export_onnx(
 
     The graph does all that `transform` does: scaling, missing values, the recurrent layers, pooling. Its input
     "windows" has the shape (batch, n_timesteps, n_channels), its output "features" (batch, n_features) float32; the
-    batch may be of any size. Results agree with `transform` within 1e-5. The names of the features are in the model's
-    metadata under "feature_names", as a JSON list.
+    batch may be of any size, 0 included. Results agree with `transform` within 1e-5. The names of the features are in
+    the model's metadata under "feature_names", as a JSON list.
 
     Parameters
     ----------
@@ -245,7 +245,8 @@ def export_onnx(
         scaled before they are rounded to float32, as `transform` does.
     missing : bool, default=True
         Whether NaN is understood as missing, gaps and shorter windows alike. False gives a smaller, faster graph for
-        complete windows; a window with NaN has features of NaN.
+        complete windows; a window with NaN has features of NaN. With or without, so has a window with a value that is
+        infinite, or too large for float32 once it is scaled.
 
     Raises
     ------

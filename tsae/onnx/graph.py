@@ -15,7 +15,7 @@ import numpy as np
 from tsae.networks.config import EncoderConfig
 from tsae.networks.pooling import POOLINGS
 from tsae.onnx.builder import GraphBuilder
-from tsae.onnx.inputs import differences, scaled_by_channel, scaled_by_window, window_lengths, without_gaps
+from tsae.onnx.inputs import differences, not_empty, scaled_by_channel, scaled_by_window, window_lengths, without_gaps
 from tsae.onnx.recurrent import recurrent_layers
 
 
@@ -44,7 +44,8 @@ def encoder_model(
     dtype : "float32" or "float64"
         Of the input.
     missing : bool
-        Whether NaN is understood. Without, the graph is smaller, and a window with NaN has features of NaN.
+        Whether NaN is understood. Without, the graph is smaller, and a window with NaN has features of NaN. With or
+        without, so has a window with a value that is infinite, or too large for float32 once it is scaled.
     metadata : mapping of str to str, optional
         Stored in the model, beside the names of the features.
 
@@ -63,8 +64,9 @@ def encoder_model(
     """
     config.check_weights(weights)
     graph = GraphBuilder()
-    values = scaled_by_channel(graph, "windows", mean, scale, dtype)
-    lost = graph("Or", graph("IsNaN", values), graph("IsInf", values))
+    values = scaled_by_channel(graph, not_empty(graph, "windows", n_timesteps, dtype), mean, scale, dtype)
+    infinite = graph("IsInf", values)
+    lost = graph("Or", graph("IsNaN", values), infinite)
     observed, lengths = None, None
     if missing:
         observed = graph("Not", lost)
@@ -73,10 +75,8 @@ def encoder_model(
     layers = recurrent_layers(graph, config, weights, _encoder_inputs(graph, config, values, observed), lengths)
     pooled = layers if config.pooled_layers == "all" else layers[-1:]
     parts = [POOLINGS[kind].add_to_graph(graph, layer) for layer in pooled for kind in config.pooling]
-    if missing:
-        graph("Concat", *parts, axis=-1, outputs=["features"])
-    else:
-        _mark_incomplete(graph, lost, graph("Concat", *parts, axis=-1))
+    features = graph("Concat", *parts, axis=-1)
+    _without_lost(graph, infinite if missing else lost, features)
     names = config.feature_names()
     element_type = {"float32": "FLOAT", "float64": "DOUBLE"}[dtype]
     return graph.serialized(
@@ -97,8 +97,14 @@ def _encoder_inputs(graph: GraphBuilder, config: EncoderConfig, values: str, obs
     return graph("Concat", *parts, axis=-1)
 
 
-def _mark_incomplete(graph: GraphBuilder, lost: str, features: str) -> None:
-    """Give windows with NaN features of NaN; the operators of ONNX Runtime would turn NaN into numbers."""
-    incomplete = graph("ReduceMax", graph.as_int(lost), axes=[1, 2], keepdims=0)
-    incomplete = graph("Unsqueeze", graph("Greater", incomplete, graph.constant(0)), graph.constant([1]))
-    graph("Where", incomplete, graph.constant(np.nan, np.float32), features, outputs=["features"])
+def _without_lost(graph: GraphBuilder, lost: str, features: str) -> None:
+    """Give windows with a lost value features of NaN (the operators of ONNX Runtime would turn NaN into numbers).
+
+    Lost is NaN where it is not understood, and what is infinite once it is scaled: no number is made up for it. The
+    rows that `not_empty` added are dropped.
+    """
+    has_lost = graph("ReduceMax", graph.as_int(lost), axes=[1, 2], keepdims=0)
+    has_lost = graph("Unsqueeze", graph("Greater", has_lost, graph.constant(0)), graph.constant([1]))
+    marked = graph("Where", has_lost, graph.constant(np.nan, np.float32), features)
+    bounds = graph.constant([0]), graph.axis("windows", 0), graph.constant([0])
+    graph("Slice", marked, *bounds, outputs=["features"])

@@ -11,6 +11,17 @@ from tsae.networks.config import CONSTANT_VARIANCE, LEAST_VARIANCE, ROUNDING_VAR
 from tsae.onnx.builder import GraphBuilder
 
 
+def not_empty(graph: GraphBuilder, windows: str, n_timesteps: int | None, dtype: str) -> str:
+    """Windows, and one of NaN where there are none; the recurrent operators of ONNX Runtime crash on empty tensors."""
+
+    def lacking(axis: int) -> str:
+        return graph("Max", graph("Sub", graph.constant([1]), graph.axis(windows, axis)), graph.constant([0]))
+
+    steps = lacking(1) if n_timesteps is None else graph.constant([0])
+    ends = graph("Concat", graph.constant([0, 0, 0]), lacking(0), steps, graph.constant([0]), axis=0)
+    return graph("Pad", windows, ends, graph.constant(np.nan, dtype))
+
+
 def scaled_by_channel(graph: GraphBuilder, values: str, mean: np.ndarray, scale: np.ndarray, dtype: str) -> str:
     """Values at mean 0 and standard deviation 1 over the training windows, computed in float64."""
     if not np.any(mean) and np.all(scale == 1.0):

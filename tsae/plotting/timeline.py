@@ -91,7 +91,7 @@ class TimelineDisplay:
         own = timeline[timeline["series"] == chosen]
         if own.empty:
             raise ValueError(f"series={series!r} does not exist; choose from {list(timeline['series'].unique()[:10])}")
-        threshold = estimator.timeline_threshold_.threshold(estimator.alpha)
+        threshold = estimator.timeline_threshold_.threshold(estimator.alpha_)
         return cls(own, events[events["series"] == chosen], threshold=threshold).plot(ax=ax, **line_kw)
 
     def plot(self, ax: Any = None, **line_kw: Any) -> TimelineDisplay:
