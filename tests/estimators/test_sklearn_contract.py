@@ -38,7 +38,7 @@ print("checks:", len(outcome), {check["status"] for check in outcome if check["c
 
 
 def run_checks(name: str, arguments: dict) -> None:
-    """Every check that scikit-learn has, but for those expected to fail: the one on array APIs needs a variable set from the start."""
+    """Run all checks of scikit-learn; that of array APIs needs a variable set from the start."""
     environment = {**os.environ, "SCIPY_ARRAY_API": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         [sys.executable, "-c", RUN_CHECKS, name, repr(arguments), repr(EXPECTED_TO_FAIL)],
