@@ -118,14 +118,14 @@ def test_a_job_reads_the_model_file_once(tsae, table, autoencoder_file, detector
 
 def test_parts_that_are_skipped_have_an_exit_code_of_their_own(tsae, table, autoencoder_file, tmp_path):
     source = write_parts(table, tmp_path / "in", 3)
-    (source / "part_2.csv").write_text("machine,time,load,heat\n")
+    (source / "part_2.csv").write_text("")
     arguments = ["features", autoencoder_file.path, source, tmp_path / "out"]
     code, _, err = tsae(*arguments)
     assert code == 1
-    assert "tsae: error: part_2.csv has no rows (1 of 3 parts done" in err
+    assert "tsae: error: part_2.csv is empty: its first line must hold the names of the columns (1 of 3" in err
     code, _, err = tsae(*arguments, "--on-error", "skip", "--quiet")
     assert code == 3
-    assert err == "skipped: part_2.csv has no rows\n"
+    assert err == "skipped: part_2.csv is empty: its first line must hold the names of the columns\n"
 
 
 def test_quiet_logs_nothing(tsae, table_file, autoencoder_file, tmp_path):

@@ -103,7 +103,6 @@ BAD = {
     "no file": (None, "cannot be read"),
     "empty": ("", "is empty"),
     "blank first line": ("\n1,2\n", "is empty"),
-    "header only": ("id,time,x,y\n", "has no rows"),
     "no such column": ("id,time,x\na,1,2\n", "no column 'y'; it has 'id', 'time', 'x'"),
     "twice the column": ("id,time,x,y,y\na,1,2,3,4\n", "several columns named 'y'"),
     "text": ("id,time,x,y\na,1,2,3\na,2,oops,4\n", "line 3: column 'x' holds 'oops'"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,17 @@ import pandas as pd
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps
 from tsae.data.windows import Windows
+from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.logs import log_event
 from tsae.jobs.models import load_tensorflow, save_model
+from tsae.jobs.outputs import check_target
+from tsae.jobs.parts import list_parts
 from tsae.jobs.spec import Columns, WindowSpec
 
 TASKS = ("features", "anomalies")
+LABEL_NAME = re.compile(r"(is_?)?(label|fault|anomaly|anomalies|outlier|change_?point|attack|failure|target|class)s?")
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,18 @@ class Training:
     detector: dict[str, Any] = field(default_factory=dict)
 
 
-def train(source: str, target: Path, training: Training) -> Any:
+def train(source: str, target: Path, training: Training, *, overwrite: bool = False) -> Any:
     """Train on a data set, which is read into memory, and write a model file.
+
+    Parameters
+    ----------
+    source : str
+        As of `tsae.jobs.parts.list_parts`.
+    target : Path
+        The model file.
+    training : Training
+    overwrite : bool
+        Whether an existing file may be replaced.
 
     Returns
     -------
@@ -65,9 +81,12 @@ def train(source: str, target: Path, training: Training) -> Any:
     Raises
     ------
     JobError
-        For input or parameters that are not allowed.
+        For input, parameters or a target that are not allowed, before training.
     """
     _check_parameters(training)
+    check_target(target, "the model", overwrite=overwrite)
+    if target.exists() and any(part.path.samefile(target) for part in list_parts(source)):
+        raise JobError(f"the model {target} would replace the input")
     windows, chosen, spec = read_windows(source, training)
     windows = windows[chosen]
     log_event(
@@ -125,6 +144,8 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     """Return all windows of a data set, a mask of those to train on, and their specification."""
     extra = [] if training.label_column is None else [training.label_column]
     data = read_dataset(source, training.columns, extra)
+    if not training.columns.values:
+        _warn_of_labels(data.series)
     try:
         max_gap, origin, _ = find_gaps(data.series, training.max_gap)
     except ValueError as error:
@@ -132,8 +153,10 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     if data.columns.time is not None:
         log_event(f"a time step longer than {max_gap} ends a window ({origin})")
     max_gap = str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
-    spec = WindowSpec(data.columns, training.width, training.stride, None if max_gap in (None, np.inf) else max_gap)
-    windows = Windows.cut(data.series, spec.width, spec.stride, max_gap=spec.longest_step)
+    step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
+    longest = None if max_gap in (None, np.inf) else max_gap
+    spec = WindowSpec(data.columns, training.width, training.stride, longest, step)
+    windows = spec.cut(data.series)
     _report_short(data.series, windows, training.width)
 
     chosen = windows.observed
@@ -144,6 +167,19 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     if not chosen.any():
         raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
     return windows, chosen, spec
+
+
+def _warn_of_labels(series: GroupedSeries) -> None:
+    """Warn of channels that were not asked for by name and look like labels."""
+    for channel, name in enumerate(series.channel_names):
+        values = series.values[:, channel]
+        is_flag = set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0}
+        if is_flag or LABEL_NAME.fullmatch(name.strip().lower()):
+            log_event(
+                f"warning: column {name!r} {'holds only 0 and 1' if is_flag else 'is named like a label'} and is taken "
+                "as a channel; if it marks anomalies, use --label-column, otherwise name the channels with "
+                "--value-columns", level=logging.WARNING, event="warning", column=name,
+            )  # fmt: skip
 
 
 def _report_short(series: GroupedSeries, windows: Windows, width: int) -> None:
@@ -162,12 +198,16 @@ def _report_short(series: GroupedSeries, windows: Windows, width: int) -> None:
 
 def _is_before(windows: Windows, before: str, columns: Columns) -> np.ndarray:
     """Mask of the windows that end before a time."""
+    is_dated = columns.time_kind in ("datetime", "utc")
     try:
-        if columns.time_kind in ("datetime", "utc"):
-            limit = pd.Timestamp(before)
-            limit = limit if limit.tz is None else limit.tz_convert("UTC").tz_localize(None)
-        else:
-            limit = float(before)
+        limit = pd.to_datetime(before, format="ISO8601") if is_dated else float(before)
     except ValueError as error:
-        raise JobError(f"--before {before}: {error}") from error
+        allowed = "a time in ISO 8601, such as 2024-02-03" if is_dated else "a number"
+        raise JobError(f"--before {before} is not {allowed}") from error
+    if isinstance(limit, pd.Timestamp) and limit.tz is not None:
+        if columns.time_kind == "datetime":
+            raise JobError(f"--before {before} has a time zone, but the times of the input have none")
+        limit = limit.tz_convert("UTC").tz_localize(None)
+    elif columns.time_kind == "utc":
+        log_event(f"--before {before} is taken as UTC")
     return np.asarray(windows.index["end"] < limit)
