@@ -142,8 +142,8 @@ def join_channels(names: Iterable[str]) -> str:
     ('oil temp', 'load')
     """
     text = io.StringIO()
-    csv.writer(text, delimiter=" ", lineterminator="").writerow(names)
-    return text.getvalue()
+    csv.writer(text, delimiter=" ", lineterminator="\n").writerow(names)
+    return text.getvalue()[:-1]
 
 
 def split_channels(text: str) -> tuple[str, ...]:

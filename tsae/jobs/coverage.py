@@ -106,7 +106,7 @@ def _reasons(parts: Sequence[dict[str, int | str | float | None]], spec: WindowS
     total = {name: sum(int(part.get(name) or 0) for part in parts)
              for name in ("rows", "empty_rows", "steps", "long_steps")}  # fmt: skip
     if not total["rows"]:
-        return "The input has no rows"
+        return "The input has no rows."
     reasons = []
     step = _typical_step(parts)
     if total["long_steps"]:
@@ -118,10 +118,10 @@ def _reasons(parts: Sequence[dict[str, int | str | float | None]], spec: WindowS
         )
     longest = max(int(part.get("longest_stretch") or 0) for part in parts)
     if longest < spec.width:
-        reasons.append(f"The longest stretch without a gap has {longest} rows, a window needs {spec.width}")
+        reasons.append(f"The longest stretch without a gap has {longest} rows, a window needs {spec.width}.")
     if total["empty_rows"]:
-        reasons.append(f"Every value is missing in {total['empty_rows'] / total['rows']:.0%} of the rows")
-    return ". ".join(reasons or ["The windows hold no values"])
+        reasons.append(f"Every value is missing in {total['empty_rows'] / total['rows']:.0%} of the rows.")
+    return " ".join(reasons or ["The windows hold no values."])
 
 
 def _typical_step(parts: Sequence[dict[str, int | str | float | None]]) -> str | float | None:

@@ -51,7 +51,8 @@ def read_parts(output: Path) -> pd.DataFrame:
     tables = [read_result(output / record.output) for record in manifest.records.values() if record.status == DONE]
     if not tables:
         raise JobError(f"no part of {output} is done")
-    return pd.concat(tables, ignore_index=True)
+    filled = [table for table in tables if len(table)]  # in a CSV file, columns without rows have no type
+    return pd.concat(filled or tables[:1], ignore_index=True)
 
 
 # -- input and output together -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import logging
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -94,9 +95,9 @@ class TableFile:
         others = [column for column in others if column not in nameless]
         if nameless:
             log_event(
-                f"{self.name}: {len(nameless)} columns without a name, as pandas writes for an index, are left out",
-                event="warning",
-            )
+                f"warning: {self.name}: {len(nameless)} columns without a name, as pandas writes for an index, are "
+                "left out", level=logging.WARNING, event="warning",
+            )  # fmt: skip
         if not others:
             raise InputError(f"{self.name} has the columns {_some(self.columns)}; none is left for the channels")
         if len(others) > MAX_COLUMNS:

@@ -19,7 +19,7 @@ from tsae.jobs.table_files import TableFile, open_table
 
 WITH_ZONE = r"\d[ T]\d.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)\s*$"  # a time of day, and the offset from UTC
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
-_NO_TIMES = {"datetime": "datetime64[ns]", "utc": "datetime64[ns]", "float": "float64"}  # integers otherwise
+_NO_TIMES = {"integer": "int64", "float": "float64"}  # datetimes otherwise
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _grouped(table: pd.DataFrame, ids: pd.Series | None, times: pd.Index | None)
 def _no_rows(channels: list[str], columns: Columns) -> GroupedSeries:
     times = None
     if columns.time is not None:
-        times = pd.Index(np.zeros(0, dtype=_NO_TIMES.get(columns.time_kind or "", "int64")))
+        times = pd.Index(np.zeros(0, dtype=_NO_TIMES.get(columns.time_kind or "", "datetime64[ns]")))
     return GroupedSeries(
         np.zeros((0, len(channels))), np.zeros(1, dtype=np.int64), pd.Index([], dtype=object), channels, times
     )

@@ -157,7 +157,7 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     longest = None if max_gap in (None, np.inf) else max_gap
     spec = WindowSpec(data.columns, training.width, training.stride, longest, step)
     windows = spec.cut(data.series)
-    _report_short(data.series, windows, training.width)
+    _report_short(windows, spec, origin)
 
     chosen = windows.observed
     if training.before is not None:
@@ -175,25 +175,39 @@ def _warn_of_labels(series: GroupedSeries) -> None:
         values = series.values[:, channel]
         is_flag = set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0}
         if is_flag or LABEL_NAME.fullmatch(name.strip().lower()):
-            log_event(
-                f"warning: column {name!r} {'holds only 0 and 1' if is_flag else 'is named like a label'} and is taken "
-                "as a channel; if it marks anomalies, use --label-column, otherwise name the channels with "
-                "--value-columns", level=logging.WARNING, event="warning", column=name,
-            )  # fmt: skip
+            _warn(
+                f"column {name!r} {'holds only 0 and 1' if is_flag else 'is named like a label'} and is taken as a "
+                "channel; if it marks anomalies, use --label-column, otherwise name the channels with --value-columns",
+                column=name,
+            )
 
 
-def _report_short(series: GroupedSeries, windows: Windows, width: int) -> None:
-    lengths = np.diff(series.offsets)
+def _report_short(windows: Windows, spec: WindowSpec, origin: str) -> None:
+    """Warn of series and rows that no window covers; refuse a data set without any window."""
+    series, layout = windows.grouped, windows.layout
+    lengths, stretches = np.diff(series.offsets), np.diff(layout.begins, append=len(series.values))
+    n_steps, n_gaps = len(series.values) - len(lengths), len(stretches) - len(lengths)
+    why = ""
+    if n_gaps:
+        why = (
+            f". Windows end at {n_gaps / n_steps:.0%} of the time steps, which are longer than max_gap={spec.max_gap} "
+            f"({origin}); the median step is {spec.step}. Try a longer --max-gap, or a smaller --width"
+        )
     n_without = len(lengths) - len(np.unique(windows.series))
     if n_without == len(lengths):
         raise InputError(
-            f"width={width}, but no series has as many rows without a gap; the longest of {len(lengths)} has "
-            f"{lengths.max()} rows in all"
+            f"width={spec.width}, but no series has as many rows without a gap; the longest of {len(lengths)} has "
+            f"{lengths.max()} rows in all, {stretches.max()} without a gap{why}"
         )
     if n_without:
-        log_event(
-            f"{n_without} of {len(lengths)} series are shorter than width={width} and are left out", event="warning"
-        )
+        _warn(f"{n_without} of {len(lengths)} series are shorter than width={spec.width} and are left out{why}")
+    n_left_out = stretches[layout.counts == 0].sum()
+    if n_left_out > 0.5 * len(series.values):
+        _warn(f"{n_left_out:,} of {len(series.values):,} rows lie in stretches shorter than width={spec.width}{why}")
+
+
+def _warn(message: str, **fields: Any) -> None:
+    log_event(f"warning: {message}", level=logging.WARNING, event="warning", **fields)
 
 
 def _is_before(windows: Windows, before: str, columns: Columns) -> np.ndarray:
