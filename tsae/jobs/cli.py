@@ -66,7 +66,10 @@ Examples:
 @click.option("--id-column", type=one_or_several, metavar="NAME[,NAME...]",
               help="Column, or columns, with the series of each row; also of directories such as machine=m1.  "
               "[default: all rows are one series]")  # fmt: skip
-@click.option("--time-column", help="Column of timestamps (ISO 8601) or numbers.  [default: rows are numbered]")
+@click.option(
+    "--time-column",
+    help="Column of timestamps (ISO 8601), numbers or durations (in seconds).  [default: rows are numbered]",
+)
 @click.option("--value-columns", type=names, metavar="NAME,NAME...", default=(),
               help="The channels.  [default: all other columns]")  # fmt: skip
 @click.option("--time-format", help="Format of the timestamps, such as '%d.%m.%Y %H:%M'.")

@@ -95,8 +95,8 @@ class TableFile:
         others = [column for column in others if column not in nameless]
         if nameless:
             log_event(
-                f"warning: {self.name}: {len(nameless)} columns without a name, as pandas writes for an index, are "
-                "left out", level=logging.WARNING, event="warning",
+                f"warning: {self.name}: {len(nameless)} column(s) without a name, as pandas writes for an index, "
+                "are left out", level=logging.WARNING, event="warning",
             )  # fmt: skip
         if not others:
             raise InputError(f"{self.name} has the columns {_some(self.columns)}; none is left for the channels")
