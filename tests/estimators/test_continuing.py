@@ -297,7 +297,7 @@ EARLY = [
 ]
 
 
-@pytest.mark.parametrize(("change", "named"), EARLY, ids=[str(change) for change, _ in EARLY])
+@pytest.mark.parametrize(("change", "named"), EARLY, ids=[named for _, named in EARLY])
 @pytest.mark.parametrize("kind", [LSTMAutoencoder, LSTMClassifier, LSTMSeq2Seq])
 def test_parameters_are_checked_before_the_data_are_read(kind, change, named):
     unreadable = object()

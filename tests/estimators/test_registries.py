@@ -8,7 +8,7 @@ import tensorflow as tf
 from tsae import LSTMAutoencoder, OnnxEncoder, load
 from tsae.networks import heads, recurrent
 from tsae.networks.cells import CELLS, Cell
-from tsae.networks.decoders import Decoded, output_layer
+from tsae.networks.decoders import Decoded, dense_layer
 from tsae.networks.objectives import OBJECTIVES, Objective
 from tsae.networks.pooling import POOLINGS, Pooling
 
@@ -58,7 +58,7 @@ def test_an_objective(monkeypatch, tmp_path):
         """The mean of the window, at every step, from the state of that step."""
 
         def _build(self, encoder, seeds):
-            self.output_layer = output_layer(encoder.config.widths[-1], encoder.config.n_inputs, "mean_output", seeds)
+            self.output_layer = dense_layer(encoder.config.widths[-1], encoder.config.n_inputs, "mean_output", seeds)
 
         def target(self, full, lengths, ahead):
             return tf.zeros_like(full) + tf.reduce_mean(full, axis=1, keepdims=True)

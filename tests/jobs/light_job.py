@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsae.jobs.export import export
+from tsae.jobs.export import Written, export
 from tsae.jobs.job import Job
 from tsae.jobs.spec import Columns, WindowSpec
 
@@ -38,7 +38,7 @@ def write_means(estimator, part, spec, append):
     append(table[:half])
     time.sleep(seconds_per_part)
     append(table[half:])
-    return len(table)
+    return Written(len(table), len(table))
 
 
 def write_rows(estimator, part, spec, append):
@@ -48,7 +48,7 @@ def write_rows(estimator, part, spec, append):
     starts = windows.starts[:, np.newaxis]
     n_covering = ((starts <= rows) & (rows < starts + windows.width)).sum(axis=0)
     append(pd.DataFrame({"series": grouped.names_at(rows), "time": grouped.times_at(rows), "score": n_covering}))
-    return len(rows)
+    return Written(len(rows), int((n_covering > 0).sum()))
 
 
 def light_job(source, output, kind="features", **options) -> Job:

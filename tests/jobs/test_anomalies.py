@@ -1,16 +1,28 @@
+import json
+import re
 from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.jobs.conftest import make_table, write_parts
+from tests.jobs.conftest import SMALL, make_table, write_parts
 from tsae import make_windows
-from tsae.jobs.anomalies import EVENTS, EventRule, find_events_in_chunks, run_anomalies
+from tsae.jobs.anomalies import (
+    EVENTS,
+    EventRule,
+    find_events_in_chunks,
+    join_channels,
+    run_anomalies,
+    split_channels,
+)
 from tsae.jobs.errors import JobError
 from tsae.jobs.job import Job
-from tsae.jobs.report import compare_with_labels, read_parts, read_scored
+from tsae.jobs.models import open_model
+from tsae.jobs.report import compare_with_labels, read_parts, read_scored, write_page
+from tsae.jobs.spec import Columns
 from tsae.jobs.table_writer import read_result
+from tsae.jobs.train import Training, train
 
 
 def job_of(file, source, output, **options):
@@ -100,3 +112,39 @@ def test_an_alpha_that_needs_more_data_is_refused_before_any_work(table_file, de
     with pytest.raises(JobError, match=r"alpha=1e-06 needs at least"):
         run_anomalies(job_of(detector_file, table_file, tmp_path / "out"), EventRule(alpha=1e-6))
     assert not (tmp_path / "out").exists()
+
+
+NAMES = [["oil temp", "load"], ['a "b"', "c,d", "e;f"], ["load"], [" x ", "y\nz"], ["tür", "'q'"], []]
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_names_of_channels_come_back_from_their_text(names):
+    assert split_channels(join_channels(names)) == tuple(names)
+
+
+def test_channels_with_a_space_stay_one_in_events_and_report(faulty_table, tmp_path):
+    renamed = faulty_table.rename(columns={"load": "oil load", "heat": "oil temp"})
+    source = write_parts(renamed, tmp_path / "in", 2)
+    training = Training(
+        Columns("machine", "time", ("oil load", "oil temp")), width=12, stride=5, task="anomalies", max_gap="15min",
+        label_column="fault", autoencoder={**SMALL, "decoder": "reconstruction", "verbose": 0},
+        detector={"alpha": 0.2, "random_state": 0},
+    )  # fmt: skip
+    train(str(source), tmp_path / "m.tsae", training)
+    job = job_of(open_model(tmp_path / "m.tsae"), source, tmp_path / "out")
+    run_anomalies(job, EventRule())
+    channels = [split_channels(names) for names in pd.read_csv(tmp_path / "out" / EVENTS)["channels"]]
+    assert {name for event in channels for name in event} == {"oil load", "oil temp"}
+    write_page(read_scored(job, "fault"), EventRule(), tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+    assert {name for event in data["events"] for name in event["channels"]} == {"oil load", "oil temp"}
+
+
+def test_labels_without_marks_are_no_error(table_file, detector_file, tmp_path):
+    table = pd.read_csv(table_file).assign(fault=0)
+    job = job_of(detector_file, write_parts(table, tmp_path / "in", 1), tmp_path / "out")
+    run_anomalies(job, EventRule())
+    measures = compare_with_labels(read_scored(job, "fault"))
+    assert (measures["labelled_share"], measures["n_labelled_events"], measures["n_found"]) == (0, 0, 0)
+    assert measures["n_events"] == measures["n_false_events"]

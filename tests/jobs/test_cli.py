@@ -48,6 +48,7 @@ def test_help(tsae, command):
         assert f"\n    tsae {command[0]} " in out.split("Example")[1]  # line by line, as it is to be typed
     if not command:
         assert "3    success, but parts were skipped" in out
+        assert "4    finished, but nothing at all was scored" in out
 
 
 def test_help_loads_nothing_heavy():
@@ -118,14 +119,14 @@ def test_a_job_reads_the_model_file_once(tsae, table, autoencoder_file, detector
 
 def test_parts_that_are_skipped_have_an_exit_code_of_their_own(tsae, table, autoencoder_file, tmp_path):
     source = write_parts(table, tmp_path / "in", 3)
-    (source / "part_2.csv").write_text("machine,time,load,heat\n")
+    (source / "part_2.csv").write_text("")
     arguments = ["features", autoencoder_file.path, source, tmp_path / "out"]
     code, _, err = tsae(*arguments)
     assert code == 1
-    assert "tsae: error: part_2.csv has no rows (1 of 3 parts done" in err
+    assert "tsae: error: part_2.csv is empty: its first line must hold the names of the columns (1 of 3" in err
     code, _, err = tsae(*arguments, "--on-error", "skip", "--quiet")
     assert code == 3
-    assert err == "skipped: part_2.csv has no rows\n"
+    assert err == "skipped: part_2.csv is empty: its first line must hold the names of the columns\n"
 
 
 def test_quiet_logs_nothing(tsae, table_file, autoencoder_file, tmp_path):
@@ -197,6 +198,12 @@ def test_export_onnx(tsae, autoencoder_file, detector_file, tmp_path):
         (["features", "none.tsae", "in", "out", "--n-jobs", "0"], 2, "--n-jobs 0 is not allowed"),
         (["export-onnx", "none.tsae", "e.onnx"], 1, "there is no model file none.tsae"),
         (["inspect", "none.tsae"], 1, "there is no model file none.tsae"),
+        (["inspect", "."], 1, ". is a directory; name a model file"),
+        (["features", ".", "in", "out"], 1, ". is a directory; name a model file"),
+        (["train", "", "m.tsae", "--width", "4"], 1, "the input is empty"),
+        (["train", "in", "out", "--width", "4", "--separator", "ab"], 2, "'ab' is not one character"),
+        (["train", "in", "out", "--width", "4", "--decimal", ","], 2, "--separator and --decimal are both ','"),
+        (["train", "in", ".", "--width", "4"], 1, "the model . is a directory"),
         (["demo", "--data", "nowhere"], 1, "no machines/machines.csv in nowhere"),
         (["nonsense"], 2, "No such command"),
     ],
@@ -240,6 +247,117 @@ def test_a_terminated_job_ends_with_its_exit_code():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 143
     assert done.stderr == "tsae: error: terminated; the same command continues\n"
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (OSError(28, "No space left"), 1)])
+def test_training_does_not_claim_to_continue(tsae, monkeypatch, table_file, tmp_path, error, code):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr("tsae.estimators.autoencoder.LSTMAutoencoder.fit", fails)
+    found, out, err = tsae("train", table_file, tmp_path / "m.tsae", *TRAIN)
+    assert found == code
+    assert err.endswith("; no model was written; the same command starts training again\n")
+    assert not (tmp_path / "m.tsae").exists()
+
+
+def test_an_existing_model_is_replaced_on_request_only(tsae, table_file, tmp_path):
+    target = tmp_path / "m.tsae"
+    arguments = ["train", table_file, target, *TRAIN, *SMALL, "--quiet"]
+    assert tsae(*arguments)[0] == 0
+    content = target.read_bytes()
+    code, _, err = tsae(*arguments)
+    assert (code, "exists; use --overwrite" in err, target.read_bytes() == content) == (1, True, True)
+    assert tsae(*arguments, "--random-state", 1, "--overwrite")[0] == 0
+    assert target.read_bytes() != content
+
+
+def test_an_onnx_file_does_not_replace_its_model(tsae, autoencoder_file):
+    content = autoencoder_file.path.read_bytes()
+    code, _, err = tsae("export-onnx", autoencoder_file.path, autoencoder_file.path)
+    assert (code, "would replace the model" in err) == (1, True)
+    assert autoencoder_file.path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--label-column", "none"], "has no column 'none'"),
+        (["--label-column", "note"], "holds 'ok'; labels must be numbers"),
+        (["--report", "file/page.html"], "file is not a directory"),
+    ],
+)
+def test_what_a_report_needs_is_checked_before_the_work(
+    tsae, table, detector_file, tmp_path, monkeypatch, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    source = write_parts(table.assign(note="ok"), tmp_path / "in", 2)
+    code, out, err = tsae("anomalies", detector_file.path, source, tmp_path / "out", *options)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_label_column_without_marks_ends_well(tsae, table, detector_file, tmp_path):
+    source = write_parts(table.assign(fault=0), tmp_path / "in", 2)
+    options = ["--label-column", "fault", "--report", tmp_path / "page.html"]
+    code, out, _ = tsae("anomalies", detector_file.path, source, tmp_path / "out", *options)
+    assert code == 0
+    assert "n_labelled_events: 0" in out
+    assert (tmp_path / "page.html").exists()
+
+
+def test_a_report_on_nothing_that_was_scored(tsae, table, detector_file, tmp_path):
+    source = write_parts(table.groupby("machine").head(5).assign(fault=1), tmp_path / "in", 1)
+    options = ["--label-column", "fault", "--report", tmp_path / "page.html"]
+    code, out, err = tsae("anomalies", detector_file.path, source, tmp_path / "out", *options)
+    assert code == 4
+    assert "nothing was scored" in err
+    assert "n_found: 0" in out
+
+
+def test_a_report_where_a_part_was_skipped(tsae, table, detector_file, tmp_path):
+    source = write_parts(table.assign(fault=1), tmp_path / "in", 3)
+    (source / "part_2.csv").write_text("")
+    options = ["--label-column", "fault", "--report", tmp_path / "page.html", "--on-error", "skip"]
+    code, out, _ = tsae("anomalies", detector_file.path, source, tmp_path / "out", *options)
+    assert code == 3
+    assert "labelled_share: 1" in out
+    assert (tmp_path / "page.html").exists()
+
+
+def test_a_change_of_stride_is_named_alone(tsae, table_file, autoencoder_file, tmp_path):
+    arguments = ["features", autoencoder_file.path, table_file, tmp_path / "out", "--quiet"]
+    assert tsae(*arguments)[0] == 0
+    code, _, err = tsae(*arguments, "--stride", 7)
+    assert code == 1
+    assert "another window_spec (stride 5, now 7)" in err
+    assert "{" not in err
+
+
+def test_marks_of_csv_files_on_the_command_line(tsae, table, tmp_path):
+    marked = table.astype({"load": object})
+    marked.loc[5:9, "load"] = -999
+    marked.loc[10:12, "load"] = "#N/A"
+    (tmp_path / "m=1").mkdir()
+    marked.to_csv(tmp_path / "m=1" / "t.csv", index=False, sep=";", decimal=",")
+    marked[["load", "heat"]] = marked[["load", "heat"]].apply(pd.to_numeric, errors="coerce").replace(-999, np.nan)
+    marked.to_csv(tmp_path / "m=1" / "plain.csv", index=False)
+    train = [*TRAIN, *SMALL, "--id-column", "m,machine", "--quiet"]
+    options = ["--separator", ";", "--decimal", ",", "--missing-values", "-999,#N/A"]
+    code, _, err = tsae("train", tmp_path / "m=1/t.csv", tmp_path / "a.tsae", *train, *options)
+    assert (code, err) == (0, "")
+    assert tsae("train", tmp_path / "m=1/plain.csv", tmp_path / "b.tsae", *train)[0] == 0
+    assert open_model(tmp_path / "a.tsae").spec.columns.missing == ("-999", "#N/A")
+    for name in "ab":
+        source = tmp_path / "m=1" / ("t.csv" if name == "a" else "plain.csv")
+        assert tsae("features", tmp_path / f"{name}.tsae", source, tmp_path / name, "--quiet")[0] == 0
+    pd.testing.assert_frame_equal(read_parts(tmp_path / "a"), read_parts(tmp_path / "b"))
+    assert set(read_parts(tmp_path / "a")["series"]) == {"1/m0", "1/m1", "1/m2"}
+    arguments = ["features", tmp_path / "a.tsae", tmp_path / "m=1/plain.csv", tmp_path / "c", "--quiet"]
+    assert tsae(*arguments, "--separator", ",", "--decimal", ".")[0] == 0  # the input need not be written alike
+    pd.testing.assert_frame_equal(read_parts(tmp_path / "c"), read_parts(tmp_path / "b"))
 
 
 def test_signal_handlers_are_put_back(tsae):

@@ -1,8 +1,11 @@
+import gzip
+
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 
-from tsae.jobs.errors import InputError
+from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.spec import Columns
 from tsae.jobs.table_reader import read_rows
 
@@ -103,7 +106,6 @@ BAD = {
     "no file": (None, "cannot be read"),
     "empty": ("", "is empty"),
     "blank first line": ("\n1,2\n", "is empty"),
-    "header only": ("id,time,x,y\n", "has no rows"),
     "no such column": ("id,time,x\na,1,2\n", "no column 'y'; it has 'id', 'time', 'x'"),
     "twice the column": ("id,time,x,y,y\na,1,2,3,4\n", "several columns named 'y'"),
     "text": ("id,time,x,y\na,1,2,3\na,2,oops,4\n", "line 3: column 'x' holds 'oops'"),
@@ -182,3 +184,225 @@ def test_kinds_of_times_may_not_change(tmp_path):
     path = write(tmp_path / "t.csv", "time,x\n1,1\n")
     with pytest.raises(InputError, match="times of kind 'integer', but the model was trained on 'datetime'"):
         read_rows(path, Columns(time="time", time_kind="datetime"))
+
+
+# -- faults of files -----------------------------------------------------------------------------------------------
+
+VALUES = Columns(values=("u", "v"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",u,v\n0,1,2\n1,3,4\n",  # the index that pandas writes
+        "Unnamed: 0,u,v\n0,1,2\n1,3,4\n",
+        "u,v,\n1,2,\n3,4,\n",  # a comma at each line end
+        "u,v\n1,2,\n3,4,\n",
+    ],
+)
+def test_columns_without_a_name_are_no_channels(tmp_path, text):
+    path = write(tmp_path / "t.csv", text)
+    for columns in (Columns(), VALUES):
+        series = read_rows(path, columns).series
+        assert series.channel_names == ["u", "v"]
+        assert series.values.tolist() == [[1, 2], [3, 4]]
+
+
+def test_an_index_without_a_name_in_parquet_is_no_channel(tmp_path):
+    pd.DataFrame({"u": [1.0, 2]}, index=[5, 7]).to_parquet(tmp_path / "t.parquet")
+    assert read_rows(tmp_path / "t.parquet", Columns()).series.channel_names == ["u"]
+
+
+def test_a_line_break_within_a_name(tmp_path):
+    path = write(tmp_path / "t.csv", '"speed\n[rpm]",v\n1,2\n3,x\n')
+    with pytest.raises(InputError, match="line 4: column 'v' holds 'x'"):
+        read_rows(path, Columns())
+    series = read_rows(write(path, '"speed\n[rpm]",v\n1,2\n3,4\n'), Columns()).series
+    assert series.channel_names == ["speed\n[rpm]", "v"]
+    assert series.values.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "u\n\n\n \n\n\nERR\n",
+        "u\n1\n2\n3\n4\n5\nERR\n",
+        'note,u\n"a\nb\nc",1\n\n\nx,ERR\n',
+        "u\r\n1\r\n\r\n\r\n\r\n2\r\nERR",
+    ],
+)
+def test_lines_are_counted_as_in_the_file(tmp_path, text):
+    with pytest.raises(InputError, match="line 7: column 'u' holds 'ERR'"):
+        read_rows(write(tmp_path / "t.csv", text), Columns(values=("u",)))
+
+
+def test_a_nul_byte_is_refused(tmp_path):
+    path = write(tmp_path / "t.csv", "u,v\n1,2\n12.0\x0034,5\n")
+    with pytest.raises(InputError, match="line 3: a NUL byte"):
+        read_rows(path, VALUES)
+
+
+@pytest.mark.parametrize("first", ["2024-01-01 00:00", "2024-01-01", "2024-01-01T00:00:00.5"])
+@pytest.mark.parametrize("zoned", ["2024-01-02T00:00Z", "2024-01-02 00:00+02:00", "2024-01-02T00:00:00-0530"])
+def test_times_with_and_without_a_zone_are_not_mixed(tmp_path, first, zoned):
+    for times in ([first, zoned], [zoned, first]):
+        path = write(tmp_path / "t.csv", f"time,x\n{times[0]},1\n{times[1]},2\n")
+        with pytest.raises(InputError, match=f"line {2 + times.index(first)}: .* has no time zone, while other"):
+            read_rows(path, Columns(time="time", values=("x",)))
+
+
+@pytest.mark.parametrize("time_format", ["%s", "%Q", "%Y-%"])
+def test_formats_that_are_none_are_refused(tmp_path, time_format):
+    path = write(tmp_path / "t.csv", "time,x\n1,1\n2,2\n")
+    with pytest.raises(JobError, match="--time-format .* is no format of datetime.strptime"):
+        read_rows(path, Columns(time="time", values=("x",), time_format=time_format))
+
+
+@pytest.mark.parametrize("times", [[20240131, 20240201], ["20240131", "20240201"], [20240131.0, 20240201.0]])
+def test_the_format_of_times_holds_for_parquet_as_well(tmp_path, times):
+    pd.DataFrame({"time": times, "x": [1.0, 2]}).to_parquet(tmp_path / "t.parquet")
+    rows = read_rows(tmp_path / "t.parquet", Columns(time="time", values=("x",), time_format="%Y%m%d"))
+    assert rows.series.times.tolist() == [pd.Timestamp("2024-01-31"), pd.Timestamp("2024-02-01")]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_durations_are_read_in_seconds_whatever_their_unit(tmp_path, unit):
+    durations = pd.to_timedelta([90, 150], unit="s").as_unit(unit)
+    pd.DataFrame({"time": durations, "x": durations}).to_parquet(tmp_path / "t.parquet")
+    rows = read_rows(tmp_path / "t.parquet", Columns(time="time", values=("x",)))
+    assert rows.series.times.tolist() == [90.0, 150.0]
+    assert rows.series.values[:, 0].tolist() == [90.0, 150.0]
+    assert rows.time_kind == "float"
+
+
+def test_datetimes_are_no_values(tmp_path):
+    pd.DataFrame({"x": pd.to_datetime(["2024-01-01"])}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="row 1: column 'x' holds Timestamp"):
+        read_rows(tmp_path / "t.parquet", Columns())
+
+
+def test_integer_names_in_parquet(tmp_path):
+    pd.DataFrame({0: [1.0, 2.0], 1: [3.0, 4.0]}).to_parquet(tmp_path / "t.parquet")
+    assert read_rows(tmp_path / "t.parquet", Columns()).series.channel_names == ["0", "1"]
+    assert read_rows(tmp_path / "t.parquet", Columns(values=("1",))).series.values.tolist() == [[3.0], [4.0]]
+
+
+def test_floating_times_are_read_exactly(tmp_path):
+    times = [0.1, 0.3, 1 / 3, 1.1 + 2.2, 1711843200.123457]
+    path = write(tmp_path / "t.csv", "time,x\n" + "".join(f"{time!r},1\n" for time in times))
+    rows = read_rows(path, Columns(time="time", values=("x",)))
+    assert rows.series.times.tolist() == times
+
+
+# -- marks of missing values, separators, ids ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_marks_of_missing_values(tmp_path, suffix):
+    marks = Columns(values=("u", "v", "w"), missing=("-999", "9999", "NAN", "#N/A", "-3.4028235e38"))
+    frame = pd.DataFrame(
+        {
+            "u": ["1", "NAN", "#N/A", "-999.0", "5"],
+            "v": [-999, 2, 9999, 4, -99],
+            "w": np.array([1, -999, 3, np.finfo(np.float32).min, 9999], np.float32),
+        }
+    )
+    path = tmp_path / f"t{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    nan = np.nan
+    expected = [[1, nan, 1], [nan, 2, nan], [nan, nan, 3], [nan, 4, nan], [5, -99, nan]]
+    np.testing.assert_array_equal(read_rows(path, marks).series.values, expected)
+
+
+def test_marks_of_missing_values_do_not_touch_ids_and_times(tmp_path):
+    path = write(tmp_path / "t.csv", "id,time,x\n9999,9999,9999\n")
+    series = read_rows(path, Columns("id", "time", ("x",), missing=("9999",))).series
+    assert (series.names[0], series.times[0]) == ("9999", 9999)
+    assert np.isnan(series.values[0, 0])
+
+
+def test_semicolons_and_decimal_commas(tmp_path):
+    path = write(tmp_path / "t.csv", "id;time;x;y\na, b;1,5;2,25;NA\na, b;2,5;-1;1e3;\n")
+    rows = read_rows(path, Columns("id", "time", separator=";", decimal=","))
+    np.testing.assert_array_equal(rows.series.values, [[2.25, np.nan], [-1, 1000]])
+    assert rows.series.times.tolist() == [1.5, 2.5]
+    assert rows.series.names.tolist() == ["a, b"]
+    with pytest.raises(InputError, match="line 3: 5 fields, but 4 columns"):
+        read_rows(write(path, "id;time;x;y\na;1;2;3\na;2;3;4;5\n"), Columns("id", "time", separator=";"))
+    text = "id;time;x;y\na;1;2,5;3\na;2;oops;4\n"  # text in a column with decimal commas
+    with pytest.raises(InputError, match="line 3: column 'x' holds 'oops'"):
+        read_rows(write(path, text), Columns("id", "time", separator=";", decimal=","))
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "hint"),
+    [
+        ("id;time;x;y\na;1;2;3\n", COLUMNS, "use --separator ';'"),
+        ("x;y\n1;2\n", Columns(), "use --separator ';'"),
+        ("x;y\n1,5;2\n", Columns(), "use --separator ';'"),
+        ("x\ty\n1\t2\n", Columns(), r"use --separator '\\t'"),
+        ("x,y\n1,2\n", Columns(separator=";"), "use --separator ','"),
+        ("x;y\n1,5;2\n", Columns(separator=";"), "use --decimal ','"),
+    ],
+)
+def test_another_separator_gets_a_hint(tmp_path, text, columns, hint):
+    with pytest.raises(InputError, match=hint):
+        read_rows(write(tmp_path / "t.csv", text), columns)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_ids_of_several_columns(tmp_path, suffix):
+    frame = pd.DataFrame({"a": ["x", "x/y", "x"], "b": ["y/z", "z", "y/z"], "v": [1.0, 2, 3]})
+    path = tmp_path / f"t{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    series = read_rows(path, Columns(("a", "b"))).series
+    assert len(set(series.names)) == 2
+    assert series.channel_names == ["v"]
+    assert series.values[:, 0].tolist() == [1, 3, 2]
+    simple = pd.DataFrame({"a": [1, 2], "b": ["u", "u"], "v": [1.0, 2]})
+    simple.to_parquet(tmp_path / "s.parquet")
+    assert read_rows(tmp_path / "s.parquet", Columns(("a", "b"))).series.names.tolist() == ["1/u", "2/u"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_directories_name_columns(tmp_path, suffix):
+    folder = tmp_path / "site=north%20sea" / "machine=m1"
+    folder.mkdir(parents=True)
+    frame = pd.DataFrame({"x": [1.0, 2.0]})
+    path = folder / f"t{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    assert read_rows(path, Columns("machine")).series.names.tolist() == ["m1"]
+    assert read_rows(path, Columns(("site", "machine"))).series.names.tolist() == ["north sea/m1"]
+    assert read_rows(path, Columns("machine")).series.channel_names == ["x"]
+    with pytest.raises(InputError, match="no column 'pump'"):
+        read_rows(path, Columns("pump"))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_compressed_files(tmp_path, suffix):
+    text = b"id,time,x,y\nb,1,1.5,2\nb,2,,oops\n"
+    for content in (text.replace(b"oops", b"4"), text):
+        path = tmp_path / f"t.csv{suffix}"
+        packed = gzip.compress(content) if suffix == ".gz" else pyarrow.compress(content, codec="zstd", asbytes=True)
+        path.write_bytes(packed)
+        if content == text:
+            with pytest.raises(InputError, match="line 3: column 'y' holds 'oops'"):
+                read_rows(path, COLUMNS)
+        else:
+            np.testing.assert_array_equal(read_rows(path, COLUMNS).series.values, [[1.5, 2], [np.nan, 4]])
+    path.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(InputError, match="t.csv"):
+        read_rows(path, COLUMNS)
+    path.write_bytes(b"plain text")
+    with pytest.raises(InputError, match="t.csv"):
+        read_rows(path, COLUMNS)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("kind", ["datetime", "utc", "integer", "float"])
+def test_a_table_without_rows_is_a_part_of_no_rows(tmp_path, frame, suffix, kind):
+    path = tmp_path / f"t{suffix}"
+    frame[:0].to_csv(path, index=False) if suffix == ".csv" else frame[:0].to_parquet(path)
+    rows = read_rows(path, Columns("id", "time", ("x", "y"), time_kind=kind), extra=["note"])
+    assert rows.series.values.shape == (0, 2)
+    assert (len(rows.series.names), len(rows.series.times), len(rows.extra), rows.time_kind) == (0, 0, 0, kind)

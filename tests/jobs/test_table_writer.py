@@ -48,3 +48,9 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, suffix):
         write_half(table, path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_results_in_csv_are_read_back_to_the_last_bit(tmp_path):
+    table = pd.DataFrame({"series": "a", "time": np.arange(2000), "p_value": np.arange(1, 2001) / 15203})
+    write_result(table, tmp_path / "t.csv")
+    assert (read_result(tmp_path / "t.csv")["p_value"] == table["p_value"]).all()

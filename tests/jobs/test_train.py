@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,10 @@ import pytest
 from tests.jobs.conftest import COLUMNS, SMALL, write_parts
 from tsae import make_windows
 from tsae.jobs.errors import JobError
+from tsae.jobs.features import run_features
+from tsae.jobs.job import Job
 from tsae.jobs.models import open_model
+from tsae.jobs.report import read_parts
 from tsae.jobs.spec import Columns
 from tsae.jobs.train import Training, make_estimator, read_windows, train
 
@@ -59,6 +64,9 @@ def test_windows_with_labelled_rows_are_left_out(table, tmp_path):
         ({"before": "2020-01-01"}, "none of .* windows is left"),
         ({"before": "soon"}, "--before soon"),
         ({"max_gap": "wide"}, "max_gap='wide'"),
+        ({"before": "03/02/2024"}, "--before 03/02/2024 is not a time in ISO 8601"),
+        ({"before": "2024-03-02T00:00Z"}, "has a time zone, but the times of the input have none"),
+        ({"label_column": "none"}, "no column 'none'"),
         ({"label_column": "machine"}, "holds 'm.'; labels must be numbers"),
         ({"columns": Columns("machine", "time", ("load", "none"))}, "no column 'none'"),
     ],
@@ -100,3 +108,102 @@ def test_windows_without_any_value_are_left_out(table, tmp_path):
 
 def test_the_model_file_is_complete(autoencoder_file):
     assert open_model(autoencoder_file.path).spec.stride == 5
+
+
+def test_without_a_time_column_rows_are_numbered(table, tmp_path):
+    source = write_parts(table[["load", "heat"]], tmp_path / "in", 2)
+    for task in ("features", "anomalies"):
+        training = Training(Columns(), 12, 5, task=task, autoencoder={**SMALL, "verbose": 0})
+        train(str(source), tmp_path / f"{task}.tsae", training)
+    file = open_model(tmp_path / "features.tsae")
+    assert (file.spec.max_gap, file.spec.step, file.spec.columns.time) == (None, None, None)
+    run_features(Job("features", file, str(source), tmp_path / "out", file.spec))
+    features = read_parts(tmp_path / "out")
+    assert features["start"].tolist() == list(range(0, len(table) - 11, 5))
+    direct = file.estimator.transform(make_windows(table[["load", "heat"]].to_numpy(), 12, 5))
+    np.testing.assert_allclose(features.iloc[:, 3:].to_numpy(), direct, atol=1e-5)
+
+
+def fit_must_not_run(*_):
+    raise AssertionError("trained before the check")
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Let every start of training fail the test."""
+    monkeypatch.setattr("tsae.estimators.autoencoder.LSTMAutoencoder.fit", fit_must_not_run)
+
+
+@pytest.mark.parametrize("content", ["directory", "model", "below a file"])
+def test_targets_that_cannot_be_written_are_refused_before_training(table_file, tmp_path, no_training, content):
+    target = tmp_path / "m.tsae"
+    if content == "directory":
+        target.mkdir()
+    else:
+        target.write_text("mine")
+    path, message = {
+        "directory": (target, "is a directory"),
+        "model": (target, "exists; use --overwrite"),
+        "below a file": (target / "m.tsae", "is not a directory"),
+    }[content]
+    with pytest.raises(JobError, match=message):
+        train(str(table_file), path, Training(COLUMNS, 12))
+    assert content == "directory" or target.read_text() == "mine"
+
+
+def test_the_input_is_never_replaced(table_file, no_training):
+    content = table_file.read_bytes()
+    with pytest.raises(JobError, match="would replace the input"):
+        train(str(table_file), table_file, Training(COLUMNS, 12), overwrite=True)
+    assert table_file.read_bytes() == content
+
+
+def test_a_model_is_replaced_on_request(table_file, tmp_path):
+    (tmp_path / "m.tsae").write_text("old")
+    train(str(table_file), tmp_path / "m.tsae", Training(COLUMNS, 12, autoencoder=SMALL), overwrite=True)
+    assert open_model(tmp_path / "m.tsae").spec.width == 12
+
+
+def test_a_label_column_without_marks_leaves_nothing_out(table, tmp_path):
+    source = write_parts(table.assign(fault=0), tmp_path / "in", 1)
+    windows, _ = windows_of(source, columns=Columns("machine", "time"), label_column="fault")
+    assert len(windows) == len(windows_of(source)[0])
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "warned"),
+    [("valve", [0, 1], True), ("Fault", [0.0, 2.5], True), ("is_anomaly", [0, 0], True), ("load2", [0.5, 1], False)],
+)
+def test_columns_that_look_like_labels_are_warned_about(table, tmp_path, caplog, monkeypatch, column, values, warned):
+    source = write_parts(table.assign(**{column: np.resize(values, len(table))}), tmp_path / "in", 1)
+    monkeypatch.setattr(logging.getLogger("tsae"), "propagate", True)
+    with caplog.at_level(logging.WARNING, logger="tsae"):
+        windows_of(source, columns=Columns("machine", "time"))
+    warnings = [record.getMessage() for record in caplog.records if "--label-column" in record.getMessage()]
+    assert [repr(column) in warning and "--value-columns" in warning for warning in warnings] == [True] * warned
+    caplog.clear()
+    windows_of(source, columns=Columns("machine", "time", ("load", column)))  # asked for by name
+    assert not caplog.records
+
+
+def test_parts_without_rows_are_left_out(table, tmp_path):
+    source = write_parts(table, tmp_path / "in", 2)
+    (source / "part_0.csv").write_text("machine,time,load,heat\n")
+    assert len(windows_of(source)[0]) == len(windows_of(source / "*[12].csv")[0])
+    with pytest.raises(JobError, match="has no rows"):
+        windows_of(source / "part_0.csv")
+
+
+def test_where_gaps_leave_no_window_the_message_names_them(table, tmp_path):
+    source = write_parts(table[table["machine"] == "m0"].iloc[::7], tmp_path / "in", 1)
+    with pytest.raises(JobError, match=r"Windows end at 100% of the time steps, which are longer than max_gap="
+                       r"15min \(given\); the median step is 0 days 01:.*--max-gap"):  # fmt: skip
+        windows_of(source, max_gap="15min")
+
+
+def test_series_that_are_left_out_are_warned_about(table, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("tsae"), "propagate", True)
+    kept = table[(table["machine"] == "m0") | (table.groupby("machine").cumcount() < 5)]
+    windows_of(write_parts(kept, tmp_path / "in", 1))
+    [warning] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert warning.startswith("warning: 2 of 3 series are shorter than width=12 and are left out")

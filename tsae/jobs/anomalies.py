@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import pandas as pd
 
 from tsae.jobs.continuation import PartWindows
 from tsae.jobs.errors import JobError
-from tsae.jobs.export import export
+from tsae.jobs.export import Written, export
 from tsae.jobs.job import Job
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.spec import WindowSpec
@@ -70,11 +72,11 @@ def _check_alpha(detector: Any, rule: EventRule) -> None:
 # -- scores ------------------------------------------------------------------------------------------------------
 
 
-def write_timeline(detector: Any, part: PartWindows, spec: WindowSpec, append: Append) -> int:
-    """Score the timestamps that become final with this part, and write them; return their number."""
+def write_timeline(detector: Any, part: PartWindows, spec: WindowSpec, append: Append) -> Written:
+    """Score the timestamps that become final with this part, and write them; return their numbers."""
     table = timeline_of(detector, part)
     append(with_zone(table, spec.columns, "time"))
-    return len(table)
+    return Written(len(table), int(table["score"].notna().sum()))
 
 
 def timeline_of(detector: Any, part: PartWindows) -> pd.DataFrame:
@@ -124,6 +126,26 @@ def _rows_before_open_event(flagged: np.ndarray, gap: int) -> int:
 
 
 def write_events(events: pd.DataFrame, job: Job) -> None:
-    """Write the table of events, with the names of channels separated by spaces."""
-    table = events.assign(channels=[" ".join(channels) for channels in events["channels"]])
+    """Write the table of events, with the names of channels as one text."""
+    table = events.assign(channels=[join_channels(channels) for channels in events["channels"]])
     write_result(with_zone(table, job.spec.columns, "start", "end", "peak"), job.output / EVENTS)
+
+
+def join_channels(names: Iterable[str]) -> str:
+    """Join the names of channels by spaces; a name that holds a space or a quote is put in double quotes.
+
+    Examples
+    --------
+    >>> join_channels(["oil temp", "load"])
+    '"oil temp" load'
+    >>> split_channels('"oil temp" load')
+    ('oil temp', 'load')
+    """
+    text = io.StringIO()
+    csv.writer(text, delimiter=" ", lineterminator="\n").writerow(names)
+    return text.getvalue()[:-1]
+
+
+def split_channels(text: str) -> tuple[str, ...]:
+    """Return the names that `join_channels` joined."""
+    return tuple(next(csv.reader(io.StringIO(text, newline=""), delimiter=" "), ()))

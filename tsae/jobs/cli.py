@@ -6,15 +6,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
 from tsae.jobs import errors
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from tsae.jobs.options import character, common_options, dataset_options, integers, names, one_or_several, setting
 
 EXIT_CODES = """\b
 Exit codes:
@@ -22,99 +21,32 @@ Exit codes:
   1    error: the message says what to do; finished parts are kept, and the same command continues
   2    wrong usage
   3    success, but parts were skipped (--on-error skip); the manifest lists them with the reasons
-  130  interrupted (Ctrl-C); 143 terminated: the same command continues"""
+  4    finished, but nothing at all was scored (or no features computed); a warning says why, as does the manifest
+  130  interrupted (Ctrl-C); 143 terminated: the same command continues, or, for "train", starts again"""
 
 
-# -- options that several commands share --------------------------------------------------------------------------
-
-
-def names(value: Any) -> tuple[str, ...]:
-    """Convert names separated by commas, or a list of a configuration file."""
-    parts = value.split(",") if isinstance(value, str) else value
-    return tuple(str(part).strip() for part in parts)
-
-
-def integers(value: Any) -> int | tuple[int, ...]:
-    """Convert one integer or several separated by commas, or a number or list of a configuration file."""
-    try:
-        numbers = tuple(int(part) for part in str(value).strip("[]() ").split(","))
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is neither an integer nor integers separated by commas") from error
-    return numbers if len(numbers) > 1 else numbers[0]
-
-
-def setting(value: Any) -> tuple[str, Any]:
-    """Convert ``name=value`` with the value in JSON, or text; or an item of a configuration file."""
-    if isinstance(value, tuple):
-        return value
-    name, equals, text = str(value).partition("=")
-    if not equals:
-        raise click.BadParameter(f"{value!r} is not of the form name=value")
-    try:
-        return name.strip(), json.loads(text)
-    except ValueError:
-        return name.strip(), text
-
-
-def common_options(command: Command) -> Command:
-    """Add the options of all commands that do work."""
-    for option in (
-        click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False,
-                     callback=_use_config, help="TOML file with options, in a table with the name of the command."),
-        click.option("--quiet", is_flag=True, help="Log only warnings and errors."),
-        click.option("--log-json", is_flag=True, help="Log JSON lines to standard error."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _use_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
-    if path is not None:
-        from tsae.jobs.config import read_config
-
-        names = {option.lstrip("-").replace("-", "_"): p.name for p in context.command.params for option in p.opts}
-        known = {option: str(name) for option, name in names.items() if name not in ("config", "help")}
-        try:
-            values = read_config(path, str(context.info_name), set(known))
-        except errors.JobError as error:
-            raise click.UsageError(str(error), context) from error
-        tables = {option: list(value.items()) for option, value in values.items() if isinstance(value, dict)}
-        context.default_map = {known[option]: value for option, value in {**values, **tables}.items()}
-
-
-def dataset_options(command: Command) -> Command:
-    """Add the options of the jobs on data sets."""
-    for option in (
-        click.option("--stride", type=click.IntRange(1),
-                     help="Rows between the starts of windows.  [default: as in training]"),
-        click.option("--format", type=click.Choice(["parquet", "csv"]), default="parquet",
-                     show_default=True, help="Format of the output."),
-        click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
-                     help="For a part that cannot be used: stop, or skip it and continue."),
-        click.option("--on-change", type=click.Choice(["refuse", "redo"]), default="refuse", show_default=True,
-                     help="If input, model or options differ from those that OUTPUT was made from."),
-        click.option("--whole-series", is_flag=True,
-                     help="Every series lies within one part, so parts are processed in any order, by any worker."),
-        click.option("--n-jobs", type=int, default=1, show_default=True,
-                     help="Local processes; 1 uses all cores in one process. -1: one per core."),
-        click.option("--dask", metavar="tcp://HOST:PORT", help="Scheduler of a Dask cluster to run on."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
+# What the same command does after an interruption, where it does not continue.
+ANEW = {
+    "train": "no model was written; the same command starts training again",
+    "export-onnx": "the same command starts again",
+    "demo": "the same command starts again",
+}
 
 # -- commands -----------------------------------------------------------------------------------------------------
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="tsae", prog_name="tsae")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     r"""Features and anomalies of time series, by LSTM autoencoders.
 
     \b
     Try it on the sample data:  tsae demo
     Use your own data:          tsae train, then tsae features or tsae anomalies
     """
+    if isinstance(context.obj, dict):
+        context.obj["command"] = context.invoked_subcommand
 
 
 @cli.command("train", epilog="""\b
@@ -123,20 +55,43 @@ Examples:
       --value-columns speed,current,pressure --width 48 --stride 6
   tsae train logs/ pumps.tsae --task anomalies --id-column machine --time-column time --width 48 \\
       --before 2024-01-22 --label-column fault
-  tsae train pumps.csv pumps.tsae --width 48 --units 32,32 --epochs 20 --set cell=gru --set dropout=0.1""")  # fmt: skip
+  tsae train pumps.csv pumps.tsae --width 48 --units 32,32 --epochs 20 --set cell=gru --set dropout=0.1
+  tsae train excel.csv pumps.tsae --time-column time --width 48 --separator ';' --decimal ',' \\
+      --missing-values -999,#N/A""")  # fmt: skip
 @click.argument("input", type=str)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--width", type=click.IntRange(1), required=True, help="Time steps per window.")
 @click.option("--stride", type=click.IntRange(1), default=1, show_default=True,
               help="Rows between the starts of windows.")  # fmt: skip
-@click.option("--id-column", help="Column with the series of each row.  [default: all rows are one series]")
-@click.option("--time-column", help="Column of timestamps (ISO 8601) or numbers.  [default: rows are numbered]")
+@click.option("--id-column", type=one_or_several, metavar="NAME[,NAME...]",
+              help="Column, or columns, with the series of each row; also of directories such as machine=m1.  "
+              "[default: all rows are one series]")  # fmt: skip
+@click.option(
+    "--time-column",
+    help="Column of timestamps (ISO 8601), numbers or durations (in seconds).  [default: rows are numbered]",
+)
 @click.option("--value-columns", type=names, metavar="NAME,NAME...", default=(),
               help="The channels.  [default: all other columns]")  # fmt: skip
 @click.option("--time-format", help="Format of the timestamps, such as '%d.%m.%Y %H:%M'.")
+@click.option(
+    "--missing-values",
+    type=names,
+    metavar="VALUE,VALUE...",
+    default=(),
+    help="What marks missing values in the channels, such as -999,9999,#N/A: numbers by value, text as "
+    "written.  Empty fields, NA, N/A, NaN, nan, NULL, null and None always do.",
+)
+@click.option(
+    "--separator",
+    type=character,
+    default=",",
+    show_default=True,
+    help="Of CSV files: the character between fields, or 'tab'.",
+)
+@click.option("--decimal", type=character, default=".", show_default=True, help="Of CSV files: the decimal mark.")
 @click.option("--id-from-file", is_flag=True, help="Every file is one series, named by its path.")
 @click.option("--max-gap", help="Longest time step within a window, such as 15min.  [default: 2.5 usual steps]")
-@click.option("--before", metavar="TIME", help="Train on windows that end before this time.")
+@click.option("--before", metavar="TIME", help="Train on windows that end before this time (ISO 8601, or a number).")
 @click.option("--label-column", help="Leave out windows that contain rows in which this column is not 0.")
 @click.option("--task", type=click.Choice(["features", "anomalies"]), default="features", show_default=True,
               help="features: an autoencoder; anomalies: a detector, which also computes features.")  # fmt: skip
@@ -148,17 +103,20 @@ Examples:
 @click.option("--set-detector", type=setting, metavar="NAME=VALUE", multiple=True,
               help="A parameter of AnomalyDetector.")  # fmt: skip
 @click.option("--random-state", type=int, default=0, show_default=True, help="Seed.")
+@click.option("--overwrite", is_flag=True, help="Replace MODEL if it exists.")
 @common_options
 def train_command(
-    input: str, model: Path, width: int, stride: int, id_column: str | None, time_column: str | None,
-    value_columns: tuple[str, ...], time_format: str | None, id_from_file: bool, max_gap: str | None,
+    input: str, model: Path, width: int, stride: int, id_column: str | tuple[str, ...] | None,
+    time_column: str | None, value_columns: tuple[str, ...], time_format: str | None,
+    missing_values: tuple[str, ...], separator: str, decimal: str, id_from_file: bool, max_gap: str | None,
     before: str | None, label_column: str | None, task: str, units: Any, decoder: str | None, epochs: int | None,
-    settings: Sequence[tuple[str, Any]], set_detector: Sequence[tuple[str, Any]], random_state: int, quiet: bool,
-    log_json: bool,
+    settings: Sequence[tuple[str, Any]], set_detector: Sequence[tuple[str, Any]], random_state: int, overwrite: bool,
+    quiet: bool, log_json: bool,
 ) -> None:  # fmt: skip
     """Train a model on the tables INPUT and write it to the file MODEL.
 
-    INPUT is a .csv or .parquet file, a directory of such files or a pattern in quotes, read as one table.
+    INPUT is a .csv (also .csv.gz, .csv.zst) or .parquet file, a directory of such files or a pattern in quotes, read
+    as one table.
     """
     from tsae.jobs.logs import set_up_logging
     from tsae.jobs.spec import Columns
@@ -167,15 +125,20 @@ def train_command(
     set_up_logging(quiet=quiet, log_json=log_json)
     if id_from_file and id_column:
         raise click.UsageError("--id-from-file and --id-column exclude each other")
+    _check_marks(separator, decimal)
+    columns = Columns(
+        id_column, time_column, value_columns, time_format, id_from_file=id_from_file,
+        missing=tuple(value for value in missing_values if value), separator=separator, decimal=decimal,
+    )  # fmt: skip
     given = {"units": units, "decoder": decoder, "epochs": epochs, "random_state": random_state}
     autoencoder = {name: value for name, value in given.items() if value is not None}
     training = Training(
-        columns=Columns(id_column, time_column, value_columns, time_format, id_from_file=id_from_file),
+        columns=columns,
         width=width, stride=stride, task=task, max_gap=_gap(max_gap), before=before, label_column=label_column,
         autoencoder={"verbose": 0 if quiet else 1, **autoencoder, **dict(settings)},
         detector={"random_state": random_state, **dict(set_detector)} if task == "anomalies" else dict(set_detector),
     )  # fmt: skip
-    train(input, model, training)
+    train(input, model, training, overwrite=overwrite)
 
 
 @cli.command("features", epilog="""\b
@@ -194,8 +157,8 @@ OUT/manifest.json lists the state of each part. The same command continues an in
 def features_command(model: Path, input: str, output: Path, **options: Any) -> None:
     """Write the features of all windows of the tables INPUT to the directory OUTPUT.
 
-    INPUT is a .csv or .parquet file, a directory of such files or a pattern in quotes. The times of a series must
-    increase within a part and from part to part; parts are read in natural order of their names.
+    INPUT is as for "tsae train". The times of a series must increase within a part and from part to part; parts are
+    read in natural order of their names.
     """
     from tsae.jobs.features import run_features
 
@@ -234,6 +197,10 @@ def anomalies_command(
     from tsae.jobs.anomalies import EventRule, run_anomalies
 
     job = _job("timeline", model, input, output, options)
+    if report is not None or label_column is not None:
+        from tsae.jobs.report import check_report
+
+        check_report(job, label_column, report)
     rule = EventRule(alpha, gap, min_length)
     manifest = run_anomalies(job, rule)
     if report is not None or label_column is not None:
@@ -317,11 +284,18 @@ def _job(kind: str, model: Path, source: str, output: Path, options: dict[str, A
     if options["n_jobs"] == 0:
         raise click.UsageError("--n-jobs 0 is not allowed; 1 is this process, -1 one process per core")
     file = open_model(model)
+    spec = file.spec.with_stride(options["stride"]).with_marks(options["separator"], options["decimal"])
+    _check_marks(spec.columns.separator, spec.columns.decimal)
     return Job(
-        kind=kind, model=file, source=source, output=output, spec=file.spec.with_stride(options["stride"]),
+        kind=kind, model=file, source=source, output=output, spec=spec,
         format=options["format"], whole_series=options["whole_series"], on_error=options["on_error"],
         on_change=options["on_change"], execution=Execution(options["n_jobs"], options["dask"]),
     )  # fmt: skip
+
+
+def _check_marks(separator: str, decimal: str) -> None:
+    if separator == decimal:
+        raise click.UsageError(f"--separator and --decimal are both {separator!r}; name another --separator")
 
 
 def _gap(text: str | None) -> str | float | None:
@@ -332,6 +306,10 @@ def _gap(text: str | None) -> str | float | None:
 
 
 def _finish(manifest: Any) -> None:
+    from tsae.jobs.coverage import has_no_result
+
+    if has_no_result(list(manifest.records.values())):
+        sys.exit(errors.NOTHING_SCORED)
     if any(record.status == "skipped" for record in manifest.records.values()):
         sys.exit(errors.SKIPPED_PARTS)
 
@@ -348,8 +326,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # TensorFlow logs only errors: its notes would appear between our lines.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     before = signal.signal(signal.SIGTERM, _terminate)
+    run: dict[str, Any] = {}
     try:
-        cli.main(args=arguments, prog_name="tsae", standalone_mode=False)
+        cli.main(args=arguments, prog_name="tsae", standalone_mode=False, obj=run)
         code = errors.OK
     except click.exceptions.Exit as error:
         code = error.exit_code
@@ -357,18 +336,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        code = _fail("interrupted; the same command continues", errors.INTERRUPTED)
+        code = _fail(f"interrupted; {_after(run)}", errors.INTERRUPTED)
     except Terminated:
-        code = _fail("terminated; the same command continues", errors.TERMINATED)
+        code = _fail(f"terminated; {_after(run)}", errors.TERMINATED)
     except errors.JobError as error:
         code = _fail(str(error), errors.ERROR)
     except OSError as error:
-        code = _fail(f"{error}; finished parts are kept, and the same command continues", errors.ERROR)
+        text = f"{error.strerror}: {error.filename}" if error.strerror and error.filename else error.strerror or error
+        kept = "" if run.get("command") in ANEW else "finished parts are kept, and "
+        code = _fail(f"{text}; {kept}{_after(run)}", errors.ERROR)
     except MemoryError as error:
         code = _fail(f"out of memory ({error}); split the input into smaller parts", errors.ERROR)
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(code)
+
+
+def _after(run: dict[str, Any]) -> str:
+    """Say what the same command does after an interruption."""
+    return ANEW.get(run.get("command", ""), "the same command continues")
 
 
 def _terminate(_number: int, _frame: Any) -> NoReturn:

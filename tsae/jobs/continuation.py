@@ -137,7 +137,7 @@ def continue_series(carry: Carry, new: GroupedSeries, spec: WindowSpec, *, last:
     [[0], [2], [4]]
     """
     rows, n_carried, n_final = _join(carry, new)
-    windows = Windows.cut(rows, spec.width, spec.stride, max_gap=spec.longest_step)
+    windows = spec.cut(rows)
     begins, counts = windows.layout.begins, windows.layout.counts
     width, stride = spec.width, spec.stride
     is_new = windows.starts + width > (rows.offsets[:-1] + n_carried)[windows.series]
@@ -190,10 +190,10 @@ def _join(carry: Carry, new: GroupedSeries) -> tuple[GroupedSeries, np.ndarray, 
     if new.times is None:
         new = replace(new, times=_number_rows(new, carry.rows))
     old = carry.rows
-    if old is None:
+    if old is None or not len(old.values):
         nothing = np.zeros(len(new.names), dtype=np.int64)
         return new, nothing, nothing
-    rows, _ = concatenate_series([old, new])
+    rows, _ = concatenate_series([old, new]) if len(new.values) else (old, None)
     n_carried, n_final = np.zeros((2, len(rows.names)), dtype=np.int64)
     n_carried[: len(old.names)], n_final[: len(old.names)] = np.diff(old.offsets), carry.n_final
     return rows, n_carried, n_final

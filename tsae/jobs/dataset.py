@@ -11,7 +11,7 @@ import pandas as pd
 from tsae.data.series import GroupedSeries
 from tsae.jobs.continuation import concatenate_series
 from tsae.jobs.errors import InputError
-from tsae.jobs.parts import list_parts
+from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.spec import Columns
 from tsae.jobs.table_reader import read_rows
 
@@ -35,12 +35,7 @@ class Dataset:
 
     def labels(self, label_column: str) -> np.ndarray:
         """Return a bool array: the rows in which a column of `extra` is neither 0 nor missing."""
-        labels = self.extra[label_column]
-        numbers = pd.to_numeric(labels, errors="coerce")
-        wrong = labels[numbers.isna() & labels.notna()]
-        if len(wrong):
-            raise InputError(f"column {label_column!r} holds {wrong.iloc[0]!r}; labels must be numbers, 0 for normal")
-        return np.asarray(numbers.fillna(0) != 0)
+        return labels_of(self.extra[label_column])
 
     def index(self) -> pd.DataFrame:
         """Return `series` and `time` of every row."""
@@ -48,21 +43,41 @@ class Dataset:
         return pd.DataFrame({"series": self.series.names_at(rows), "time": self.series.times_at(rows)})
 
 
-def read_dataset(source: str, columns: Columns, extra: Sequence[str] = ()) -> Dataset:
-    """Read all parts of a data set, in order.
+def labels_of(column: pd.Series) -> np.ndarray:
+    """Return a bool array: the rows in which a column is neither 0 nor missing.
+
+    Raises
+    ------
+    InputError
+        If the column holds text.
+    """
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = column[numbers.isna() & column.notna()]
+    if len(wrong):
+        raise InputError(f"column {column.name!r} holds {wrong.iloc[0]!r}; labels must be numbers, 0 for normal")
+    return np.asarray(numbers.fillna(0) != 0)
+
+
+def read_dataset(
+    source: str, columns: Columns, extra: Sequence[str] = (), parts: Sequence[Part] | None = None
+) -> Dataset:
+    """Read all parts of a data set, or those given, in order.
 
     Raises
     ------
     JobError
-        For parts that cannot be used, and for times of a series that do not increase.
+        For parts that cannot be used, for times of a series that do not increase, and if there are no rows.
     """
     series, others = [], []
-    for part in list_parts(source):
+    for part in list_parts(source) if parts is None else parts:
         rows = read_rows(part.path, columns, name=part.name, extra=extra)
         # The channels and the kind of times of the first part are required of all others.
         columns = replace(columns, values=tuple(rows.series.channel_names), time_kind=rows.time_kind)
-        series.append(rows.series)
-        others.append(rows.extra)
+        if len(rows.series.values):
+            series.append(rows.series)
+            others.append(rows.extra)
+    if not series:
+        raise InputError(f"{source} has no rows")
     try:
         joined, order = concatenate_series(series)
     except ValueError as error:

@@ -50,7 +50,7 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     training = Training(
         SAMPLE_COLUMNS, WIDTH, STRIDE, before=HEALTHY_UNTIL, autoencoder={"random_state": 0, "verbose": 1}
     )
-    train(str(source), models["features"], training)
+    train(str(source), models["features"], training, overwrite=True)
 
     log_event("2/4 export features, and classify the operating regimes of pumps that were not in the training data")
     run_features(_job("features", models["features"], source, output / "features"))
@@ -61,7 +61,7 @@ def run_demo(output: Path, data: Path | None = None) -> str:
         SAMPLE_COLUMNS, WIDTH, STRIDE, task="anomalies", before=HEALTHY_UNTIL,
         autoencoder={"random_state": 0, "verbose": 1}, detector={"random_state": 0},
     )  # fmt: skip
-    train(str(source), models["anomalies"], detecting)
+    train(str(source), models["anomalies"], detecting, overwrite=True)
 
     log_event("4/4 score all five weeks, and list the events")
     job, rule = _job("timeline", models["anomalies"], source, output / "anomalies"), EventRule(ALPHA)

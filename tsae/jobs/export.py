@@ -3,18 +3,31 @@
 A part is up to date if its input, the rows carried into it, the model and the settings are those in the manifest, and
 its output exists. Every other part is computed again. So the same command continues an interrupted job, and adds parts
 that were added to the input.
+
+A part that is skipped is a hole: all series end before it, with their scores, and begin anew after it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from tsae.jobs.carries import Carries, PartRead
 from tsae.jobs.continuation import Carry, PartWindows, continue_series
+from tsae.jobs.coverage import (
+    Coverage,
+    coverage_of,
+    differs_in_step,
+    explain_series,
+    explain_step,
+    explain_unscored,
+    series_with_result,
+)
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.job import Job
 from tsae.jobs.logs import log_event
@@ -26,9 +39,15 @@ from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_reader import read_rows
 from tsae.jobs.table_writer import Append, result_writer
 
-Write = Callable[[Any, PartWindows, WindowSpec, Append], int]
 
-CARRY_FOLDER = "carry"
+class Written(NamedTuple):
+    """Rows that were written, and how many of them hold a result."""
+
+    rows: int
+    scored: int
+
+
+Write = Callable[[Any, PartWindows, WindowSpec, Append], Written]
 
 
 def export(job: Job, write: Write) -> Manifest:
@@ -37,9 +56,9 @@ def export(job: Job, write: Write) -> Manifest:
     Parameters
     ----------
     job : Job
-    write : callable(estimator, part, spec, append) -> int
-        Compute one part, a `PartWindows`, pass tables to `append`, return the number of rows. A function of a module,
-        since worker processes import it.
+    write : callable(estimator, part, spec, append) -> Written
+        Compute one part, a `PartWindows`, pass tables to `append`, return the numbers of rows. A function of a
+        module, since worker processes import it.
 
     Returns
     -------
@@ -62,6 +81,7 @@ class _Task:
     """One part to be computed; the worker reads it if there are no `windows`."""
 
     write: Write
+    kind: str
     model: ModelFile
     spec: WindowSpec
     part: Part
@@ -74,9 +94,11 @@ class _Task:
 class _Result:
     name: str
     rows: int | None = None
-    written: int | None = None
-    seconds: float | None = None
-    series: tuple[str, ...] = ()
+    written: Written = Written(0, 0)
+    seconds: float = 0.0
+    series: frozenset[str] = frozenset()
+    with_result: frozenset[str] = frozenset()
+    coverage: Coverage | None = None
     error: str | None = None
     fatal: bool = False  # every other part would fail in the same way
 
@@ -85,13 +107,12 @@ def _work(task: _Task) -> _Result:
     """Compute and write one part; errors are returned, so that the job can decide."""
     began = time.monotonic()
     name = task.part.name
-    series: tuple[str, ...] = ()
     try:
         windows, n_rows = task.windows, task.n_rows
         if windows is None:
             rows = read_rows(task.part.path, task.spec.columns, name=name).series
             windows, _ = continue_series(Carry.empty(), rows, task.spec, last=True)
-            n_rows, series = len(rows.values), tuple(rows.names)
+            n_rows = len(rows.values)
         estimator = task.model.estimator
         with result_writer(task.target) as append:
             written = task.write(estimator, windows, task.spec, append)
@@ -99,7 +120,21 @@ def _work(task: _Task) -> _Result:
         return _Result(name, error=str(error))
     except (JobError, OSError) as error:
         return _Result(name, error=str(error), fatal=True)
-    return _Result(name, n_rows, written, time.monotonic() - began, series)
+    return _Result(
+        name, n_rows, written, time.monotonic() - began, frozenset(windows.windows.grouped.names.tolist()),
+        frozenset(series_with_result(windows, task.kind)), coverage_of(windows),
+    )  # fmt: skip
+
+
+@dataclass
+class _Step:
+    """A part of a job whose series run across parts: read, up to date (`read` is None), or a hole with its reason."""
+
+    position: int
+    sums: dict[str, Any]
+    carry_in: str | None = None
+    read: PartRead | None = None
+    hole: str | None = None
 
 
 class _Run:
@@ -108,26 +143,36 @@ class _Run:
     def __init__(self, job: Job, write: Write, parts: list[Part]):
         self.job, self.write, self.parts = job, write, parts
         self.manifest = Manifest(job.output, job.identity())
-        self.carry_folder = job.output / CARRY_FOLDER
+        self.carries = Carries(job.output, parts, self.manifest, job.spec)
         self._sums: dict[str, dict[str, Any]] = {}
         self._planned: dict[str, Record] = {}
-        self._homes: dict[str, str] = {}  # with whole series: the part in which each was found
+        self._homes: dict[str, str] = {}  # the part in which each series was found
+        self._with_result: set[str] = set()
+        self._n_computed = 0
+        self._step_is_known = False  # whether another time step than in training has been warned about
 
     def run(self) -> Manifest:
         self._load_earlier_run()
         self.manifest.save()
-        sizes = [part.path.stat().st_size for part in self.parts]
         try:
-            with job_progress(self.job.kind, len(self.parts), sum(sizes)) as self._advance_bar:
-                for result in self.job.execution.map(_work, self._tasks()):
-                    self._record(result)
+            while True:
+                n_failed = len(self.carries.failed)
+                with job_progress(self.job.kind, len(self.parts), self._n_bytes()) as self._advance_bar:
+                    for result in self.job.execution.map(_work, self._tasks()):
+                        self._record(result)
+                if len(self.carries.failed) == n_failed:
+                    break  # otherwise the parts next to those that failed are computed again, beside a hole
+            self._warn()
         except JobError as error:
             raise JobError(f"{error} ({self._summary()}; the same command continues)") from error
         finally:
             self.manifest.save()
-        self._drop_carries()
+        self.carries.drop()
         log_event(f"{self.job.kind}: {self._summary()}", event="end", **self._counts())
         return self.manifest
+
+    def _n_bytes(self) -> int:
+        return sum(part.path.stat().st_size for part in self.parts)
 
     # -- the existing output --------------------------------------------------------------------------------------
 
@@ -136,6 +181,8 @@ class _Run:
         for leftover in self.job.output.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         stored = self.manifest.read_stored()
+        if stored is not None and isinstance(stored.get("window_spec"), dict):  # may lack settings of later versions
+            stored["window_spec"] = WindowSpec.from_dict(stored["window_spec"]).as_dict()
         old = self.manifest.records
         changes = self._changes(stored, old)
         if changes and self.job.on_change == "refuse":
@@ -163,7 +210,7 @@ class _Run:
         if stored is None:
             return []
         changes = [
-            f"another {'model' if key == 'model_id' else key} ({stored.get(key)}, now {value})"
+            f"another {'model' if key == 'model_id' else key} ({_difference(stored.get(key), value)})"
             for key, value in self.manifest.job.items()
             if stored.get(key) != value
         ]
@@ -190,11 +237,11 @@ class _Run:
             self._sums[part.name] = checksum(part.path)
         return self._sums[part.name]
 
-    def _is_up_to_date(self, record: Record, sums: dict[str, Any], carry_in: str | None, last: bool) -> bool:
+    def _is_up_to_date(self, record: Record, sums: dict[str, Any], carry_in: str | None) -> bool:
         output = self.job.output / record.output
         return (
             record.status == DONE
-            and (record.sha256, record.carry_in, record.last) == (sums["sha256"], carry_in, last)
+            and (record.sha256, record.carry_in) == (sums["sha256"], carry_in)
             and output.exists()
             and output.stat().st_size == record.output_bytes
         )
@@ -206,44 +253,62 @@ class _Run:
 
     def _independent_tasks(self) -> Iterator[_Task]:
         for part in self.parts:
-            record, sums = self.manifest.records[part.name], self._checked_sum(part)
-            if sums is None:
+            record = self.manifest.records[part.name]
+            try:
+                sums = self._readable_sum(part)
+            except InputError as error:
+                self._skip(part, str(error), {})
                 continue
-            if self._is_up_to_date(record, sums, None, False):
+            if self._is_up_to_date(record, sums, None):
                 self._advance_bar(sums["bytes"], 0)
                 continue
             self._planned[part.name] = replace(record, **sums, carry_in=None, carry_out=None, last=False)
             yield self._task(part, None, None)
 
     def _chained_tasks(self) -> Iterator[_Task]:
-        """Read the parts that are not up to date, in order, each with the rows carried over from the parts before."""
+        """Compute the parts that are not up to date, in order; all timelines end before a hole and at the end."""
+        is_timeline, skips = self.job.kind == "timeline", self.job.on_error == "skip"
+        steps = self._steps()
+        pairs: Iterable[tuple[_Step, _Step | None]] = (
+            pairwise(chain(steps, [None])) if is_timeline else ((step, None) for step in steps)  # type: ignore
+        )
+        for step, following in pairs:
+            part = self.parts[step.position]
+            if step.hole is not None:
+                self._skip(part, step.hole, step.sums)
+                continue
+            ends = is_timeline and (following is None or (skips and following.hole is not None))
+            record = self.manifest.records[part.name]
+            if step.read is None and record.last == ends:
+                self._advance_bar(step.sums["bytes"], 0)
+                continue
+            read = step.read or self.carries.read(step.position)
+            step.read = None  # what has been handed on need not stay in memory
+            self._planned[part.name] = replace(
+                record, **step.sums, carry_in=step.carry_in, carry_out=read.after.digest, last=ends
+            )
+            yield self._task(part, read.ended(self.job.spec) if ends else read.windows, len(read.rows.values))
+            del read
+
+    def _steps(self) -> Iterator[_Step]:
+        """Read the parts in order, each with the rows carried over from the parts before."""
         carry: Carry | None = Carry.empty()
         carry_in = Carry.empty().digest
         for position, part in enumerate(self.parts):
-            record, sums = self.manifest.records[part.name], self._checked_sum(part)
-            if sums is None:
-                carry = Carry.empty()
-                carry_in = carry.digest
-                continue
-            last = position == len(self.parts) - 1
-            ends = last and self.job.kind == "timeline"
-            if self._is_up_to_date(record, sums, carry_in, ends):
-                self._advance_bar(sums["bytes"], 0)
-                carry, carry_in = None, str(record.carry_out)
-                continue
+            step = _Step(position, {}, carry_in)
             try:
-                windows, n_rows, after = self._read(part, carry or self._carry_into(position), last=ends)
+                step.sums = self._readable_sum(part)
+                if self._is_up_to_date(self.manifest.records[part.name], step.sums, carry_in):
+                    carry, carry_in = None, str(self.manifest.records[part.name].carry_out)
+                else:
+                    step.read = self.carries.read(position, carry)
+                    carry, carry_in = step.read.after, step.read.after.digest
+                    self.carries.keep(carry)
+                    self._forget_follower(position, carry_in)
             except InputError as error:
-                self._skip(part, str(error), sums)
-                carry = Carry.empty()
-                carry_in = carry.digest
-                continue
-            after.save(self._carry_file(after.digest))
-            self._forget_follower(position, after.digest)
-            self._planned[part.name] = replace(record, **sums, carry_in=carry_in, carry_out=after.digest, last=ends)
-            carry, carry_in = after, after.digest
-            yield self._task(part, windows, n_rows)
-            del windows
+                step.hole = str(error)
+                carry, carry_in = Carry.empty(), Carry.empty().digest
+            yield step
 
     def _forget_follower(self, position: int, digest: str) -> None:
         """Mark the next part as pending if it was computed with other rows carried into it."""
@@ -254,65 +319,14 @@ class _Run:
 
     def _task(self, part: Part, windows: PartWindows | None, n_rows: int | None) -> _Task:
         target = self.job.output / self.manifest.records[part.name].output
-        return _Task(self.write, self.job.model, self.job.spec, part, target, windows, n_rows)
+        return _Task(self.write, self.job.kind, self.job.model, self.job.spec, part, target, windows, n_rows)
 
-    def _read(self, part: Part, carry: Carry, *, last: bool) -> tuple[PartWindows, int, Carry]:
-        rows = read_rows(part.path, self.job.spec.columns, name=part.name).series
-        try:
-            windows, after = continue_series(carry, rows, self.job.spec, last=last)
-        except ValueError as error:
-            raise InputError(
-                f"{part.name}, read after the parts before it in natural order of their names: {error}"
-            ) from error
-        return windows, len(rows.values), after
-
-    def _checked_sum(self, part: Part) -> dict[str, Any] | None:
-        """Size and checksum of a part; None if it cannot be read and may be skipped."""
+    def _readable_sum(self, part: Part) -> dict[str, Any]:
+        """Size and checksum of a part; `InputError` if it cannot be read."""
         try:
             return self._sum(part)
         except OSError as error:
-            self._skip(part, f"{part.name} cannot be read: {error}", {})
-            return None
-
-    # -- rows carried from part to part -------------------------------------------------------------------------
-
-    def _carry_file(self, digest: str) -> Path:
-        return self.carry_folder / f"{digest}.npz"
-
-    def _carry_into(self, position: int) -> Carry:
-        """Rows carried into a part, from their file or else by spec the parts before it again."""
-        first = position
-        while first > 0 and not self._stored_carry(first):
-            first -= 1
-        carry = self._stored_carry(first) or Carry.empty()
-        for part in self.parts[first:position]:
-            try:
-                _, _, carry = self._read(part, carry, last=False)
-            except InputError:  # skipped, as it was the first time
-                carry = Carry.empty()
-        return carry
-
-    def _stored_carry(self, position: int) -> Carry | None:
-        digest = self.manifest.records[self.parts[position - 1].name].carry_out if position > 0 else None
-        if digest is None or not self._carry_file(digest).exists():
-            return None
-        try:
-            carry = Carry.load(self._carry_file(digest))
-        except (OSError, ValueError, KeyError):
-            return None  # damaged: computed again from the parts
-        return carry if carry.digest == digest else None
-
-    def _drop_carries(self) -> None:
-        """Remove the files that no part needs any more; that of the last part is for parts added later."""
-        records = list(self.manifest.records.values())
-        needed: set[str | None] = set()
-        used: set[str | None] = set()
-        for record, following in zip(records, [*records[1:], None], strict=True):
-            waiting = following is None or following.status != DONE
-            (needed if waiting else used).add(record.carry_out)
-        for digest in used - needed:
-            if digest is not None:
-                self._carry_file(digest).unlink(missing_ok=True)
+            raise InputError(f"{part.name} cannot be read: {error.strerror or error}") from error
 
     # -- results -------------------------------------------------------------------------------------------------
 
@@ -321,28 +335,54 @@ class _Run:
         if result.error is not None:
             if result.fatal:
                 raise JobError(f"{result.name}: {result.error}")
+            if not self.job.whole_series:
+                self.carries.failed[result.name] = result.error
             self._skip_planned(planned, result.error)
             return
         self._refuse_divided(result)
-        self.manifest.records[result.name] = replace(
-            planned, status=DONE, reason=None, rows=result.rows, windows=result.written,
-            output_bytes=(self.job.output / planned.output).stat().st_size, seconds=round(result.seconds or 0.0, 3),
+        self._with_result |= result.with_result
+        record = replace(
+            planned, status=DONE, reason=None, rows=result.rows, windows=result.written.rows,
+            scored=result.written.scored, coverage=None if result.coverage is None else asdict(result.coverage),
+            output_bytes=(self.job.output / planned.output).stat().st_size, seconds=round(result.seconds, 3),
         )  # fmt: skip
-        self._advance_bar(planned.bytes or 0, result.written or 0)
+        self.manifest.records[result.name] = record
+        self._n_computed += 1
+        if differs_in_step(record, self.job.spec) and not self._step_is_known:
+            self._step_is_known = True
+            self._log_warning(explain_step([record], self.job.spec))
+        self._advance_bar(planned.bytes or 0, result.written.rows)
         if self.manifest.save(now=False):
-            self._drop_carries()
+            self.carries.drop()
+
+    def _warn(self) -> None:
+        """Write to the manifest, and log, what got no result."""
+        records, spec = list(self.manifest.records.values()), self.job.spec
+        step = explain_step(records, spec)
+        found = [explain_unscored(records, spec, self.job.kind)]
+        if self._n_computed == sum(
+            record.status == DONE for record in records
+        ):  # otherwise the series of the other parts are not known
+            found.append(explain_series(set(self._homes), self._with_result, spec))
+        for message in [*found, *([] if self._step_is_known else [step])]:
+            self._log_warning(message)
+        self.manifest.warnings = [message for message in (*found, step) if message]
+
+    def _log_warning(self, message: str | None) -> None:
+        if message:
+            log_event(f"warning: {message}", level=logging.WARNING, event="warning", warning=message)
 
     def _refuse_divided(self, result: _Result) -> None:
         for series in result.series:
             home = self._homes.setdefault(series, result.name)
-            if home != result.name:
+            if self.job.whole_series and home != result.name:
                 raise JobError(
                     f"series {series!r} lies in {home} and in {result.name}: without --whole-series, series may run "
                     "across parts"
                 )
 
     def _skip(self, part: Part, reason: str, sums: dict[str, Any]) -> None:
-        planned = replace(self.manifest.records[part.name], **sums, carry_in=None, carry_out=None)
+        planned = replace(self.manifest.records[part.name], **sums, carry_in=None, carry_out=None, last=False)
         self._skip_planned(planned, reason)
 
     def _skip_planned(self, planned: Record, reason: str) -> None:
@@ -350,7 +390,15 @@ class _Run:
             raise InputError(reason if planned.input in reason else f"{planned.input}: {reason}")
         self._forget(planned)
         self.manifest.records[planned.input] = replace(
-            planned, status=SKIPPED, reason=reason, rows=None, windows=None, output_bytes=None, seconds=None
+            planned,
+            status=SKIPPED,
+            reason=reason,
+            rows=None,
+            windows=None,
+            scored=None,
+            coverage=None,
+            output_bytes=None,
+            seconds=None,
         )
         self._advance_bar(planned.bytes or 0, 0)
         log_event(f"skipped: {reason}", level=logging.WARNING, event="skip", part=planned.input, reason=reason)
@@ -358,12 +406,21 @@ class _Run:
     def _counts(self) -> dict[str, int]:
         records = self.manifest.records.values()
         counts = {status: sum(record.status == status for record in records) for status in (DONE, SKIPPED, PENDING)}
-        return {**counts, "rows_written": sum(record.windows or 0 for record in records)}
+        rows = {"rows_written": sum(record.windows or 0 for record in records)}
+        return {**counts, **rows, "rows_with_result": sum(record.scored or 0 for record in records)}
 
     def _summary(self) -> str:
         counts = self._counts()
         skipped = f", {counts[SKIPPED]} skipped" if counts[SKIPPED] else ""
         return f"{counts[DONE]} of {len(self.parts)} parts done{skipped}, {counts['rows_written']:,} rows written"
+
+
+def _difference(stored: Any, now: Any) -> str:
+    """Describe a changed setting; of settings that hold others, those that differ."""
+    if not (isinstance(stored, dict) and isinstance(now, dict)):
+        return f"{stored}, now {now}"
+    names = [name for name in now if stored.get(name) != now[name]]
+    return "; ".join(f"{name} {_difference(stored.get(name), now[name])}" for name in names)
 
 
 def _some(names: list[str], most: int = 3) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tsae.data.windows import Windows
 from tsae.jobs.continuation import PartWindows
-from tsae.jobs.export import export
+from tsae.jobs.export import Written, export
 from tsae.jobs.job import Job
 from tsae.jobs.manifest import Manifest
 from tsae.jobs.models import autoencoder_of
@@ -27,8 +27,8 @@ def run_features(job: Job) -> Manifest:
     return export(job, write_features)
 
 
-def write_features(estimator: Any, part: PartWindows, spec: WindowSpec, append: Append) -> int:
-    """Compute the features of the new windows of a part and write them in batches; return the number of windows."""
+def write_features(estimator: Any, part: PartWindows, spec: WindowSpec, append: Append) -> Written:
+    """Compute the features of the new windows of a part and write them in batches; return the numbers of windows."""
     autoencoder = autoencoder_of(estimator)
     names = list(autoencoder.get_feature_names_out())
     windows = part.windows[part.new]
@@ -37,7 +37,7 @@ def write_features(estimator: Any, part: PartWindows, spec: WindowSpec, append: 
         batch = windows[first : first + batch_size]
         index = with_zone(batch.index, spec.columns, "start", "end")
         append(index, features_of(autoencoder, batch, len(names)), names)
-    return len(windows)
+    return Written(len(windows), int(windows.observed.sum()) if len(windows) else 0)
 
 
 def features_of(autoencoder: Any, windows: Windows, n_features: int) -> np.ndarray:

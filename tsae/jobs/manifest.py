@@ -33,12 +33,14 @@ class Record:
     status : {"pending", "done", "skipped"}
     reason : str or None
         Why a part was skipped.
-    rows, windows : int or None
-        Rows read, and windows (or, of a timeline, rows) written.
+    rows, windows, scored : int or None
+        Rows read; windows (or, of a timeline, rows) written; how many of those hold a result.
+    coverage : dict or None
+        As of `tsae.jobs.coverage.Coverage`.
     carry_in, carry_out : str or None
         Digests of the rows carried into and out of the part.
     last : bool
-        Whether it was the last part, where all series end.
+        Whether all series end with this part: the last one, or one before a part that was skipped.
     seconds : float or None
         Duration of the work.
     """
@@ -51,6 +53,8 @@ class Record:
     sha256: str | None = None
     rows: int | None = None
     windows: int | None = None
+    scored: int | None = None
+    coverage: dict[str, Any] | None = None
     output_bytes: int | None = None
     carry_in: str | None = None
     carry_out: str | None = None
@@ -73,6 +77,7 @@ class Manifest:
         self.path = folder / NAME
         self.job = job
         self.records: dict[str, Record] = {}
+        self.warnings: list[str] = []
         self._saved_at = 0.0
 
     def read_stored(self) -> dict[str, Any] | None:
@@ -103,6 +108,8 @@ class Manifest:
             "parts_by_status": counts,
             "rows": sum(part.rows or 0 for part in parts),
             "windows": sum(part.windows or 0 for part in parts),
+            "scored": sum(part.scored or 0 for part in parts),
+            "warnings": self.warnings,
             "parts": [asdict(part) for part in parts],
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)

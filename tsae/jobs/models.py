@@ -16,6 +16,7 @@ from tsae.errors import ModelFileError
 from tsae.io.archive import Archive, read_archive
 from tsae.jobs.errors import JobError
 from tsae.jobs.logs import suppressed_stderr
+from tsae.jobs.outputs import check_target
 from tsae.jobs.spec import WindowSpec
 
 
@@ -102,8 +103,11 @@ def _read(path: Path) -> Archive:
         return read_archive(path)
     except FileNotFoundError as error:
         raise JobError(f"there is no model file {path}") from error
-    except (ModelFileError, OSError) as error:
+    except ModelFileError as error:
         raise JobError(str(error)) from error
+    except OSError as error:
+        reason = "is a directory; name a model file" if path.is_dir() else f"cannot be read: {error.strerror or error}"
+        raise JobError(f"{path} {reason}") from error
 
 
 def _spec_of(archive: Archive, path: Path) -> WindowSpec:
@@ -138,6 +142,9 @@ def export_encoder(path: Path, target: Path, **options: Any) -> None:
     from tsae.onnx.encoder import EXPORTED, export_onnx
 
     file = open_model(path)
+    check_target(target, "the ONNX file")
+    if target.exists() and target.samefile(path):
+        raise JobError(f"the ONNX file {target} would replace the model")
     try:
         # An autoencoder's file is read without TensorFlow.
         model = from_archive(file.archive, "onnx") if file.kind == EXPORTED else autoencoder_of(file.estimator)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tsae.jobs.errors import JobError
+from tsae.jobs.logs import log_event
 
-SUFFIXES = (".csv", ".parquet")
+SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
+KINDS = ".csv (also .csv.gz, .csv.zst) or .parquet file"
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Part:
     @property
     def stem(self) -> str:
         """The name without its suffix."""
-        return self.name.rsplit(".", 1)[0]
+        return stem(self.name)
 
 
 def list_parts(source: str | os.PathLike[str]) -> list[Part]:
@@ -34,8 +38,9 @@ def list_parts(source: str | os.PathLike[str]) -> list[Part]:
     Parameters
     ----------
     source : path-like
-        A .csv or .parquet file, a directory (searched with its subdirectories, except names that start with a dot or
-        an underscore), or a pattern such as ``"logs/2024-*.csv"``.
+        A .csv, .csv.gz, .csv.zst or .parquet file, a directory (searched with its subdirectories, also linked ones,
+        except names that start with a dot or an underscore), or a pattern such as ``"logs/2024-*.csv"``, in which
+        ``**`` stands for any subdirectories. Other files are named in a warning.
 
     Returns
     -------
@@ -56,19 +61,24 @@ def list_parts(source: str | os.PathLike[str]) -> list[Part]:
     ['part_2.csv', 'part_10.csv']
     """
     source = os.fspath(source)
+    if not source.strip():
+        raise JobError("the input is empty; name a file, a directory or a pattern ('.' is the current directory)")
     path = Path(source)
     if path.is_dir():
-        found = [Part(file, file.relative_to(path).as_posix()) for file in path.rglob("*") if _is_table(file, path)]
-        what = f"the directory {source} holds no .csv or .parquet file"
+        found, what = _tables(_walk(path), path), f"the directory {source} holds no {KINDS}"
     elif path.exists():
-        if path.suffix.lower() not in SUFFIXES:
-            raise JobError(f"{source} is neither a .csv nor a .parquet file")
+        if not _suffix(path.name):
+            raise JobError(f"{source} is not a {KINDS}")
         found, what = [Part(path, path.name)], ""
     elif glob.has_magic(source):
         root = Path(os.path.dirname(re.split(r"[*?\[]", source)[0]) or ".")
         files = [Path(file) for file in glob.glob(source, recursive=True)]
-        found = [Part(file, file.relative_to(root).as_posix()) for file in files if _is_table(file, root)]
-        what = f"no .csv or .parquet file matches {source}"
+        if "**" in source:  # in directories that are linked in a circle, each file once, as in the directory form
+            once = set(_walk(root))
+            files = [file for file in files if file in once]
+        found, what = _tables(files, root), f"no {KINDS} matches {source}"
+    elif path.is_symlink():
+        raise JobError(f"{source} is a link to a file that is not there")
     else:
         raise JobError(f"there is no file or directory {source}")
     if not found:
@@ -95,6 +105,46 @@ def checksum(path: Path) -> dict[str, Any]:
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def _is_table(file: Path, root: Path) -> bool:
-    hidden = any(step.startswith((".", "_")) for step in file.relative_to(root).parts)
-    return not hidden and file.suffix.lower() in SUFFIXES and file.is_file()
+def stem(name: str) -> str:
+    """Return the name of a table without its suffix, also that of its compression."""
+    return name[: len(name) - len(_suffix(name))]
+
+
+def _suffix(name: str) -> str:
+    """Return the suffix of a table, as written; empty for other files."""
+    return next((name[-len(suffix) :] for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Give all files below a directory, with those of linked directories; no directory twice within itself."""
+    for folder, folders, names in os.walk(root, followlinks=True):
+        above = {os.path.realpath(step) for step in [Path(folder), *Path(folder).parents] if _is_within(step, root)}
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(folder, name)) not in above]
+        yield from (Path(folder, name) for name in names)
+
+
+def _is_within(path: Path, root: Path) -> bool:
+    return path == root or root in path.parents
+
+
+def _tables(files: Iterable[Path], root: Path) -> list[Part]:
+    """Return the tables among files that are not hidden; warn of the others."""
+    found, others, dead = [], [], []
+    for file in files:
+        name = file.relative_to(root).as_posix()
+        if file.is_dir() or any(step.startswith((".", "_")) for step in file.relative_to(root).parts):
+            continue
+        if not file.exists():
+            dead.append(name)
+        elif _suffix(name) and file.is_file():
+            found.append(Part(file, name))
+        else:
+            others.append(name)
+    for names, what in ((dead, "links to files that are not there"), (others, f"no {KINDS}")):
+        if names:
+            shown = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            log_event(
+                f"warning: passed over in {root}, {what}: {shown}", level=logging.WARNING, event="warning",
+                passed_over=sorted(names),
+            )  # fmt: skip
+    return found

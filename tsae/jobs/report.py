@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.series import GroupedSeries
-from tsae.data.windows import Windows
-from tsae.jobs.anomalies import EVENTS, EventRule
-from tsae.jobs.dataset import read_dataset
+from tsae.jobs.anomalies import EVENTS, EventRule, split_channels
+from tsae.jobs.dataset import labels_of, read_dataset
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.job import Job
 from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, Manifest
+from tsae.jobs.outputs import check_target
+from tsae.jobs.parts import Part, list_parts
+from tsae.jobs.table_files import open_table
 from tsae.jobs.table_writer import read_result
 
 
@@ -49,7 +51,8 @@ def read_parts(output: Path) -> pd.DataFrame:
     tables = [read_result(output / record.output) for record in manifest.records.values() if record.status == DONE]
     if not tables:
         raise JobError(f"no part of {output} is done")
-    return pd.concat(tables, ignore_index=True)
+    filled = [table for table in tables if len(table)]  # in a CSV file, columns without rows have no type
+    return pd.concat(filled or tables[:1], ignore_index=True)
 
 
 # -- input and output together -----------------------------------------------------------------------------------
@@ -57,14 +60,14 @@ def read_parts(output: Path) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class ScoredData:
-    """Input and output of a finished job `anomalies`, read once for the report and the comparison with labels.
+    """Input and output of a finished job `anomalies`, without the parts that were skipped, read once.
 
     Attributes
     ----------
     job : Job
     series : GroupedSeries
     timeline : DataFrame
-        One row per row of `series`, in their order; NaN for parts that were skipped.
+        One row per row of `series`, in their order.
     events : DataFrame
     labels : bool ndarray or None
         Known anomalies, one entry per row of `series`.
@@ -77,6 +80,35 @@ class ScoredData:
     labels: np.ndarray | None
 
 
+def check_report(job: Job, label_column: str | None, page: Path | None) -> None:
+    """Refuse a report, or a comparison with labels, that will not be possible once the job is finished.
+
+    Raises
+    ------
+    JobError
+        Without a time column, for a page that cannot be written, for parts without the label column, and for labels
+        that are not numbers. Parts that cannot be read at all are left to the job.
+    """
+    if job.spec.columns.time is None:
+        raise JobError("reports and comparisons with labels need a time column, to match the input with the scores")
+    if page is not None:
+        check_target(page, "the report")
+    for part in list_parts(job.source) if label_column is not None else []:
+        try:
+            table = open_table(part.path, part.name, job.spec.columns)
+        except InputError:
+            continue
+        table.require([str(label_column)])
+        try:
+            column = table.read([str(label_column)])[label_column]
+        except InputError:
+            continue
+        try:
+            labels_of(column)
+        except InputError as error:
+            raise InputError(f"{part.name}: {error}") from error
+
+
 def read_scored(job: Job, label_column: str | None = None) -> ScoredData:
     """Read the input and the output of a finished job, as a whole.
 
@@ -85,21 +117,28 @@ def read_scored(job: Job, label_column: str | None = None) -> ScoredData:
     JobError
         Without a time column, and for labels that are not numbers.
     """
-    if job.spec.columns.time is None:
-        raise JobError("reports and comparisons with labels need a time column, to match the input with the scores")
-    data = read_dataset(job.source, job.spec.columns, [] if label_column is None else [label_column])
+    check_report(job, None, None)
+    done = _done_parts(job)
+    data = read_dataset(job.source, job.spec.columns, [] if label_column is None else [label_column], done)
     timeline = data.index().merge(_without_zone(read_parts(job.output)), on=["series", "time"], how="left")
     labels = None if label_column is None else data.labels(label_column)
     return ScoredData(job, data.series, timeline, _without_zone(read_result(job.output / EVENTS)), labels)
+
+
+def _done_parts(job: Job) -> list[Part]:
+    """The parts of the input that were not skipped."""
+    manifest = Manifest(job.output, {})
+    manifest.read_stored()
+    done = {name for name, record in manifest.records.items() if record.status == DONE}
+    return [part for part in list_parts(job.source) if part.name in done]
 
 
 def write_page(scored: ScoredData, rule: EventRule, path: Path) -> None:
     """Write a page on a finished job `anomalies`: see `tsae.jobs.html_report`."""
     from tsae.jobs.html_report import write_report
 
-    spec = scored.job.spec
-    windows = Windows.cut(scored.series, spec.width, spec.stride, max_gap=spec.longest_step)
-    channels = [tuple(names.split()) for names in scored.events["channels"].fillna("")]
+    windows = scored.job.spec.cut(scored.series)
+    channels = [split_channels(names) for names in scored.events["channels"].fillna("")]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_report(
         path, scored.job.model.estimator, windows, timeline=scored.timeline,
@@ -120,12 +159,14 @@ def compare_with_labels(scored: ScoredData) -> dict[str, Any]:
         surface, mean over series (Paparrizos et al. 2022, VLDB 15(11), section 4). `n_labelled_events` is the number
         of stretches of labels, `n_found` how many of them an event overlaps, `n_events` how many events there are,
         `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, if aeon is
-        installed: see `compare_ranges`.
+        installed: see `compare_ranges`. Where the labels mark no row, only the share and the numbers of events.
     """
     table = scored.timeline.assign(label=scored.labels)
-    if scored.labels is None or not scored.labels.any():
-        raise InputError(f"the labels mark no row of {scored.job.source}")
-    return {**compare_scores(table), **compare_events(table, scored.events), **compare_ranges(table, scored.events)}
+    counts = compare_events(table, scored.events)
+    if not table["label"].any():
+        log_event(f"the labels mark no row of {scored.job.source}: there is nothing to find")
+        return {"labelled_share": 0.0, **counts}
+    return {**compare_scores(table), **counts, **compare_ranges(table, scored.events)}
 
 
 def _without_zone(table: pd.DataFrame) -> pd.DataFrame:
@@ -138,6 +179,8 @@ def compare_scores(table: pd.DataFrame) -> dict[str, float]:
     from sklearn.metrics import average_precision_score
 
     known = table[table["score"].notna()]
+    if not known["label"].any():
+        return {"labelled_share": float(known["label"].mean()) if len(known) else 0.0}
     measures = {
         "labelled_share": float(known["label"].mean()),
         "auc_pr": float(average_precision_score(known["label"], known["score"])),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +13,13 @@ import pandas as pd
 from tsae.data import frames
 from tsae.data.series import GroupedSeries, first_infinite
 from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.parts import stem
 from tsae.jobs.spec import Columns
+from tsae.jobs.table_files import TableFile, open_table
 
-MAX_COLUMNS = 10_000  # with more, channels must be named
-MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]  # missing values in CSV files
+WITH_ZONE = r"\d[ T]\d.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)\s*$"  # a time of day, and the offset from UTC
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_NO_TIMES = {"integer": "int64", "float": "float64"}  # datetimes otherwise
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Rows:
     Attributes
     ----------
     series : GroupedSeries
-        Checked.
+        Checked; there may be no rows.
     time_kind : {"datetime", "utc", "integer", "float"} or None
-        As of `Columns`.
+        As of `Columns`; without rows, that of the columns asked for.
     extra : DataFrame
         Further columns, in the order of the rows of `series`.
     """
@@ -47,7 +47,7 @@ def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[s
     Parameters
     ----------
     path : Path
-        A .csv file (UTF-8, commas, one line of names) or a .parquet file.
+        A .csv file (UTF-8, one line of names), also compressed as .csv.gz or .csv.zst, or a .parquet file.
     columns : Columns
     name : str
         Name of the file in error messages; with ``columns.id_from_file`` also the id of its series.
@@ -58,179 +58,116 @@ def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[s
     -------
     Rows
         Values are float64, NaN is missing; ids are text; datetimes are in nanoseconds, those with a time zone in
-        UTC. Series are in the order of their first rows.
+        UTC; durations are in seconds. Series are in the order of their first rows.
 
     Raises
     ------
     InputError
-        For a file that cannot be read, has no rows or lacks a column, for text or infinities in a value column, for
-        missing ids or times, and for times that do not increase within a series.
+        For a file that cannot be read or lacks a column, for text or infinities in a value column, for missing ids
+        or times, and for times that do not increase within a series.
     """
     name = name or path.name
-    source = _Parquet(path, name) if path.suffix.lower() == ".parquet" else _Csv(path, name)
-    values = columns.values or source.other_columns({columns.id, columns.time, *extra})
-    wanted = [column for column in (columns.id, columns.time, *values, *extra) if column is not None]
-    source.require(wanted)
-    frame = source.read(list(dict.fromkeys(wanted)), [c for c in (columns.id, columns.time) if c is not None])
+    _check_time_format(columns.time_format)
+    source = open_table(path, name, columns)
+    values = columns.values or source.other_columns({*columns.ids, columns.time, *extra, *source.partition})
+    unparsed = [column for column in (*columns.ids, columns.time) if column is not None]
+    source.require([*unparsed, *values, *extra])
+    frame = source.read(list(dict.fromkeys([*unparsed, *values, *extra])), unparsed)
     if len(frame) == 0:
-        raise InputError(f"{name} has no rows")
+        return Rows(_no_rows(list(values), columns), columns.time_kind, frame[list(extra)])
 
     table = pd.DataFrame({column: _numbers(frame[column], source) for column in values}, index=frame.index)
     _refuse_infinite(table, source)
-    kind = None
-    if columns.id is not None:
-        table[columns.id] = _ids(frame[columns.id], source)
-    if columns.time is not None:
-        table[columns.time], kind = _times(frame[columns.time], columns, source)
+    ids = _ids(frame, source) if columns.ids else None
+    times, kind = (None, None) if columns.time is None else _times(frame[columns.time], columns, source)
     try:
-        series = frames.series_from_table(table, columns.id, columns.time, list(values))
+        series = _grouped(table, ids, times)
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
-    names = series.names if columns.id is not None else [name.rsplit(".", 1)[0] if columns.id_from_file else "0"]
+    names = series.names if ids is not None else [stem(name) if columns.id_from_file else "0"]
     series = replace(series, names=pd.Index(names, dtype=object))
     others = frame[list(extra)]
-    if columns.id is not None and extra:  # in the order of the series: rows of one id together
-        others = others.iloc[np.argsort(pd.factorize(table[columns.id])[0], kind="stable")]
+    if ids is not None and extra:  # in the order of the series: rows of one id together
+        others = others.iloc[np.argsort(pd.factorize(ids)[0], kind="stable")]
     return Rows(series, kind, others.reset_index(drop=True))
 
 
-class _Source:
-    """A table file: its column names, a selection of its columns, and descriptions of places in it."""
-
-    def __init__(self, path: Path, name: str):
-        self.path, self.name = path, name
-        self.columns = self._read_names()
-
-    def _read_names(self) -> list[str]:
-        raise NotImplementedError
-
-    def read(self, names: list[str], text: list[str]) -> pd.DataFrame:
-        """Read columns; those in `text` stay unparsed if the file holds text."""
-        raise NotImplementedError
-
-    def place(self, row: int) -> str:
-        return f"row {row + 1}"
-
-    def require(self, names: Sequence[str]) -> None:
-        known = set(self.columns)
-        for name in names:
-            if name not in known:
-                raise InputError(f"{self.name} has no column {name!r}; it has {_some(self.columns)}")
-            if self.columns.count(name) > 1:
-                raise InputError(f"{self.name} has several columns named {name!r}")
-
-    def other_columns(self, taken: set[str | None]) -> tuple[str, ...]:
-        others = tuple(column for column in self.columns if column not in taken)
-        if not others:
-            raise InputError(f"{self.name} has the columns {_some(self.columns)}; none is left for the channels")
-        if len(others) > MAX_COLUMNS:
-            raise InputError(f"{self.name} has {len(self.columns)} columns; name the channels with --value-columns")
-        return others
+def _grouped(table: pd.DataFrame, ids: pd.Series | None, times: pd.Index | None) -> GroupedSeries:
+    """Group values by id; the columns of ids and times have names of their own here, which no channel has."""
+    channels = list(table.columns)
+    id_name, time_name = ("id", 0), ("time", 0)
+    if ids is not None:
+        table[id_name] = ids
+    if times is not None:
+        table[time_name] = times
+    return frames.series_from_table(
+        table, None if ids is None else id_name, None if times is None else time_name, channels
+    )
 
 
-class _Csv(_Source):
-    def place(self, row: int) -> str:
-        return f"line {row + 2}"
-
-    def _read_names(self) -> list[str]:
-        with self._errors(), open(self.path, encoding="utf-8-sig", newline="") as file:
-            line = file.readline()
-            names = next(csv.reader(io.StringIO(line)), [])
-        if not any(names):
-            raise InputError(f"{self.name} is empty: its first line must hold the names of the columns")
-        return names
-
-    def read(self, names: list[str], text: list[str]) -> pd.DataFrame:
-        missing = {name: [""] if name in text else MISSING for name in names}
-        with self._errors():
-            frame = pd.read_csv(
-                self.path, usecols=names, dtype=dict.fromkeys(text, "str"), encoding="utf-8-sig",
-                keep_default_na=False, na_values=missing, low_memory=False, index_col=False,
-            )  # fmt: skip
-            self._check_fields(len(frame))
-        return frame
-
-    def _check_fields(self, n_rows: int) -> None:
-        """Refuse lines with more or fewer fields than columns, which pandas would silently cut or fill."""
-        n_commas = n_quotes = 0
-        with open(self.path, "rb") as file:
-            while block := file.read(1 << 20):
-                n_commas += block.count(b",")
-                n_quotes += block.count(b'"')
-        if n_quotes == 0 and n_commas == (n_rows + 1) * (len(self.columns) - 1):
-            return
-        with open(self.path, encoding="utf-8-sig", newline="") as text:
-            lines = csv.reader(text)
-            for fields in lines:
-                while len(fields) > len(self.columns) and not fields[-1]:
-                    fields.pop()  # trailing comma
-                if fields and len(fields) != len(self.columns):
-                    raise InputError(
-                        f"{self.name}, line {lines.line_num}: {len(fields)} fields, but {len(self.columns)} columns "
-                        "are named in the first line"
-                    )
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{self.name} is not UTF-8 text: byte {error.object[error.start]:#04x} at byte {error.start}; "
-                "save it as UTF-8"
-            ) from error
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
-            raise InputError(f"{self.name} is not a table of comma-separated values: {error}") from error
-        except OSError as error:
-            raise InputError(f"{self.name} cannot be read: {error}") from error
+def _no_rows(channels: list[str], columns: Columns) -> GroupedSeries:
+    times = None
+    if columns.time is not None:
+        times = pd.Index(np.zeros(0, dtype=_NO_TIMES.get(columns.time_kind or "", "datetime64[ns]")))
+    return GroupedSeries(
+        np.zeros((0, len(channels))), np.zeros(1, dtype=np.int64), pd.Index([], dtype=object), channels, times
+    )
 
 
-class _Parquet(_Source):
-    def _read_names(self) -> list[str]:
-        self.parquet = import_parquet()
-        with self._errors():
-            return list(self.parquet.read_schema(self.path).names)
-
-    def read(self, names: list[str], _text: list[str]) -> pd.DataFrame:
-        with self._errors():
-            frame = self.parquet.ParquetFile(self.path).read(columns=names).to_pandas()
-        # pandas restores a stored index as the index; here it is a column like any other.
-        return frame.reset_index()[names] if set(names) - set(frame.columns) else frame[names].reset_index(drop=True)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        import pyarrow
-
-        try:
-            yield
-        except (pyarrow.ArrowException, OSError) as error:
-            raise InputError(f"{self.name} cannot be read as a Parquet file: {error}") from error
+# -- values ------------------------------------------------------------------------------------------------------
 
 
-def import_parquet() -> Any:
-    """Import ``pyarrow.parquet``, with an error that says how to install it."""
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise JobError("Parquet files need pyarrow: pip install 'tsae[parquet]' (or use CSV files)") from error
-    return pyarrow.parquet
-
-
-def _numbers(column: pd.Series, source: _Source) -> np.ndarray:
-    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
-        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    if column.isna().all():
+def _numbers(column: pd.Series, source: TableFile) -> np.ndarray:
+    if pd.api.types.is_timedelta64_dtype(column.dtype):
+        numbers = column.dt.total_seconds().to_numpy()
+    elif pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    elif column.isna().all():
         return np.full(len(column), np.nan)
-    for row, value in enumerate(column):
-        if not pd.api.types.is_scalar(value) or (pd.notna(value) and pd.isna(pd.to_numeric(value, errors="coerce"))):
-            raise InputError(
-                f"{source.name}, {source.place(row)}: column {column.name!r} holds {value!r}; values must be numbers. "
-                "Fix the file, or name the columns to use with --value-columns"
-            )
-    return np.asarray(pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan))
+    else:
+        numbers = _parse_numbers(column, source)
+    markers = [number for text in source.settings.missing if (number := _marker(text)) is not None]
+    if markers:
+        # A marker such as -3.4028235e38 was written from 32 bits.
+        numbers = np.where(
+            np.isin(numbers, [*markers, *(float(np.float32(marker)) for marker in markers)]), np.nan, numbers
+        )
+    return np.asarray(numbers)
 
 
-def _refuse_infinite(table: pd.DataFrame, source: _Source) -> None:
+def _marker(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _parse_numbers(column: pd.Series, source: TableFile) -> np.ndarray:
+    texts = column.astype(object).where(~column.isin(source.settings.missing), np.nan)
+    if source.settings.decimal != ".":
+        texts = texts.map(lambda v: v.replace(source.settings.decimal, ".") if isinstance(v, str) else v)
+    wrong = np.ones(len(column), dtype=bool)
+    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        try:
+            numbers = pd.to_numeric(texts, errors="coerce")
+        except TypeError:  # lists and the like
+            wrong = ~texts.map(pd.api.types.is_number).to_numpy(dtype=bool)
+        else:
+            wrong = (numbers.isna() & texts.notna()).to_numpy()
+            if not wrong.any():
+                return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    row = int(np.argmax(wrong))
+    value = column.iloc[row]
+    comma = isinstance(value, str) and source.settings.decimal == "." and DECIMAL_COMMA.fullmatch(value)
+    raise InputError(
+        f"{source.name}, {source.place(row)}: column {column.name!r} holds {value!r}; values must be numbers. "
+        + ("If the decimal mark is a comma, use --decimal ','. " if comma else "")
+        + f"Fix the file, name what marks missing values with --missing-values, or the columns to use with "
+        f"--value-columns{source.hint}"
+    )
+
+
+def _refuse_infinite(table: pd.DataFrame, source: TableFile) -> None:
     found = first_infinite(table.to_numpy())
     if found is not None:
         row, column = found
@@ -240,12 +177,37 @@ def _refuse_infinite(table: pd.DataFrame, source: _Source) -> None:
         )
 
 
-def _ids(column: pd.Series, source: _Source) -> pd.Series:
-    _refuse_missing(column, source)
-    return column.astype(str).astype(object)
+# -- ids ---------------------------------------------------------------------------------------------------------
 
 
-def _times(column: pd.Series, columns: Columns, source: _Source) -> tuple[pd.Index, str]:
+def _ids(frame: pd.DataFrame, source: TableFile) -> pd.Series:
+    """Text that identifies the series of each row; several columns are joined by slashes."""
+    texts = []
+    for name in source.settings.ids:
+        _refuse_missing(frame[name], source)
+        texts.append(frame[name].astype(str).astype(object))
+    if len(texts) == 1:
+        return texts[0]
+    escaped = [text.str.replace("\\", "\\\\", regex=False).str.replace("/", "\\/", regex=False) for text in texts]
+    return escaped[0].str.cat(escaped[1:], sep="/").astype(object)
+
+
+# -- times -------------------------------------------------------------------------------------------------------
+
+
+def _check_time_format(time_format: str | None) -> None:
+    if time_format is None:
+        return
+    try:
+        pd.to_datetime(pd.Series(["x"]), format=time_format, errors="coerce")
+    except ValueError as error:
+        raise JobError(
+            f"--time-format {time_format!r} is no format of datetime.strptime: {error}. Numbers, such as seconds since "
+            "1970, need no format"
+        ) from error
+
+
+def _times(column: pd.Series, columns: Columns, source: TableFile) -> tuple[pd.Index, str]:
     """Convert to an Index of times without a time zone, and their kind."""
     _refuse_missing(column, source)
     times = _parse_times(column, columns.time_format, source)
@@ -269,18 +231,26 @@ def _times(column: pd.Series, columns: Columns, source: _Source) -> tuple[pd.Ind
     return times, kind
 
 
-def _parse_times(column: pd.Series, time_format: str | None, source: _Source) -> pd.Index:
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        return pd.Index(column.to_numpy())
+def _parse_times(column: pd.Series, time_format: str | None, source: TableFile) -> pd.Index:
+    if pd.api.types.is_timedelta64_dtype(column.dtype):
+        return pd.Index(column.dt.total_seconds().to_numpy())
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return pd.DatetimeIndex(column)
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        if time_format is None:
+            return _number_times(column.to_numpy(), column, source)
+        column = column.map(lambda number: f"{number:.15g}" if isinstance(number, float) else str(number))
     if time_format is None:
-        numbers = pd.to_numeric(column, errors="coerce")
-        if numbers.notna().all():
-            return pd.Index(numbers.to_numpy())
+        numbers = pd.to_numeric(_with_point(column, source), errors="coerce")
+        if numbers.notna().all() and numbers.dtype.kind != "b":
+            # Python's conversion of text is exact, that of pandas up to the last bit.
+            exact = numbers if numbers.dtype.kind in "iu" else _with_point(column, source).map(float)
+            return _number_times(exact.to_numpy(), column, source)
     parsed = _parse_datetimes(column, time_format, utc=False)
     if parsed is None:
         parsed = _parse_datetimes(column, time_format, utc=True)  # UTC offsets differ, as around a clock change
+        if parsed is not None and time_format is None:
+            _refuse_without_zone(column, source)
     if parsed is not None:
         return parsed
     wrong = pd.to_datetime(column, format=time_format or "ISO8601", errors="coerce", utc=True).isna()
@@ -292,6 +262,30 @@ def _parse_times(column: pd.Series, time_format: str | None, source: _Source) ->
     )
 
 
+def _with_point(column: pd.Series, source: TableFile) -> pd.Series:
+    if source.settings.decimal == ".":
+        return column
+    return column.astype(str).str.replace(source.settings.decimal, ".", regex=False)
+
+
+def _number_times(numbers: np.ndarray, column: pd.Series, source: TableFile) -> pd.Index:
+    if numbers.dtype.kind == "u":
+        if numbers.max() > np.iinfo(np.int64).max:
+            raise InputError(f"{source.name}: column {column.name!r} holds {numbers.max()}, which is above 2**63")
+        numbers = numbers.astype(np.int64)
+    return pd.Index(numbers)
+
+
+def _refuse_without_zone(column: pd.Series, source: TableFile) -> None:
+    without = np.flatnonzero(~column.astype(str).str.contains(WITH_ZONE))
+    if len(without):
+        row = int(without[0])
+        raise InputError(
+            f"{source.name}, {source.place(row)}: column {column.name!r} holds {column.iloc[row]!r}, which has no time "
+            f"zone, while other times have one ({len(without)} of {len(column)} have none)"
+        )
+
+
 def _parse_datetimes(column: pd.Series, time_format: str | None, utc: bool) -> pd.DatetimeIndex | None:
     try:
         parsed = pd.to_datetime(column, format=time_format or "ISO8601", utc=utc)
@@ -300,14 +294,9 @@ def _parse_datetimes(column: pd.Series, time_format: str | None, utc: bool) -> p
     return pd.DatetimeIndex(parsed) if pd.api.types.is_datetime64_any_dtype(parsed.dtype) else None
 
 
-def _refuse_missing(column: pd.Series, source: _Source) -> None:
+def _refuse_missing(column: pd.Series, source: TableFile) -> None:
     missing = np.flatnonzero(column.isna())
     if len(missing):
         raise InputError(
             f"{source.name}, {source.place(int(missing[0]))}: column {column.name!r} is empty ({len(missing)} in all)"
         )
-
-
-def _some(names: Sequence[str], most: int = 20) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

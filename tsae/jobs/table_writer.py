@@ -12,7 +12,7 @@ import pandas as pd
 
 from tsae.io.archive import replacing
 from tsae.jobs.spec import Columns
-from tsae.jobs.table_reader import import_parquet
+from tsae.jobs.table_files import import_parquet
 
 
 class Append(Protocol):
@@ -91,7 +91,9 @@ def read_result(path: Path) -> pd.DataFrame:
     """Read a table that `result_writer` wrote; in CSV files, columns of datetimes are parsed."""
     if path.suffix == ".parquet":
         return import_parquet().read_table(path).to_pandas()
-    table = pd.read_csv(path, dtype={"series": "str"}, keep_default_na=False, na_values=[""])
+    table = pd.read_csv(
+        path, dtype={"series": "str"}, keep_default_na=False, na_values=[""], float_precision="round_trip"
+    )
     for name in {"time", "start", "end", "peak"} & set(table.columns):
         if not pd.api.types.is_numeric_dtype(table[name].dtype):
             table[name] = pd.to_datetime(table[name], format="ISO8601").dt.as_unit("ns")

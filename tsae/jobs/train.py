@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,17 @@ import pandas as pd
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps
 from tsae.data.windows import Windows
+from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.logs import log_event
 from tsae.jobs.models import load_tensorflow, save_model
+from tsae.jobs.outputs import check_target
+from tsae.jobs.parts import list_parts
 from tsae.jobs.spec import Columns, WindowSpec
 
 TASKS = ("features", "anomalies")
+LABEL_NAME = re.compile(r"(is_?)?(label|fault|anomaly|anomalies|outlier|change_?point|attack|failure|target|class)s?")
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,18 @@ class Training:
     detector: dict[str, Any] = field(default_factory=dict)
 
 
-def train(source: str, target: Path, training: Training) -> Any:
+def train(source: str, target: Path, training: Training, *, overwrite: bool = False) -> Any:
     """Train on a data set, which is read into memory, and write a model file.
+
+    Parameters
+    ----------
+    source : str
+        As of `tsae.jobs.parts.list_parts`.
+    target : Path
+        The model file.
+    training : Training
+    overwrite : bool
+        Whether an existing file may be replaced.
 
     Returns
     -------
@@ -65,9 +81,12 @@ def train(source: str, target: Path, training: Training) -> Any:
     Raises
     ------
     JobError
-        For input or parameters that are not allowed.
+        For input, parameters or a target that are not allowed, before training.
     """
     _check_parameters(training)
+    check_target(target, "the model", overwrite=overwrite)
+    if target.exists() and any(part.path.samefile(target) for part in list_parts(source)):
+        raise JobError(f"the model {target} would replace the input")
     windows, chosen, spec = read_windows(source, training)
     windows = windows[chosen]
     log_event(
@@ -125,6 +144,8 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     """Return all windows of a data set, a mask of those to train on, and their specification."""
     extra = [] if training.label_column is None else [training.label_column]
     data = read_dataset(source, training.columns, extra)
+    if not training.columns.values:
+        _warn_of_labels(data.series)
     try:
         max_gap, origin, _ = find_gaps(data.series, training.max_gap)
     except ValueError as error:
@@ -132,9 +153,11 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     if data.columns.time is not None:
         log_event(f"a time step longer than {max_gap} ends a window ({origin})")
     max_gap = str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
-    spec = WindowSpec(data.columns, training.width, training.stride, None if max_gap in (None, np.inf) else max_gap)
-    windows = Windows.cut(data.series, spec.width, spec.stride, max_gap=spec.longest_step)
-    _report_short(data.series, windows, training.width)
+    step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
+    longest = None if max_gap in (None, np.inf) else max_gap
+    spec = WindowSpec(data.columns, training.width, training.stride, longest, step)
+    windows = spec.cut(data.series)
+    _report_short(windows, spec, origin)
 
     chosen = windows.observed
     if training.before is not None:
@@ -146,28 +169,59 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     return windows, chosen, spec
 
 
-def _report_short(series: GroupedSeries, windows: Windows, width: int) -> None:
-    lengths = np.diff(series.offsets)
+def _warn_of_labels(series: GroupedSeries) -> None:
+    """Warn of channels that were not asked for by name and look like labels."""
+    for channel, name in enumerate(series.channel_names):
+        values = series.values[:, channel]
+        is_flag = set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0}
+        if is_flag or LABEL_NAME.fullmatch(name.strip().lower()):
+            _warn(
+                f"column {name!r} {'holds only 0 and 1' if is_flag else 'is named like a label'} and is taken as a "
+                "channel; if it marks anomalies, use --label-column, otherwise name the channels with --value-columns",
+                column=name,
+            )
+
+
+def _report_short(windows: Windows, spec: WindowSpec, origin: str) -> None:
+    """Warn of series and rows that no window covers; refuse a data set without any window."""
+    series, layout = windows.grouped, windows.layout
+    lengths, stretches = np.diff(series.offsets), np.diff(layout.begins, append=len(series.values))
+    n_steps, n_gaps = len(series.values) - len(lengths), len(stretches) - len(lengths)
+    why = ""
+    if n_gaps:
+        why = (
+            f". Windows end at {n_gaps / n_steps:.0%} of the time steps, which are longer than max_gap={spec.max_gap} "
+            f"({origin}); the median step is {spec.step}. Try a longer --max-gap, or a smaller --width"
+        )
     n_without = len(lengths) - len(np.unique(windows.series))
     if n_without == len(lengths):
         raise InputError(
-            f"width={width}, but no series has as many rows without a gap; the longest of {len(lengths)} has "
-            f"{lengths.max()} rows in all"
+            f"width={spec.width}, but no series has as many rows without a gap; the longest of {len(lengths)} has "
+            f"{lengths.max()} rows in all, {stretches.max()} without a gap{why}"
         )
     if n_without:
-        log_event(
-            f"{n_without} of {len(lengths)} series are shorter than width={width} and are left out", event="warning"
-        )
+        _warn(f"{n_without} of {len(lengths)} series are shorter than width={spec.width} and are left out{why}")
+    n_left_out = stretches[layout.counts == 0].sum()
+    if n_left_out > 0.5 * len(series.values):
+        _warn(f"{n_left_out:,} of {len(series.values):,} rows lie in stretches shorter than width={spec.width}{why}")
+
+
+def _warn(message: str, **fields: Any) -> None:
+    log_event(f"warning: {message}", level=logging.WARNING, event="warning", **fields)
 
 
 def _is_before(windows: Windows, before: str, columns: Columns) -> np.ndarray:
     """Mask of the windows that end before a time."""
+    is_dated = columns.time_kind in ("datetime", "utc")
     try:
-        if columns.time_kind in ("datetime", "utc"):
-            limit = pd.Timestamp(before)
-            limit = limit if limit.tz is None else limit.tz_convert("UTC").tz_localize(None)
-        else:
-            limit = float(before)
+        limit = pd.to_datetime(before, format="ISO8601") if is_dated else float(before)
     except ValueError as error:
-        raise JobError(f"--before {before}: {error}") from error
+        allowed = "a time in ISO 8601, such as 2024-02-03" if is_dated else "a number"
+        raise JobError(f"--before {before} is not {allowed}") from error
+    if isinstance(limit, pd.Timestamp) and limit.tz is not None:
+        if columns.time_kind == "datetime":
+            raise JobError(f"--before {before} has a time zone, but the times of the input have none")
+        limit = limit.tz_convert("UTC").tz_localize(None)
+    elif columns.time_kind == "utc":
+        log_event(f"--before {before} is taken as UTC")
     return np.asarray(windows.index["end"] < limit)

@@ -1,0 +1,108 @@
+"""Options of the command line that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tsae.jobs import errors
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Convert names separated by commas, or a list of a configuration file."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(str(part).strip() for part in parts)
+
+
+def one_or_several(value: Any) -> str | tuple[str, ...]:
+    """Convert a name, or several separated by commas."""
+    found = names(value)
+    return found[0] if len(found) == 1 else found
+
+
+def character(value: Any) -> str:
+    """Convert a single character, or the word "tab"."""
+    text = {"tab": "\t", "\\t": "\t"}.get(str(value).lower(), str(value))
+    if len(text) != 1 or text in '"\r\n\0':
+        raise click.BadParameter(f"{value!r} is not one character, nor 'tab'")
+    return text
+
+
+def integers(value: Any) -> int | tuple[int, ...]:
+    """Convert one integer or several separated by commas, or a number or list of a configuration file."""
+    try:
+        numbers = tuple(int(part) for part in str(value).strip("[]() ").split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is neither an integer nor integers separated by commas") from error
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def setting(value: Any) -> tuple[str, Any]:
+    """Convert ``name=value`` with the value in JSON, or text; or an item of a configuration file."""
+    if isinstance(value, tuple):
+        return value
+    name, equals, text = str(value).partition("=")
+    if not equals:
+        raise click.BadParameter(f"{value!r} is not of the form name=value")
+    try:
+        return name.strip(), json.loads(text)
+    except ValueError:
+        return name.strip(), text
+
+
+# -- groups of options -------------------------------------------------------------------------------------------------
+
+
+def common_options(command: Command) -> Command:
+    """Add the options of all commands that do work."""
+    for option in (
+        click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False,
+                     callback=_use_config, help="TOML file with options, in a table with the name of the command."),
+        click.option("--quiet", is_flag=True, help="Log only warnings and errors."),
+        click.option("--log-json", is_flag=True, help="Log JSON lines to standard error."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _use_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        from tsae.jobs.config import read_config
+
+        names = {option.lstrip("-").replace("-", "_"): p.name for p in context.command.params for option in p.opts}
+        known = {option: str(name) for option, name in names.items() if name not in ("config", "help")}
+        try:
+            values = read_config(path, str(context.info_name), set(known))
+        except errors.JobError as error:
+            raise click.UsageError(str(error), context) from error
+        tables = {option: list(value.items()) for option, value in values.items() if isinstance(value, dict)}
+        context.default_map = {known[option]: value for option, value in {**values, **tables}.items()}
+
+
+def dataset_options(command: Command) -> Command:
+    """Add the options of the jobs on data sets."""
+    for option in (
+        click.option("--separator", type=character, help="Of CSV files: between fields.  [default: as in training]"),
+        click.option("--decimal", type=character, help="Of CSV files: the decimal mark.  [default: as in training]"),
+        click.option("--stride", type=click.IntRange(1),
+                     help="Rows between the starts of windows.  [default: as in training]"),
+        click.option("--format", type=click.Choice(["parquet", "csv"]), default="parquet",
+                     show_default=True, help="Format of the output."),
+        click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
+                     help="For a part that cannot be used: stop, or skip it and continue."),
+        click.option("--on-change", type=click.Choice(["refuse", "redo"]), default="refuse", show_default=True,
+                     help="If input, model or options differ from those that OUTPUT was made from."),
+        click.option("--whole-series", is_flag=True,
+                     help="Every series lies within one part, so parts are processed in any order, by any worker."),
+        click.option("--n-jobs", type=int, default=1, show_default=True,
+                     help="Local processes; 1 uses all cores in one process. -1: one per core."),
+        click.option("--dask", metavar="tcp://HOST:PORT", help="Scheduler of a Dask cluster to run on."),
+    ):  # fmt: skip
+        command = option(command)
+    return command

@@ -1,0 +1,36 @@
+"""Checks of files to be written, before the work whose result they are to hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tsae.jobs.errors import JobError
+
+
+def check_target(path: Path, what: str, *, overwrite: bool = True) -> None:
+    """Refuse a file that cannot be written, or that exists and must not be replaced.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        How errors call the file, such as "the model".
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    JobError
+    """
+    if path.is_dir():
+        raise JobError(f"{what} {path} is a directory; name a file")
+    if path.exists() and not overwrite:
+        raise JobError(f"{what} {path} exists; use --overwrite to replace it, or choose another name")
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise JobError(f"{what} {path} cannot be written: {folder} is not a directory")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise JobError(f"{what} {path} cannot be written: no permission to write to {folder}")

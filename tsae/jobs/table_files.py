@@ -1,0 +1,244 @@
+"""Files of tables: the names of their columns, a selection of their columns, and places in them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import logging
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote
+
+import pandas as pd
+
+from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.logs import log_event
+from tsae.jobs.spec import Columns
+
+MAX_COLUMNS = 10_000  # with more, channels must be named
+MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]  # missing values in CSV files
+INDEX_NAME = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # of an index that pandas wrote as a column
+SEPARATORS = ";\t|,"
+
+
+def open_table(path: Path, name: str, columns: Columns) -> TableFile:
+    """Open a .parquet file, or a .csv file, which may be compressed.
+
+    Raises
+    ------
+    InputError
+        If its column names cannot be read.
+    """
+    kind = ParquetTable if path.suffix.lower() == ".parquet" else CsvTable
+    return kind(path, name, columns)
+
+
+class TableFile:
+    """A file that holds a table.
+
+    Attributes
+    ----------
+    path, name
+        Of the file; `name` is for messages.
+    columns : list of str
+        Names of its columns.
+    partition : dict of str
+        Further columns, constant in this file, from directories such as ``machine=m1``.
+    """
+
+    hint = ""  # added to messages on columns and values
+
+    def __init__(self, path: Path, name: str, settings: Columns):
+        self.path, self.name, self.settings = path, name, settings
+        self.columns = self._read_names()
+        pairs = (folder.partition("=") for folder in path.parent.parts)
+        self.partition = {
+            key: unquote(value) for key, equals, value in pairs if equals and key and key not in self.columns
+        }
+
+    def _read_names(self) -> list[str]:
+        raise NotImplementedError
+
+    def _read(self, names: list[str], text: list[str]) -> pd.DataFrame:
+        raise NotImplementedError
+
+    def read(self, names: list[str], text: Sequence[str] = ()) -> pd.DataFrame:
+        """Read columns; those in `text` stay unparsed if the file holds text."""
+        stored = [name for name in names if name not in self.partition]
+        # A column is read even if none is needed, for the number of rows.
+        frame = self._read(stored or self.columns[:1], [name for name in text if name in stored])
+        constants = {name: self.partition[name] for name in names if name in self.partition}
+        return frame.assign(**constants)[names] if constants else frame[names]
+
+    def place(self, row: int) -> str:
+        """Describe the place of a row."""
+        return f"row {row + 1}"
+
+    def require(self, names: Sequence[str]) -> None:
+        """Refuse names of columns that are not there, or not unique."""
+        known = {*self.columns, *self.partition}
+        for name in names:
+            if name not in known:
+                raise InputError(f"{self.name} has no column {name!r}; it has {_some(self.columns)}{self.hint}")
+            if self.columns.count(name) > 1:
+                raise InputError(f"{self.name} has several columns named {name!r}")
+
+    def other_columns(self, taken: set[str | None]) -> tuple[str, ...]:
+        """Return the columns that are not taken, without an index that pandas wrote."""
+        others = [column for column in self.columns if column not in taken]
+        nameless = [column for column in others if INDEX_NAME.fullmatch(column)]
+        others = [column for column in others if column not in nameless]
+        if nameless:
+            log_event(
+                f"warning: {self.name}: {len(nameless)} column(s) without a name, as pandas writes for an index, "
+                "are left out", level=logging.WARNING, event="warning",
+            )  # fmt: skip
+        if not others:
+            raise InputError(f"{self.name} has the columns {_some(self.columns)}; none is left for the channels")
+        if len(others) > MAX_COLUMNS:
+            raise InputError(f"{self.name} has {len(self.columns)} columns; name the channels with --value-columns")
+        return tuple(others)
+
+
+class CsvTable(TableFile):
+    """A CSV file in UTF-8, plain or compressed (.gz, .zst), whose first line names the columns."""
+
+    def place(self, row: int) -> str:
+        """Describe the place of a row: the line on which it begins."""
+        with self._errors(), self._open_text() as file:
+            lines = csv.reader(file, delimiter=self.settings.separator)
+            next(lines)
+            begin = lines.line_num
+            for fields in lines:
+                if not (len(fields) < 2 and not "".join(fields).strip()):  # pandas skips blank lines
+                    row -= 1
+                if row < 0:
+                    return f"line {begin + 1}"
+                begin = lines.line_num
+        raise IndexError("the file has fewer rows")
+
+    def _read_names(self) -> list[str]:
+        with self._errors(), self._open_text() as file:
+            names = next(csv.reader(file, delimiter=self.settings.separator), [])
+        while names and not names[-1]:
+            names.pop()  # a separator at the end of each line
+        if not any(names):
+            raise InputError(f"{self.name} is empty: its first line must hold the names of the columns")
+        if len(names) == 1:
+            found = next((s for s in SEPARATORS if s != self.settings.separator and s in names[0]), None)
+            if found is not None:
+                self.hint = f". If {found!r} separates its columns, use --separator {found!r}"
+        return names
+
+    def _read(self, names: list[str], text: list[str]) -> pd.DataFrame:
+        # By position: names may come twice, or be empty.
+        at = {name: self.columns.index(name) for name in names}
+        missing = {at[name]: [""] if name in text else [*MISSING, *self.settings.missing] for name in names}
+        with self._errors(), self._open() as file:
+            frame = pd.read_csv(
+                file, names=list(range(len(self.columns))), header=0, usecols=sorted(at.values()),
+                dtype={at[name]: "str" for name in text}, encoding="utf-8-sig", sep=self.settings.separator,
+                decimal=self.settings.decimal, keep_default_na=False, na_values=missing, low_memory=False,
+                index_col=False,
+            )  # fmt: skip
+            self._check_fields(len(frame))
+        return frame.rename(columns={position: name for name, position in at.items()})
+
+    def _check_fields(self, n_rows: int) -> None:
+        """Refuse what pandas would silently cut or fill: lines with more or fewer fields than columns, and NUL."""
+        n_separators = n_quotes = n_nul = 0
+        with self._open() as file:
+            while block := file.read(1 << 20):
+                n_separators += block.count(self.settings.separator.encode())
+                n_quotes += block.count(b'"')
+                n_nul += block.count(b"\0")
+        if n_quotes == n_nul == 0 and n_separators == (n_rows + 1) * (len(self.columns) - 1):
+            return
+        with self._open_text() as text:
+            lines = csv.reader(self._without_nul(text), delimiter=self.settings.separator)
+            for fields in lines:
+                while len(fields) > len(self.columns) and not fields[-1]:
+                    fields.pop()  # a separator at the end of the line
+                if fields and len(fields) != len(self.columns):
+                    raise InputError(
+                        f"{self.name}, line {lines.line_num}: {len(fields)} fields, but {len(self.columns)} columns "
+                        f"are named in the first line{self.hint}"
+                    )
+
+    def _without_nul(self, text: IO[str]) -> Iterator[str]:
+        for number, line in enumerate(text, start=1):
+            if "\0" in line:
+                raise InputError(f"{self.name}, line {number}: a NUL byte; the file is damaged or not text")
+            yield line
+
+    def _open(self) -> IO[bytes]:
+        suffix = self.path.suffix.lower()
+        if suffix == ".gz":
+            return gzip.open(self.path, "rb")  # type: ignore[return-value]
+        if suffix == ".zst":
+            try:
+                import pyarrow
+            except ImportError as error:
+                raise JobError(".zst files need pyarrow: pip install 'tsae[parquet]'") from error
+            return io.BufferedReader(pyarrow.input_stream(str(self.path), compression="zstd"))
+        return open(self.path, "rb")
+
+    def _open_text(self) -> IO[str]:
+        return io.TextIOWrapper(self._open(), encoding="utf-8-sig", newline="")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{self.name} is not UTF-8 text: byte {error.object[error.start]:#04x} at byte {error.start}; "
+                "save it as UTF-8"
+            ) from error
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
+            raise InputError(f"{self.name} is not a table of comma-separated values: {error}") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{self.name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+class ParquetTable(TableFile):
+    """A Parquet file; an index that pandas stored is a column like any other."""
+
+    def _read_names(self) -> list[str]:
+        self.parquet = import_parquet()
+        with self._errors():
+            return list(self.parquet.read_schema(self.path).names)
+
+    def _read(self, names: list[str], _text: list[str]) -> pd.DataFrame:
+        with self._errors():
+            table = self.parquet.ParquetFile(self.path).read(columns=names)
+            # Without the metadata of pandas all names are text, as in the file.
+            return table.to_pandas(ignore_metadata=True, date_as_object=False)[names]
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import pyarrow
+
+        try:
+            yield
+        except (pyarrow.ArrowException, OSError) as error:
+            raise InputError(f"{self.name} cannot be read as a Parquet file: {error}") from error
+
+
+def import_parquet() -> Any:
+    """Import ``pyarrow.parquet``, with an error that says how to install it."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise JobError("Parquet files need pyarrow: pip install 'tsae[parquet]' (or use CSV files)") from error
+    return pyarrow.parquet
+
+
+def _some(names: Sequence[str], most: int = 20) -> str:
+    shown = ", ".join(repr(name) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
