@@ -21,8 +21,8 @@ from tsae.anomaly.thresholds import (
     threshold_method,
 )
 from tsae.estimators.autoencoder import LSTMAutoencoder
-from tsae.io.storable import storable_classes
 from tsae.loading import load
+from tsae.storable import storable_classes
 
 KINDS = list(THRESHOLDS)
 

@@ -97,7 +97,7 @@ def test_weights_are_routed(X, y):
             return super().fit(X, y, sample_weight)
 
     with sklearn.config_context(enable_metadata_routing=True):
-        model = Watching(**QUICK).set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        model = Watching(**QUICK).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         cross_validate(model, X, y, cv=2, params={"sample_weight": np.ones(40)}, error_score="raise")
         GridSearchCV(make_pipeline(model), {"watching__units": [2]}, cv=2, error_score="raise").fit(
             X, y, sample_weight=np.ones(40)

@@ -28,7 +28,7 @@ from tsae.estimators.classifier import LSTMClassifier
 from tsae.estimators.seq2seq import LSTMSeq2Seq
 from tsae.io.archive import FORMAT_VERSION, read_archive, read_manifest, replacing, write_archive
 from tsae.io.state import Arrays, Saveable, from_tree, to_tree
-from tsae.io.storable import storable_classes
+from tsae.storable import storable_classes
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tests import naive
 from tests.networks.builders import autoencoder_config
 from tsae.errors import TrainingDivergedError
+from tsae.networks import training
 from tsae.networks.config import TrainingConfig
 from tsae.networks.network import Autoencoder
 from tsae.networks.random_state import StepRandomState
@@ -288,3 +289,16 @@ def test_progress_is_reported_in_order():
     )
     assert reported == sorted(reported)
     assert reported[-1] == 2
+
+
+@pytest.mark.parametrize("seconds", [1e-4, 10.0])
+def test_the_history_does_not_depend_on_how_fast_the_machine_is(monkeypatch, seconds):
+    """However an epoch is divided into calls, its loss and gradient norm are the same to the bit."""
+
+    def history():
+        return Trainer(network(), keras.optimizers.Adam(0.01), TrainingConfig(8)).fit(data(n=90), data(n=30), 2)
+
+    expected = history()
+    clock = iter(np.arange(10_000) * seconds)
+    monkeypatch.setattr(training.time, "perf_counter", lambda: next(clock))
+    assert history() == expected

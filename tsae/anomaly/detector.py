@@ -43,7 +43,7 @@ from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
 from tsae.estimators.validation import check_choice, check_number, draw_seed
 from tsae.io.state import Saveable
-from tsae.io.storable import storable
+from tsae.storable import storable
 
 
 @storable

@@ -8,7 +8,7 @@ import numpy as np
 
 from tsae.data.inspection import warn_of_markers
 from tsae.data.series import number_channels
-from tsae.io.storable import storable
+from tsae.storable import storable
 
 BLOCK_ROWS = 1 << 18  # rows that `fit` converts to float64 at once
 # Scaled values are held within these bounds, so that squares of errors and gradients are numbers in float32.

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from tsae.estimators.validation import check_number, check_or_auto
-from tsae.io.storable import storable
 from tsae.networks.objectives import Objective
+from tsae.storable import storable
 
 
 @storable

@@ -18,10 +18,10 @@ from tsae.estimators.decoding import check_memory, settled_options
 from tsae.estimators.parameters import TrainingParameters
 from tsae.estimators.validation import check_choice, check_flag
 from tsae.estimators.weighting import weighted
-from tsae.io.storable import storable
 from tsae.networks.config import AutoencoderConfig
 from tsae.networks.objectives import OBJECTIVES
 from tsae.networks.process import ensure_usable
+from tsae.storable import storable
 
 
 @storable

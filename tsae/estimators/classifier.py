@@ -23,8 +23,8 @@ from tsae.estimators.continuing import refuse_change
 from tsae.estimators.parameters import EncoderParameters, TrainingParameters
 from tsae.estimators.validation import check_flag, check_number
 from tsae.estimators.weighting import check_weights
-from tsae.io.storable import storable
 from tsae.networks.config import ClassifierConfig
+from tsae.storable import storable
 
 
 @dataclass(eq=False, repr=False, kw_only=True, match_args=False)

@@ -9,8 +9,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from tsae.estimators.validation import as_layers, check_choice, check_number
-from tsae.io.storable import storable
 from tsae.networks.config import DecayConfig, DecoderConfig
+from tsae.storable import storable
 
 ATTENTIONS = (None, "dot", "general", "concat", "location", "additive")
 _PREFIX = "decoder_options."

@@ -25,8 +25,8 @@ from tsae.estimators.decoding import (
 from tsae.estimators.parameters import RecurrentParameters, TrainingParameters
 from tsae.estimators.reading import check_names
 from tsae.estimators.validation import as_layers, check_choice, check_flag, check_number, draw_seed
-from tsae.io.storable import storable
 from tsae.networks.config import LOSS_NAMES, Seq2SeqConfig
+from tsae.storable import storable
 
 # What "auto" stands for in the decoder options of a sequence-to-sequence model.
 _DEFAULTS = {"bridge": "initial_state", "feedback": "teacher_forcing"}

@@ -1,7 +1,7 @@
 """Between estimators and model files: objects of tsae's own classes become trees of plain values, and back.
 
 A tree holds what JSON holds; everything else is an object with one key that begins with "$". Only classes registered
-with `tsae.io.storable` are written, and only they are rebuilt: a name in a file is looked up there and nowhere else.
+with `tsae.storable` are written, and only they are rebuilt: a name in a file is looked up there and nowhere else.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from tsae.errors import ForkedProcessError, ModelFileError
 from tsae.io.archive import write_archive
-from tsae.io.storable import storable_classes
 from tsae.networks.process import ensure_usable
+from tsae.storable import storable_classes
 
 MAX_DEPTH = 100  # of a tree; no model is nested deeper
 

@@ -153,13 +153,13 @@ class Trainer:
         """Mean loss over `data`. What is hidden from the encoder is random, but the same in each call."""
         graph, windows = self._graph(data, train=False), data.tensors()
         seed, no_rates = tf.constant([self._seed, 0]), tf.zeros([0])
-        total, weight = 0.0, 0.0
+        sums = tf.zeros([3], tf.float64)
         n_windows = 64 * self.config.batch_size  # per call
         for first in range(0, len(data), n_windows):
             positions = np.arange(first, min(first + n_windows, len(data)))
-            losses = graph.run(windows, *data.batches(positions, self.config.batch_size), seed, no_rates)
-            total, weight = total + float(losses[0]), weight + float(losses[1])
-        return total / weight
+            sums = graph.run(windows, *data.batches(positions, self.config.batch_size), seed, no_rates, sums)
+        total, weight, _ = sums.numpy()
+        return float(total / weight)
 
     def _run_epoch(self, data: TrainingData, epoch: int, rates: np.ndarray, on_progress: Callable | None) -> dict:
         order = self._order.permutation(len(data))
@@ -172,8 +172,8 @@ class Trainer:
             positions, weights = data.batches(chosen, self.config.batch_size)
             seed = tf.constant([self._seed, 1 + self._steps_taken], tf.int32)
             taken, start = positions.shape[0], epoch * n_batches + done
-            results = graph.run(windows, positions, weights, seed, tf.constant(rates[start : start + taken]))
-            sums += np.array([float(result) for result in results])
+            part_of_rates = tf.constant(rates[start : start + taken])
+            sums = graph.run(windows, positions, weights, seed, part_of_rates, tf.constant(sums)).numpy()
             done, self._steps_taken = done + taken, self._steps_taken + taken * n_chunks
             if not np.isfinite(sums[0]):
                 break
@@ -181,7 +181,7 @@ class Trainer:
                 on_progress(epoch, done, n_batches, {"loss": sums[0] / sums[1]})
             # Calls of about half a second: few enough to cost nothing, enough to show progress and to be interrupted.
             n_wanted = max(1, int(taken * 0.5 / max(time.perf_counter() - began, 1e-3)))
-        return {"loss": sums[0] / sums[1], "gradient_norm": sums[2] / (done * n_chunks)}
+        return {"loss": float(sums[0] / sums[1]), "gradient_norm": float(sums[2] / (done * n_chunks))}
 
     def _n_batches(self, data: TrainingData) -> int:
         return -(-len(data) // self.config.batch_size)

@@ -66,12 +66,13 @@ class TrainingGraph:
 
     Attributes
     ----------
-    run : callable(windows, positions, weights, seed, rates) -> list of three scalar tensors
+    run : callable(windows, positions, weights, seed, rates, sums) -> (3,) float64 tensor
         Run one step per chunk of each batch. windows: list of `WindowTensors`; positions, weights: (n_batches,
         batch_size), see `TrainingData.batches`; seed: (2,) int32, the seed of the run and the number of the first
         step; rates: (n_batches,) float32, empty unless `assign_rates`.
-        Returns sums over the steps: of the loss times the number of its windows, of their weights, and of the norm of
-        the gradient before clipping.
+        Returns `sums` with those of the steps added, one after the other, so that they are the same to the bit however
+        an epoch is divided into calls: of the loss times the number of its windows, of their weights, and of the norm
+        of the gradient before clipping.
     """
 
     def __init__(
@@ -105,28 +106,28 @@ class TrainingGraph:
         batches = [None, self.config.batch_size]
         return [
             windows, tf.TensorSpec(batches, tf.int32), tf.TensorSpec(batches, tf.float32), tf.TensorSpec([2], tf.int32),
-            tf.TensorSpec([None], tf.float32),
+            tf.TensorSpec([None], tf.float32), tf.TensorSpec([3], tf.float64),
         ]  # fmt: skip
 
-    def _run(self, windows, positions, weights, seed, rates):
-        def step(i, state, loss_sum, weight_sum, norm_sum):
+    def _run(self, windows, positions, weights, seed, rates, sums):
+        def step(i, state, sums):
             batch, first_step = i // self.n_chunks, i % self.n_chunks * self.chunk_steps
             x, weight, state = self._read_chunk(windows[0], positions[batch], weights[batch], state, first_step)
             targets = self._read_targets(windows[1:], positions[batch])
             step_seed = tf.stack([seed[0], seed[1] + i])
             loss, gradients, state = self._loss_and_gradients(x, targets, weight, state, step_seed)
+            norm = tf.constant(0.0)
             if self.train:
-                norm_sum += tf.linalg.global_norm(gradients)
+                norm = tf.linalg.global_norm(gradients)
                 if self.assign_rates:
                     self.optimizer.learning_rate.assign(rates[batch])
                 self.optimizer.apply(self._clip(gradients), self.network.trainable_variables)
             count = tf.reduce_sum(tf.cast(weight > 0, tf.float32))
-            return i + 1, state, loss_sum + loss * count, weight_sum + tf.reduce_sum(weight), norm_sum
+            return i + 1, state, sums + tf.cast([loss * count, tf.reduce_sum(weight), norm], tf.float64)
 
         state = self.network.initial_state(self.config.batch_size) if self.n_chunks > 1 else []
-        start = (tf.constant(0), state, *[tf.constant(0.0)] * 3)
-        _, _, *sums = tf.while_loop(lambda i, *_: i < self.n_chunks * tf.shape(positions)[0], step, start)
-        return sums
+        start = (tf.constant(0), state, sums)
+        return tf.while_loop(lambda i, *_: i < self.n_chunks * tf.shape(positions)[0], step, start)[-1]
 
     def _read_chunk(self, windows: WindowTensors, positions, weights, state, first_step):
         """The chunk of each window from step `first_step` on, its weight, and the state before it.
