@@ -27,7 +27,7 @@ def check_weights(windows: Windows, sample_weight: Any) -> np.ndarray:
     if weights.min() < 0:
         raise ValueError(f"sample_weight holds {weights.min()} at {weights.argmin()}; weights must not be negative")
     if not weights.any():
-        raise ValueError("sample_weight is 0 for all windows: there is nothing to train on")
+        raise ValueError("sample_weight is zero for all windows: there is nothing to train on")
     return weights.astype(np.float32)
 
 
