@@ -104,7 +104,9 @@ def test_weights_are_routed(X, y):
             X, y, sample_weight=np.ones(40)
         )
         encoder = LSTMAutoencoder(**QUICK).set_fit_request(sample_weight=True)
-        make_pipeline(encoder, StandardScaler().set_fit_request(sample_weight=False)).fit(X[:, :, 0], sample_weight=np.ones(40))
+        make_pipeline(encoder, StandardScaler().set_fit_request(sample_weight=False)).fit(
+            X[:, :, 0], sample_weight=np.ones(40)
+        )
     assert seen == [20, 20, 20, 20, 40]
 
 

@@ -197,7 +197,7 @@ def test_parts_without_rows_are_left_out(table, tmp_path):
 def test_where_gaps_leave_no_window_the_message_names_them(table, tmp_path):
     source = write_parts(table[table["machine"] == "m0"].iloc[::7], tmp_path / "in", 1)
     with pytest.raises(JobError, match=r"Windows end at 100% of the time steps, which are longer than max_gap="
-                       r"15min \(given\); the median step is 0 days 01:.*--max-gap"):  # fmt: skip
+                       r"0 days 00:15:00 \(given\); the median step is 0 days 01:.*--max-gap"):  # fmt: skip
         windows_of(source, max_gap="15min")
 
 

@@ -265,8 +265,8 @@ def test_imputation_targets_are_the_values_at_the_offsets_in_the_window(lengths,
             for place, value in enumerate(values):
                 if value is not None:
                     assert target[row, step, place] == value
-                    expected[row, step, place] = row_weights[row]
-    np.testing.assert_allclose(weight, expected / expected.sum(), rtol=1e-5)
+                    expected[row, step, place] = 1
+    np.testing.assert_allclose(weight, expected / expected.sum() * row_weights[:, None, None], rtol=1e-5)
 
 
 def test_contiguous_windows_are_gathered_as_any_others():

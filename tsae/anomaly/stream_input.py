@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.series import GroupedSeries, number_channels
+from tsae.data.series import LARGEST, GroupedSeries, first_infinite, number_channels
 from tsae.data.times import duration_number, find_gaps, read_times, time_numbers
 
 # Without max_jump, a step of time of more than a year is refused (or of so many times max_gap, if that is longer);
@@ -52,12 +52,12 @@ def read_rows(rows: Any, channel_names: list[str], n_seen: int) -> np.ndarray:
     if values.dtype.kind not in "biuf":
         values = _parsed(values, channel_names, n_seen)
     values = values.astype(np.float64)
-    infinite = np.argwhere(np.isinf(values))
-    if len(infinite):
-        row, channel = infinite[0]
+    beyond = first_infinite(values)
+    if beyond is not None:
+        row, channel = beyond
         raise ValueError(
             f"rows holds {values[row, channel]} in row {n_seen + row} of the stream, channel {channel} "
-            f"({channel_names[channel]!r}); infinity is not allowed, NaN is a missing value"
+            f"({channel_names[channel]!r}); infinity, and what is beyond {LARGEST:g}, is not allowed; NaN is a missing value"
         )
     return values
 
