@@ -57,7 +57,7 @@ def read_rows(rows: Any, channel_names: list[str], n_seen: int) -> np.ndarray:
         row, channel = beyond
         raise ValueError(
             f"rows holds {values[row, channel]} in row {n_seen + row} of the stream, channel {channel} "
-            f"({channel_names[channel]!r}); infinity, and what is beyond {LARGEST:g}, is not allowed; NaN is a missing value"
+            f"({channel_names[channel]!r}); infinity and values beyond {LARGEST:g} are not allowed; NaN is missing"
         )
     return values
 
