@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -207,3 +208,13 @@ def test_series_that_are_left_out_are_warned_about(table, tmp_path, caplog, monk
     windows_of(write_parts(kept, tmp_path / "in", 1))
     [warning] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warning.startswith("warning: 2 of 3 series are shorter than width=12 and are left out")
+
+
+def test_nested_parameters_reach_their_objects():
+    small = {"decoder": "reconstruction", "decoder_options__attention": "general", "augmentation__noise": 0.1}
+    training = Training(COLUMNS, 12, autoencoder=small)
+    autoencoder = make_estimator(training, 100)
+    assert autoencoder.decoder_options.attention == "general"
+    assert autoencoder.augmentation.noise == 0.1
+    with pytest.raises(JobError, match="has no parameter 'decoder_options__looks'"):
+        train("nowhere", Path("nowhere.tsae"), Training(COLUMNS, 12, autoencoder={"decoder_options__looks": 1}))

@@ -7,7 +7,7 @@ import tsae.estimators.base
 from tests.networks.builders import make_encoder
 from tsae import LSTMAutoencoder
 from tsae.data.scaling import ChannelScaler
-from tsae.networks.compiled import SHARD_ROWS, _compiled, can_compile, compiled_features
+from tsae.networks.compiled import COMPILED_SHARD_ROWS, _compiled, can_compile, compiled_features
 from tsae.networks.inference import BatchFunction
 from tsae.networks.use import functions
 
@@ -25,7 +25,7 @@ def windows(n, width=11):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("n", [1, SHARD_ROWS, 2 * SHARD_ROWS + 3])
+@pytest.mark.parametrize("n", [1, COMPILED_SHARD_ROWS, 2 * COMPILED_SHARD_ROWS + 3])
 def test_compiled_features_are_the_features(shape, n):
     encoder = make_encoder(2, seed=4, **shape)
 

@@ -39,12 +39,12 @@ ANEW = {
 @click.version_option(package_name="tsae", prog_name="tsae")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    r"""Features and anomalies of time series, by LSTM autoencoders.
+    """Features and anomalies of time series, by LSTM autoencoders.
 
     \b
     Try it on the sample data:  tsae demo
     Use your own data:          tsae train, then tsae features or tsae anomalies
-    """
+    """  # noqa: D301, click keeps the lines after a backspace character
     if isinstance(context.obj, dict):
         context.obj["command"] = context.invoked_subcommand
 

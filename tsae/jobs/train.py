@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import pandas as pd
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps
 from tsae.data.windows import Windows
+from tsae.estimators.augmentation import Augmentation
+from tsae.estimators.decoding import DecoderOptions
 from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
@@ -25,6 +27,8 @@ from tsae.jobs.parts import list_parts
 from tsae.jobs.spec import Columns, WindowSpec
 
 TASKS = ("features", "anomalies")
+# Parameters that are objects with parameters of their own, which "--set decoder_options__attention=dot" reaches.
+_OPTIONS: dict[str, Any] = {"decoder_options": DecoderOptions, "augmentation": Augmentation}
 LABEL_NAME = re.compile(r"(is_?)?(label|fault|anomaly|anomalies|outlier|change_?point|attack|failure|target|class)s?")
 
 
@@ -110,7 +114,9 @@ def _check_parameters(training: Training) -> None:
     if training.task == "features" and training.detector:
         raise JobError(f"{', '.join(training.detector)}: for --task anomalies only")
     for estimator, parameters in ((LSTMAutoencoder, training.autoencoder), (AnomalyDetector, training.detector)):
-        known = inspect.signature(estimator).parameters
+        known = list(inspect.signature(estimator).parameters)
+        if estimator is LSTMAutoencoder:
+            known += [f"{name}__{each.name}" for name, kind in _OPTIONS.items() for each in fields(kind)]
         for name in parameters:
             if name not in known:
                 raise JobError(f"{estimator.__name__} has no parameter {name!r}; it has {', '.join(known)}")
@@ -131,10 +137,7 @@ def make_estimator(training: Training, n_windows: int) -> Any:
 
 def _with_settings(autoencoder: Any, settings: dict[str, Any]) -> Any:
     """Set parameters, also those of nested objects ("decoder_options__attention") where the default is None."""
-    from tsae.estimators.augmentation import Augmentation
-    from tsae.estimators.decoding import DecoderOptions
-
-    for name, kind in (("decoder_options", DecoderOptions), ("augmentation", Augmentation)):
+    for name, kind in _OPTIONS.items():
         if getattr(autoencoder, name) is None and any(key.startswith(f"{name}__") for key in settings):
             autoencoder.set_params(**{name: kind()})
     return autoencoder.set_params(**settings)

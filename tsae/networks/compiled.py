@@ -23,14 +23,14 @@ from tsae.networks.sharding import map_shards, shards_for
 from tsae.networks.xla_loops import for_compiler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.
-SHARD_ROWS = 64
+COMPILED_SHARD_ROWS = 64
 
 
 def can_compile(encoder: Encoder) -> bool:
     """Whether the compiled encoder, where there is a compiler, is the fastest way to this encoder's numbers."""
     layers = [*encoder.forward_layers, *encoder.backward_layers]
     fusable = all(isinstance(layer, LSTM) and layer.is_fusable for layer in layers)
-    return fusable and shards_for(2 * SHARD_ROWS) > 1
+    return fusable and shards_for(2 * COMPILED_SHARD_ROWS) > 1
 
 
 def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarray) -> np.ndarray:
@@ -50,8 +50,8 @@ def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarra
     encode = _compiled(settings, values.shape[1:], values.dtype.name)
     constants = [tf.constant(scaler.mean_), tf.constant(scaler.scale_)]
     weights = [variable.value for variable in encoder.trainable_variables]
-    whole = len(values) // SHARD_ROWS * SHARD_ROWS
-    parts = [part for part in (values[:whole], fill_up(values[whole:], SHARD_ROWS)) if len(part)]
+    whole = len(values) // COMPILED_SHARD_ROWS * COMPILED_SHARD_ROWS
+    parts = [part for part in (values[:whole], fill_up(values[whole:], COMPILED_SHARD_ROWS)) if len(part)]
     features = [encode(tf.constant(part), *constants, *weights).numpy() for part in parts]
     return (features[0] if len(features) == 1 else np.concatenate(features))[: len(values)]
 
@@ -70,8 +70,8 @@ def _compiled(settings: str, shape: tuple[int, int], dtype: str):
             return template.pool(template.run(template.read(x, masked=False)))
 
     def over_shards(values, *constants):
-        n_shards = tf.shape(values)[0] // SHARD_ROWS
-        (features,) = map_shards(lambda part: [encode(part, *constants)], [values], n_shards, [SHARD_ROWS])
+        n_shards = tf.shape(values)[0] // COMPILED_SHARD_ROWS
+        (features,) = map_shards(lambda part: [encode(part, *constants)], [values], n_shards, [COMPILED_SHARD_ROWS])
         return tf.reshape(features, [-1, features.shape[-1]])
 
     specs = [tf.TensorSpec(variable.shape, tf.float32) for variable in variables]

@@ -21,7 +21,7 @@ from tsae.networks.config import AutoencoderConfig, EncoderConfig, from_json
 from tsae.onnx.graph import encoder_model
 
 EXPORTED = "LSTMAutoencoder"
-SHARD_ROWS, MIN_SHARD_ROWS = 256, 16
+ONNX_SHARD_ROWS, MIN_SHARD_ROWS = 256, 16
 # What is read of a stored estimator: its encoder and the shape of X.
 _PUBLIC = ("scaler_", "n_channels_", "n_timesteps_", "n_features_in_", "feature_names_in_", "_sklearn_output_config")
 
@@ -287,7 +287,7 @@ def export_onnx(
 def _over_cores(function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
     """Rows in shards, a thread a core: faster than the runtime's own threads, which meet at every step."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    rows = min(SHARD_ROWS, max(MIN_SHARD_ROWS, -(-len(values) // cores)))
+    rows = min(ONNX_SHARD_ROWS, max(MIN_SHARD_ROWS, -(-len(values) // cores)))
     shards = [values[first : first + rows] for first in range(0, len(values), rows)]
     if len(shards) == 1:
         return function(values)
