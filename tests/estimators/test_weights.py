@@ -151,7 +151,8 @@ def test_the_first_part_needs_the_classes(X, y):
 
 @pytest.mark.parametrize("kind", [LSTMAutoencoder, LSTMClassifier])
 def test_skops_keeps_fitted_estimators(X, y, kind):
-    skops = pytest.importorskip("skops.io")
+    import skops.io as skops
+
     model = fitted(kind, X, y)
     data = skops.dumps(model)
     names = skops.get_untrusted_types(data=data)

@@ -266,6 +266,19 @@ def test_a_model_of_ragged_windows_has_no_fixed_steps(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_channels_of_other_names_are_refused(tmp_path):
+    frame = pd.DataFrame({"load": np.sin(np.arange(80) / 3), "heat": np.cos(np.arange(80) / 5)})
+    model = LSTMAutoencoder(units=2, epochs=1, random_state=0).fit(make_windows(frame, 8))
+    model.save(tmp_path / "model.tsae")
+    other = make_windows(frame[["heat", "load"]], 8)
+    for encoder in (OnnxEncoder.from_estimator(model), load(tmp_path / "model.tsae", engine="onnx")):
+        with pytest.raises(ValueError, match=r"\['heat', 'load'\], but OnnxEncoder was fitted with \['load', 'heat'\]"):
+            encoder.transform(other)
+        np.testing.assert_allclose(
+            encoder.transform(other.gather()[..., ::-1]), model.transform(make_windows(frame, 8)), atol=1e-5
+        )
+
+
 def test_settings_that_no_encoder_has_are_refused(model):
     network = model.__getstate__()["_network_state"]
     scaler = model.scaler_.mean_, model.scaler_.scale_

@@ -23,7 +23,15 @@ from tsae.onnx.graph import encoder_model
 EXPORTED = "LSTMAutoencoder"
 ONNX_SHARD_ROWS, MIN_SHARD_ROWS = 256, 16
 # What is read of a stored estimator: its encoder and the shape of X.
-_PUBLIC = ("scaler_", "n_channels_", "n_timesteps_", "n_features_in_", "feature_names_in_", "_sklearn_output_config")
+_PUBLIC = (
+    "scaler_",
+    "n_channels_",
+    "n_timesteps_",
+    "n_features_in_",
+    "feature_names_in_",
+    "channel_names_in_",
+    "_sklearn_output_config",
+)
 
 
 class OnnxEncoder(TransformerMixin, SequenceModel):
