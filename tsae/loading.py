@@ -16,7 +16,7 @@ def load(path: str | os.PathLike[str] | BinaryIO, engine: str = "keras") -> Any:
 
     Nothing in the file is run, and nothing is written: it holds plain values, from which objects of tsae's own
     classes are rebuilt after every checksum, size and shape has been checked. Checksums find damage, not forgery:
-    whoever can write a model file decides what numbers the model gives.
+    whoever can write a model file can change what the model outputs.
 
     Parameters
     ----------

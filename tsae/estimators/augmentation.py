@@ -30,7 +30,7 @@ class Augmentation(BaseEstimator):
         Longest hidden span, in steps. None: an eighth of the window (of the longest, where lengths differ), at most
         10, so that enough is left to reconstruct it from.
     crop : int, None or "auto", default="auto"
-        Train on stretches of this many steps, drawn anew each time, of windows that are longer; with window scaling
+        Train on random stretches of this many steps, others each time, of windows that are longer; with window scaling
         a stretch keeps the scale of its window. "auto": 256 where "imputation" is the only decoder, otherwise None,
         whole windows.
 

@@ -70,7 +70,7 @@ class AutoencoderParameters(EncoderParameters):
             raise ValueError(
                 f"augmentation.crop={self._augmentation().crop!r} is not allowed with horizon={self.horizon}, "
                 f"scale={self.scale!r} and differences={self.differences!r}: a stretch keeps the scale of its whole "
-                "window, which would tell of what is to be predicted; set crop=None, or scale='channel' and "
+                "window, which would reveal what is to be predicted; set crop=None, or scale='channel' and "
                 "differences=False"
             )
 

@@ -52,7 +52,7 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
         Whose encoder (its layers, pooling, scaling and weights) to start from. A fitted one is used as it is; one
         that is not fitted is first fitted, as a copy, on the X of `fit`. scikit-learn's `clone` forgets fits: in
         cross-validation and searches wrap a fitted one in `sklearn.frozen.FrozenEstimator`. None: a new encoder as
-        the parameters from `units` to `scale` say, which count for nothing otherwise.
+        the parameters below describe it; otherwise those of the encoder are ignored.
     freeze : bool, default=False
         Leave the encoder as it is and train the softmax alone.
     units, cell, bidirectional, scale, kernel_regularizer, recurrent_regularizer : object
@@ -297,7 +297,7 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
     def _network_config(self, seed: int, windows: Windows) -> ClassifierConfig:
         encoder = self._encoder_config(seed, windows.n_channels)
         source = self.__dict__.get("_source", self._unwrapped())
-        if source is not None:  # its layers, trained as this estimator's own parameters say
+        if source is not None:  # its layers, trained with this estimator's own parameters
             fitted = source.__sklearn_is_fitted__()
             encoder = replace(
                 source.encoder_.config if fitted else source._network_config(0, windows).encoder,  # noqa: SLF001

@@ -1,8 +1,8 @@
 """Model files: a zip of JSON and plain arrays that can be read without running anything that is in it.
 
 A file holds ``manifest.json`` (format, versions, summary, size and SHA-256 of every other member), ``state.json``
-(a tree of plain values) and ``arrays/0.npy``, ``arrays/1.npy``, ... This room knows the container alone: what the
-tree means is the business of whoever hands it over.
+(a tree of plain values) and ``arrays/0.npy``, ``arrays/1.npy``, ... This module knows the container only;
+`tsae.io.state` gives the tree its meaning.
 
 Reading trusts nothing. Members are stored without compression, so that no member can be larger than the file; their
 names, sizes and checksums must be those of the manifest; JSON is strict; array headers are checked against the bytes
@@ -67,9 +67,9 @@ class Archive:
 def write_archive(
     path: str | os.PathLike[str], kind: str, state: dict[str, Any], arrays: list[np.ndarray], summary: dict[str, Any]
 ) -> None:
-    """Write a model file, all of it or nothing.
+    """Write a model file, whole or not at all.
 
-    It is written beside `path` under a temporary name and then renamed, so that neither an error nor a power cut
+    It is written to a temporary file in the same folder and then renamed, so that neither an error nor a power cut
     leaves half a file at `path`, and a reader sees the old file or the new one.
 
     Parameters
@@ -105,7 +105,7 @@ def write_archive(
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and vanishes when it does not."""
+    """Open a new file that replaces `path` if the block succeeds, and is removed if it fails."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
@@ -178,7 +178,7 @@ def read_archive(path: str | os.PathLike[str] | BinaryIO) -> Archive:
 
 
 def read_manifest(path: str | os.PathLike[str] | BinaryIO) -> dict[str, Any]:
-    """What a model file says of itself: kind, model_id, created, versions, summary, members.
+    """Read the manifest of a model file: kind, model_id, created, versions, summary, members.
 
     Only this part is read and checked; `read_archive` checks the whole file.
 
@@ -261,7 +261,7 @@ def _checked_directory(archive: zipfile.ZipFile, size: int) -> list[str]:
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1:
             raise ModelFileError(f"member {info.filename} is compressed or encrypted; model files are neither")
         if info.file_size != info.compress_size:
-            raise ModelFileError(f"member {info.filename} says it has two different sizes")
+            raise ModelFileError(f"member {info.filename} has two different sizes in the zip's directory")
         if info.filename.endswith(".json") and info.file_size > MAX_JSON_BYTES:
             raise ModelFileError(f"member {info.filename} has {info.file_size} bytes; allowed are {MAX_JSON_BYTES}")
     if len(set(names)) < len(names):
@@ -273,7 +273,7 @@ def _checked_directory(archive: zipfile.ZipFile, size: int) -> list[str]:
 
 def _checked_manifest(manifest: Any) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ModelFileError(f"this zip is not a tsae model file: its manifest does not say format={FORMAT!r}")
+        raise ModelFileError(f"this zip is not a tsae model file: its manifest has not format={FORMAT!r}")
     found = manifest.get("format_version")
     if type(found) is not int or found < 1:
         raise ModelFileError(f"format_version={found!r} is not a version")
@@ -343,7 +343,7 @@ def _parse_array(data: bytes, name: str) -> np.ndarray:
         raise ModelFileError(f"{name} has a layout or shape {shape} that is not allowed")
     rest = data[buffer.tell() :]
     if dtype.itemsize * math.prod(shape) != len(rest) or not dtype.itemsize:
-        raise ModelFileError(f"{name} says it is {dtype} of shape {shape}, but has {len(rest)} bytes")
+        raise ModelFileError(f"{name} should hold {dtype} of shape {shape}, but has {len(rest)} bytes")
     try:
         return np.frombuffer(rest, dtype).reshape(shape).copy()
     except ValueError as error:  # such as an empty array of absurd width

@@ -257,7 +257,7 @@ def rebuild(name: str, state: Tree) -> Any:
             made._check_restored()  # noqa: SLF001, the hook of storable classes
     except (ForkedProcessError, ModelFileError, ImportError):
         raise
-    except Exception as error:  # whatever a forged file makes a constructor or Keras stumble over
+    except Exception as error:  # a forged file can make a constructor or Keras raise anything
         raise ModelFileError(f"the stored {name} cannot be rebuilt: {error}") from error
     return made
 

@@ -1,4 +1,4 @@
-"""Model files of earlier format versions, brought to the present one: names and settings of then become those of now.
+"""Upgrade of model files of earlier format versions to the present names and settings.
 
 Works on the plain JSON of a file, before anything is rebuilt from it.
 """

@@ -237,7 +237,7 @@ class AutoencoderConfig:
     target_offsets : tuple of int
         "imputation" also outputs, from each state, the values so many steps before and after.
     crop : int or None
-        In training, longer windows are cropped to a random stretch of this many steps, drawn anew each time, which
+        In training, longer windows are cropped to a random stretch of this many steps, another one each time, which
         keeps the scale of its whole window.
     dropout : float
         Between layers and on the feature vector, in training.

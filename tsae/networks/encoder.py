@@ -106,7 +106,7 @@ class Encoder(ConfiguredModel):
         rng : StepRandomState, optional
             Turns dropout on.
         initial_state : list of list of tensors, optional
-            [h, c] or [h] of each layer, with which a series goes on; one direction and no dilation only.
+            [h, c] or [h] of each layer, from which a series continues; one direction and no dilation only.
         """
         states = []
         x, lengths = inputs.values, inputs.lengths

@@ -293,7 +293,7 @@ def export_onnx(
 
 
 def _over_cores(function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
-    """Rows in shards, a thread a core: faster than the runtime's own threads, which meet at every step."""
+    """Run shards of the rows, one thread per core; the runtime's own threads wait for each other at every step."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rows = min(ONNX_SHARD_ROWS, max(MIN_SHARD_ROWS, -(-len(values) // cores)))
     shards = [values[first : first + rows] for first in range(0, len(values), rows)]

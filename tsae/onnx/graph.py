@@ -47,7 +47,7 @@ def encoder_model(
         Whether NaN is understood. Without, the graph is smaller, and a window with NaN has features of NaN. With or
         without, so has a window with a value that is infinite, or too large for float32 once it is scaled.
     metadata : mapping of str to str, optional
-        Stored in the model, beside the names of the features.
+        Stored in the model, in addition to the names of the features.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def encoder_model(
 
 
 def _encoder_inputs(graph: GraphBuilder, config: EncoderConfig, values: str, observed: str | None) -> str:
-    """What the bottom layer reads: values, values scaled by window, and differences, as the config says."""
+    """What the bottom layer reads: values, values scaled by window, and differences, depending on the config."""
     if config.window_scale == "none" and not config.differences:
         return values
     own, center, spread, constant = scaled_by_window(graph, values, observed)

@@ -40,7 +40,7 @@ def window_lengths(graph: GraphBuilder, observed: str) -> str:
 def without_gaps(graph: GraphBuilder, values: str, observed: str) -> str:
     """The straight line between observed neighbours, as `tsae.networks.masking.fill_gaps` draws it.
 
-    The observed steps of each channel are numbered; a table from number to step then says of every step where the
+    The observed steps of each channel are numbered; a table from number to step then gives for every step where the
     observed ones before and after it lie.
     """
     zero, one = graph.constant(0), graph.constant(1)

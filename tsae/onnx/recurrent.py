@@ -51,7 +51,7 @@ def _recurrent_layer(
     padded = _padded_to_multiple(graph, x, n_steps, dilation)
     side_by_side = graph("Concat", graph.constant([-1]), graph("Mul", n_rows, graph.constant([dilation])),
                          graph.axis(x, 2), axis=0)  # fmt: skip
-    # Of sequence k of a row with n steps the steps k, k + dilation, ... < n are its own.
+    # Sequence k of a row with n steps holds the steps k, k + dilation, ... < n.
     offsets = graph.constant(dilation - 1 - np.arange(dilation)[:, None])
     own = graph("Div", graph("Add", graph("Unsqueeze", ends, graph.constant([0])), offsets), graph.constant(dilation))
     own = graph.as_int32(graph("Reshape", graph("Max", own, graph.constant(1)), graph.constant([-1])))
