@@ -30,8 +30,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     """LSTM sequence autoencoder: learns from windows without labels, and turns each into a feature vector.
 
     An encoder of stacked LSTM layers reads a window; one or several decoders learn to reconstruct it, to predict its
-    next steps or to fill in hidden parts. After training the decoders are no longer needed: `transform` runs the encoder
-    alone and pools its states over time.
+    next steps or to fill in hidden parts. `transform` needs the encoder alone, and pools its states over time.
 
     Parameters
     ----------
