@@ -5,7 +5,8 @@ BIN := .venv/$(PROGRAMS)
 OLDEST := .venv-oldest/$(PROGRAMS)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 SLOW := quality or statistics or sklearn_contract
-CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_sklearn_contract.py tests/anomaly tests/networks/test_compiled.py
+CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_sklearn_contract.py tests/networks/test_compiled.py \
+	tests/anomaly/test_detector.py tests/anomaly/test_events.py tests/anomaly/test_residuals.py tests/anomaly/test_stream.py
 
 .PHONY: demo test test-fast test-slow lint dev oldest bench bench-quality clean
 
@@ -32,7 +33,7 @@ dev: .venv/dev.stamp
 	$(BIN)/pre-commit install
 
 oldest: .venv-oldest/test.stamp
-	$(OLDEST)/python -m pytest -q $(CONTRACT_TESTS)
+	$(OLDEST)/python -m pytest -q -n 2 --dist loadfile $(CONTRACT_TESTS)
 
 bench: .venv/bench.stamp
 	@grep -rl ArgumentParser benchmarks --include=*.py | sort | sed 's,/__main__,,; s,/,.,; s,\.py$$,,; s,^,$(BIN)/python -m ,'
@@ -50,7 +51,7 @@ bench-quality: .venv/bench.stamp
 
 .venv-oldest/test.stamp: pyproject.toml .ci/oldest.txt
 	test -f .venv-oldest/pyvenv.cfg || $(PYTHON) -m venv .venv-oldest
-	$(OLDEST)/python -m pip install --quiet --constraint .ci/oldest.txt --editable . pytest hypothesis
+	$(OLDEST)/python -m pip install --quiet --constraint .ci/oldest.txt --editable . pytest pytest-xdist hypothesis
 	touch $@
 
 clean:
