@@ -38,7 +38,7 @@ def sampled(n_rows=60, step="10min", names=("m0",)):
 
 
 CASES = {
-    "hourly": (sampled(step="1h"), "100% of the time steps are longer than max_gap=15min .*"
+    "hourly": (sampled(step="1h"), "100% of the time steps are longer than max_gap=0 days 00:15:00 .*"
                "the median step is 0 days 01:00:00"),
     "short": (sampled(5, names=("a", "b")), "The longest stretch without a gap has 5 rows, a window needs 12"),
     "all NaN": (sampled().assign(load=np.nan, heat=np.nan), "Every value is missing in 100% of the rows"),
