@@ -45,8 +45,7 @@ class WindowScores(WindowReader):
         ndarray of shape (n_windows, n_channels), float64
             Not negative; rows sum to ``-score_samples``. NaN for a channel without any value in the window.
         """
-        check_is_fitted(self)
-        windows = self._read(X, reset=False)
+        windows = self._read_fitted(X)
         by_window = np.empty((len(windows), len(self.decoders_), self.n_channels_))
         for positions, errors in error_chunks(self.autoencoder_, windows, self.decoders_):
             by_window[positions] = mean_steps(errors)

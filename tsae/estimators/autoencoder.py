@@ -282,7 +282,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             One row per window, one column per name of `get_feature_names_out`. Each row depends on its own window
             alone.
         """
-        return self._apply("features", self._fitted(X))
+        return self._apply("features", self._read_fitted(X))
 
     def encode_sequence(self, X: Any) -> np.ndarray:
         """The hidden state of the top encoder layer after each step.
@@ -298,7 +298,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             `width` is the layer's units, twice that if bidirectional (forward states first). NaN past the end of a
             shorter window.
         """
-        return self._apply("sequence", self._fitted(X), by_step=True)
+        return self._apply("sequence", self._read_fitted(X), by_step=True)
 
     def reconstruct(self, X: Any, decoder: str | None = None, *, masked: bool = True) -> np.ndarray:
         """A decoder's output for each window, aligned with the window's own steps.
@@ -319,7 +319,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             In the units of X. NaN where the decoder has no output: with ``horizon=k`` "prediction" gives the last k
             steps and "reconstruction" those before; without, "prediction" gives all but the first.
         """
-        windows = self._fitted(X)
+        windows = self._read_fitted(X)
         check_choice("decoder", decoder, [*self.decoders_, None])
         check_flag("masked", masked)
         name = decoder or self.decoders_[0]
@@ -348,7 +348,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         ValueError
             Unless fitted with attention (`decoder_options`).
         """
-        windows = self._fitted(X)
+        windows = self._read_fitted(X)
         if self._network.config.decoder.attention is None:
             raise ValueError("attention_weights needs attention; this one was fitted with attention=None")
         trained = [name for name in self.decoders_ if OBJECTIVES[name].is_recurrent]
@@ -376,7 +376,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         ValueError
             Unless a "prediction" or "composite" decoder was trained with a `horizon`.
         """
-        windows = self._fitted(X)
+        windows = self._read_fitted(X)
         if not self._network.ahead:
             raise ValueError(
                 f"forecast needs decoder='prediction' or 'composite' and a horizon; this one was fitted with "
@@ -443,7 +443,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             Minus the mean squared error over the observed values, in units of the channels' training variance;
             the mean of it over the decoders. Higher is more normal.
         """
-        return self._apply("score", self._fitted(X))
+        return self._apply("score", self._read_fitted(X))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002
         """Mean of `score_samples`; higher is better, so that model selection can use it.
@@ -482,10 +482,6 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         super()._check_shape(windows)
         network = self._network.config
         check_memory(network.decoder, min(windows.width, network.tbptt_steps or windows.width))
-
-    def _fitted(self, X: Any) -> Windows:
-        check_is_fitted(self)
-        return self._read(X, reset=False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from tsae.data.containers import as_windows
 from tsae.data.scaling import ChannelScaler
@@ -333,8 +333,7 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
         ndarray of shape (n_windows, n_classes), float32
             Columns in the order of `classes_`.
         """
-        check_is_fitted(self)
-        return self._apply("probabilities", self._read(X, reset=False))
+        return self._apply("probabilities", self._read_fitted(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each window.

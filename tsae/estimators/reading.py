@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tsae.data.containers import as_table, as_windows, is_tabular
 from tsae.data.windows import Windows
@@ -71,6 +71,10 @@ class WindowReader(BaseEstimator):
         else:
             self._check_shape(windows)
         return windows
+
+    def _read_fitted(self, X: Any) -> Windows:
+        check_is_fitted(self)
+        return self._read(X, reset=False)
 
     def check_channels(self, windows: Windows, fitted: str = "") -> None:
         """Refuse windows of other channels than those of `fit`.
