@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.series import LARGEST, GroupedSeries, first_infinite, number_channels
-from tsae.data.times import duration_number, find_gaps, read_times, time_numbers
+from tsae.data.times import as_clock_times, duration_number, find_gaps, read_times, time_numbers
 
 # Without max_jump, a step of time of more than a year is refused (or of so many times max_gap, if that is longer);
 # where times are numbers, whose unit is unknown, a step of so many times max_gap.
@@ -135,7 +135,7 @@ def read_stream_times(times: Any, rows: Any, n_rows: int) -> pd.Index | None:
     if n_rows == 0:
         return given
     _check_one_kind(given)
-    read = read_times(pd.Series(_instants(given)), "times")
+    read = read_times(pd.Series(as_clock_times(given)), "times")
     return given if isinstance(given, pd.PeriodIndex) else pd.Index(read)
 
 
@@ -199,7 +199,7 @@ def after_gaps(joined: pd.Index, max_gap: Any) -> np.ndarray:
     """
     if max_gap is None or len(joined) < 2:
         return np.array([], dtype=np.int64)
-    times = _instants(joined)
+    times = as_clock_times(joined)
     nothing = np.zeros((len(times), 1))
     grouped = GroupedSeries(nothing, np.array([0, len(times)]), pd.RangeIndex(1), [""], times)
     try:
@@ -226,7 +226,7 @@ def check_jumps(joined: pd.Index, max_jump: Any, max_gap: Any, row: int) -> None
     ------
     ValueError
     """
-    times = _instants(joined)
+    times = as_clock_times(joined)
     limit = _longest_jump(times, max_jump, max_gap)
     steps = np.diff(time_numbers(times).astype(np.float64))
     wrong = np.flatnonzero(steps > limit)
@@ -248,7 +248,3 @@ def _longest_jump(times: pd.Index, max_jump: Any, max_gap: Any) -> float:
         return np.inf if gap is None else JUMP_IN_GAPS_OF_NUMBERS * gap
     year = JUMP_DURATION / pd.Timedelta(1, unit=times.unit)
     return year if gap is None else max(year, JUMP_IN_GAPS * gap)
-
-
-def _instants(times: pd.Index) -> pd.Index:
-    return times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times

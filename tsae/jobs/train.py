@@ -26,7 +26,6 @@ from tsae.jobs.outputs import check_target
 from tsae.jobs.parts import list_parts
 from tsae.jobs.spec import Columns, WindowSpec
 
-TASKS = ("features", "anomalies")
 # Parameters that are objects with parameters of their own, which "--set decoder_options__attention=dot" reaches.
 _OPTIONS: dict[str, Any] = {"decoder_options": DecoderOptions, "augmentation": Augmentation}
 LABEL_NAME = re.compile(r"(is_?)?(label|fault|anomaly|anomalies|outlier|change_?point|attack|failure|target|class)s?")
