@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tsae.jobs import cli
 from tsae.jobs.models import ModelFile, open_model
 from tsae.jobs.parts import natural_key
 from tsae.jobs.spec import Columns
@@ -77,6 +79,22 @@ def detector_file(table_file, tmp_path_factory) -> ModelFile:
     )  # fmt: skip
     train(str(table_file), path, training)
     return open_model(path)
+
+
+@pytest.fixture
+def tsae(capsys):
+    """Run the command line in this process: exit code, standard output and error."""
+    logger = logging.getLogger("tsae")
+    kept = logger.handlers[:], logger.level, logger.propagate
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
+
+    yield run
+    logger.handlers[:], logger.level, logger.propagate = kept
 
 
 @pytest.fixture

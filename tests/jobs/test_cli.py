@@ -1,5 +1,4 @@
 import json
-import logging
 import signal
 import subprocess
 import sys
@@ -9,26 +8,8 @@ import pandas as pd
 import pytest
 
 from tests.jobs.conftest import names_of, write_parts
-from tsae.jobs import cli
 from tsae.jobs.models import autoencoder_of, open_model
 from tsae.jobs.report import read_parts
-
-
-@pytest.fixture
-def tsae(capsys):
-    """Run the command line in this process: exit code, standard output and error."""
-    logger = logging.getLogger("tsae")
-    kept = logger.handlers[:], logger.level, logger.propagate
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    yield run
-    logger.handlers[:], logger.level, logger.propagate = kept
-
 
 TRAIN = ["--id-column", "machine", "--time-column", "time", "--width", 12, "--stride", 5, "--units", 4, "--epochs", 1]
 SMALL = ["--set", "bidirectional=false"]

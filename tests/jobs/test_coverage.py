@@ -1,7 +1,6 @@
 """Input of which little or nothing is scored: counts, reasons, and an exit code."""
 
 import json
-import logging
 import re
 
 import numpy as np
@@ -10,25 +9,9 @@ import pytest
 
 from tests.jobs.conftest import SMALL, write_parts
 from tests.jobs.light_job import SPEC, run_light
-from tsae.jobs import cli
 from tsae.jobs.models import open_model
 from tsae.jobs.spec import Columns, WindowSpec
 from tsae.jobs.train import Training, train
-
-
-@pytest.fixture
-def tsae(capsys):
-    """Run the command line in this process: exit code and standard error."""
-    logger = logging.getLogger("tsae")
-    kept = logger.handlers[:], logger.level, logger.propagate
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(argument) for argument in arguments])
-        return ended.value.code or 0, capsys.readouterr().err
-
-    yield run
-    logger.handlers[:], logger.level, logger.propagate = kept
 
 
 def sampled(n_rows=60, step="10min", names=("m0",)):
@@ -53,14 +36,14 @@ def test_where_nothing_is_scored_the_reason_is_said(tsae, autoencoder_file, dete
     source = write_parts(table, tmp_path / "in", 2 if len(table) else 1)
     file = autoencoder_file if command == "features" else detector_file
     arguments = [command, file.path, source, tmp_path / "out", "--quiet"]
-    code, err = tsae(*arguments)
+    code, _, err = tsae(*arguments)
     assert code == 4
     assert f"{len(table)} rows read" in err
     assert re.search(reason, err)
     stored = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert stored["scored"] == 0
     assert stored["warnings"][0] in err
-    again, err_again = tsae(*arguments)  # the parts are up to date, the answer is the same
+    again, _, err_again = tsae(*arguments)  # the parts are up to date, the answer is the same
     assert (again, stored["warnings"][0] in err_again) == (4, True)
 
 
@@ -71,7 +54,7 @@ def test_times_in_another_unit_are_noticed(tsae, table, tmp_path):
     train(str(source), tmp_path / "m.tsae", Training(columns, 12, autoencoder={**SMALL, "verbose": 0}))
     assert open_model(tmp_path / "m.tsae").spec.step == 600.0
     in_ms = write_parts(numbered.assign(time=numbered["time"] * 1000), tmp_path / "ms", 1)
-    code, err = tsae("features", tmp_path / "m.tsae", in_ms, tmp_path / "out", "--quiet")
+    code, _, err = tsae("features", tmp_path / "m.tsae", in_ms, tmp_path / "out", "--quiet")
     assert code == 4
     assert "the median step is 600000.0, in training it was 600.0" in err
 
@@ -79,7 +62,7 @@ def test_times_in_another_unit_are_noticed(tsae, table, tmp_path):
 def test_data_of_another_time_step_are_warned_about(tsae, autoencoder_file, tmp_path):
     assert autoencoder_file.spec.step == "0 days 00:10:00"
     source = write_parts(sampled(200, "1min"), tmp_path / "in", 2)
-    code, err = tsae("features", autoencoder_file.path, source, tmp_path / "out", "--quiet")
+    code, _, err = tsae("features", autoencoder_file.path, source, tmp_path / "out", "--quiet")
     assert code == 0
     assert err.count("is 0 days 00:01:00, but the model was trained on steps of 0 days 00:10:00") == 1
     [warning] = json.loads((tmp_path / "out" / "manifest.json").read_text())["warnings"]
@@ -87,7 +70,7 @@ def test_data_of_another_time_step_are_warned_about(tsae, autoencoder_file, tmp_
 
 
 def test_the_time_step_of_training_is_not_warned_about(tsae, autoencoder_file, table_file, tmp_path):
-    code, err = tsae("features", autoencoder_file.path, table_file, tmp_path / "out", "--quiet")
+    code, _, err = tsae("features", autoencoder_file.path, table_file, tmp_path / "out", "--quiet")
     assert (code, err) == (0, "")
 
 

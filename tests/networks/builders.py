@@ -1,9 +1,15 @@
-"""Short ways to networks and their settings."""
+"""Short ways to networks, their settings and values to feed them."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from tsae.networks.config import AutoencoderConfig, DecoderConfig, EncoderConfig
 from tsae.networks.encoder import Encoder
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def encoder_config(n_channels, units, dilations=(), pooling=("last",), **options):

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 
 from tests import naive
+from tests.networks.builders import normal
 from tsae.networks.attention import Attention
 from tsae.networks.encoder import weight_seeds
 
 KINDS = ["dot", "general", "concat", "location", "additive"]
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def make(kind, query_width=4, memory_width=4, n_steps=6):

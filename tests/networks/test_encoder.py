@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests import naive
-from tests.networks.builders import encoder_config, make_encoder
+from tests.networks.builders import encoder_config, make_encoder, normal
 
 ALL = ["last", "cell", "mean", "max", "min", "std", "change"]
 
@@ -20,10 +20,6 @@ def naive_features(encoder, row):
     ]
     states = naive.encode(layers, row)
     return naive.pool(states if encoder.config.pooled_layers == "all" else states[-1:], encoder.config.pooling)
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
