@@ -145,10 +145,13 @@ def encode(layers, row):
     return states
 
 
-def pool(states, kinds):
-    """Pooled features of one row, layer after layer."""
+def pool(states, kinds, thresholds=None):
+    """Pooled features of one row, layer after layer.
+
+    thresholds: for each layer, for each quantile the threshold of each unit.
+    """
     parts = []
-    for sequence, last, cell in states:
+    for depth, (sequence, last, cell) in enumerate(states):
         for kind in kinds:
             if kind == "last":
                 parts.append(last)
@@ -157,6 +160,9 @@ def pool(states, kinds):
             elif kind == "change":
                 steps = [abs(sequence[i + 1] - sequence[i]) for i in range(len(sequence) - 1)]
                 parts.append(sum(steps) / len(steps) if steps else 0 * sequence[0])
+            elif kind == "ppv":
+                for threshold in thresholds[depth]:
+                    parts.append(sum(1.0 * (step > threshold) for step in sequence) / len(sequence))
             else:
                 parts.append(getattr(np, kind)(sequence, axis=0))
     return np.concatenate(parts)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -22,6 +22,10 @@ from tsae.networks.config import AutoencoderConfig
 from tsae.networks.objectives import OBJECTIVES
 from tsae.networks.process import ensure_usable
 from tsae.storable import storable
+
+# Thresholds are quantiles of the states at about so many steps, of at least so many windows.
+THRESHOLD_STEPS = 1 << 16
+LEAST_THRESHOLD_WINDOWS = 64
 
 
 @storable
@@ -54,12 +58,16 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     dilations : int, sequence of int or None, default=None
         Steps that each layer's state skips back [3]_ (section 2.1): several layers see several time scales. None:
         1, 4, 16, ... from the bottom up; 1: the usual recurrence in all layers.
-    pooling : str or sequence of str, default=("mean", "max", "min", "std", "change")
+    pooling : str or sequence of str, default=("mean", "std", "ppv")
         Which summaries of the states become features: "last" (final hidden state; of both directions where there are
         two), "cell" (final cell state), "mean", "max", "min", "std" (of the hidden state over time), "change" (mean
-        absolute change of the hidden state from step to step).
+        absolute change of the hidden state from step to step), "ppv" (proportion of positive values [6]_ (section 3):
+        the share of steps at which the hidden state is above a threshold, one for each of `ppv_quantiles`). The
+        thresholds are learned when training has ended, and decoders read the other summaries alone.
     pooled_layers : {"all", "last"}, default="all"
         Layers whose states are pooled.
+    ppv_quantiles : sequence of float, default=(0.25, 0.5, 0.75)
+        Of the states of each unit at the steps of the training windows: the thresholds of "ppv".
     decoder : {"reconstruction", "prediction", "composite", "imputation"} or a tuple of them, default="imputation"
         What the network learns:
 
@@ -103,7 +111,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     batch_size : int or "auto", default="auto"
         Windows per training step; "auto": a 32nd of the windows, at least 8 and at most 128.
     epochs : int or "auto", default="auto"
-        Passes over the windows; "auto": as many as make 600 steps, at least one.
+        Passes over the windows; "auto": as many as make 600 steps, at least one. 0: the encoder keeps its random
+        weights, and `fit` learns the channels' scale and the thresholds of "ppv" alone; features at almost no cost.
     validation_fraction : float, default=0.0
         Share of the windows held out of training. Where windows overlap, the last in time of each series, purged
         of overlaps; otherwise a random draw. The weights of the epoch with the lowest loss on them are kept.
@@ -152,6 +161,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     .. [4] Loshchilov, Hutter (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017, arXiv:1608.03983
     .. [5] Tan, Dempster, Bergmeir, Webb (2022). MultiRocket: multiple pooling operators and transformations for fast
        and effective time series classification. DMKD 36, arXiv:2102.00457
+    .. [6] Dempster, Schmidt, Webb (2021). MiniRocket: a very fast (almost) deterministic transform for time series
+       classification. KDD 2021, arXiv:2012.08791
 
     Examples
     --------
@@ -164,6 +175,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     """
 
     units: int | Sequence[int] = (64, 64, 64)  # the one positional parameter
+    _least_epochs: ClassVar[int] = 0  # random weights have features, too
 
     # -- fit ---------------------------------------------------------------------------------------------------
 
@@ -195,7 +207,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
         windows, weights = self._prepare(X, sample_weight, resume=resume)
-        self._train(windows, self._epochs(len(windows)), weights=weights, bucketed=resume)
+        self._train_and_measure(windows, self._epochs(len(windows)), weights=weights, bucketed=resume)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LSTMAutoencoder:  # noqa: ARG002
@@ -221,8 +233,32 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         """
         resume = self.__sklearn_is_fitted__()
         windows, weights = self._prepare(X, sample_weight, resume=resume, partial=True)
-        self._train(windows, epochs=1, validate=False, weights=weights, bucketed=True)
+        self._train_and_measure(windows, 1, validate=False, weights=weights, bucketed=True)
         return self
+
+    def _train_and_measure(self, windows: Windows, epochs: int, **options: Any) -> None:
+        """Train, and learn the thresholds of the pooled states from the same windows."""
+        try:
+            if epochs:
+                self._train(windows, epochs, **options)
+        finally:  # whatever ended training, these are the weights that stay
+            self._learn_thresholds(windows)
+
+    def _learn_thresholds(self, windows: Windows) -> None:
+        encoder = self._network.encoder
+        if not encoder.config.has_thresholds:
+            return
+        n_used = min(len(windows), max(LEAST_THRESHOLD_WINDOWS, THRESHOLD_STEPS // windows.width))
+        chosen = np.random.default_rng(encoder.config.seed).choice(len(windows), n_used, replace=False)
+        used = windows[np.sort(chosen)]
+
+        def batches() -> Iterator[np.ndarray]:
+            for _, values in self._chunks(used):
+                scaled = self.scaler_.transform(values)
+                rows = max(1, THRESHOLD_STEPS // scaled.shape[1] // 4)
+                yield from (scaled[first : first + rows] for first in range(0, len(scaled), rows))
+
+        encoder.learn_thresholds(batches(), min(1.0, THRESHOLD_STEPS / int(used.lengths.sum())))
 
     def _prepare(
         self, X: Any, sample_weight: Any, *, resume: bool, partial: bool = False
