@@ -28,7 +28,7 @@ X = np.sin(np.arange(6)[:, None, None] + np.arange(7)[None, :, None] / 2 + np.ar
 
 
 def refused(options):
-    """Why a combination cannot work, as the rules say; None where it can."""
+    """The parameter for which a combination is refused, by the documented rules; None if it is allowed."""
     width = np.ravel(options["units"])[-1] * (2 if options["bidirectional"] else 1)
     own = np.ravel(options["units"])[0] if options["decoder_units"] is None else options["decoder_units"][-1]
     if options["attention"] == "dot" and own != width:
@@ -102,9 +102,9 @@ def test_what_is_allowed_fits_transforms_and_travels(options):
     if options["attention"]:
         weights = model.attention_weights(X)
         assert weights.shape == (6, 7, 7)
-        looks = np.isfinite(weights).any(axis=2)
-        np.testing.assert_array_equal(looks, np.isfinite(model.reconstruct(X)).any(axis=2))
-        np.testing.assert_allclose(np.nansum(weights, axis=2)[looks], 1.0, atol=1e-5)
+        has_weights = np.isfinite(weights).any(axis=2)
+        np.testing.assert_array_equal(has_weights, np.isfinite(model.reconstruct(X)).any(axis=2))
+        np.testing.assert_allclose(np.nansum(weights, axis=2)[has_weights], 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("decay", ["linear", "exponential", "inverse_sigmoid"])

@@ -182,9 +182,9 @@ def test_stored_files_say_what_they_said(version, name):
     model = load(folder / f"{name}.tsae")
     assert read_manifest(folder / f"{name}.tsae")["format_version"] == version
     with np.load(folder / "answers.npz") as stored:
-        said = make_model_files.answers(model, make_model_files.windows())
-        assert {f"{name}.{what}" for what in said} == {key for key in stored if key.startswith(f"{name}.")}
-        for what, values in said.items():
+        results = make_model_files.answers(model, make_model_files.windows())
+        assert {f"{name}.{what}" for what in results} == {key for key in stored if key.startswith(f"{name}.")}
+        for what, values in results.items():
             if values.dtype.kind == "f":
                 np.testing.assert_allclose(values, stored[f"{name}.{what}"], rtol=1e-4, atol=1e-5)
             else:
@@ -467,7 +467,7 @@ def test_permissions_are_those_of_any_new_file(model, tmp_path):
     assert (tmp_path / "model.tsae").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_missing_folder_is_said_so(model, tmp_path):
+def test_a_missing_folder_is_named(model, tmp_path):
     with pytest.raises(FileNotFoundError):
         model.save(tmp_path / "nowhere" / "model.tsae")
 
@@ -744,7 +744,7 @@ def watch():
 
 
 def test_ten_thousand_damaged_files(saved, watch, tmp_path, monkeypatch):
-    """A damaged file is refused, or loads as if nothing had happened: there are bytes in a zip that say nothing."""
+    """A damaged file is refused, or gives the same answers: some bytes of a zip file have no meaning."""
     monkeypatch.chdir(tmp_path)
     expected = read_archive(io.BytesIO(saved))
     survivors = 0

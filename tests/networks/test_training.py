@@ -260,7 +260,7 @@ def test_imputation_targets_are_the_values_at_the_offsets_in_the_window(lengths,
     weight = np.broadcast_to(weight, target.shape)
     expected = np.zeros(target.shape)
     for row, length in enumerate(lengths or (9, 9, 9)):
-        around = naive.told_by_states([None if np.isnan(v) else v for v in x[row, :length, 0]], offsets)
+        around = naive.imputation_targets([None if np.isnan(v) else v for v in x[row, :length, 0]], offsets)
         for step, values in enumerate(around):
             for place, value in enumerate(values):
                 if value is not None:

@@ -58,7 +58,7 @@ def test_networks_of_one_shape_share_compiled_loops(monkeypatch):
         Trainer(network(), keras.optimizers.Adam(0.01), TrainingConfig(32)).fit(data(), None, 1)
         keras.utils.clear_session(free_memory=False)
         gc.collect()
-        n_graphs = sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
+        n_graphs = sum(type(tracked).__name__ == "FuncGraph" for tracked in gc.get_objects())
         return repeated_input_lstm.experimental_get_tracing_count(), n_graphs
 
     fit()

@@ -175,7 +175,7 @@ def test_load_and_transform_without_tensorflow(model, saved, gaps, tmp_path):
     onnx.checker.check_model(str(tmp_path / "encoder.onnx"))
 
 
-def test_the_keras_engine_says_what_it_lacks(saved):
+def test_the_keras_engine_names_what_is_missing(saved):
     done = without_tensorflow("import tsae; tsae.load(sys.argv[1])", saved)
     assert done.returncode != 0
     assert "is not installed" in done.stderr.strip().splitlines()[-1]
@@ -355,7 +355,7 @@ def test_an_encoder_refuses_no_windows_as_the_estimator_does(model, X):
 
 @pytest.mark.parametrize("value", [-3.4e38, 1e200, -1.7e308, np.inf])
 @pytest.mark.parametrize("missing", [True, False])
-def test_a_value_too_large_for_float32_makes_no_number_up(model, X, value, missing):
+def test_a_value_too_large_for_float32_gives_no_number(model, X, value, missing):
     """Not even where others are missing."""
     huge = X[:4] * [1e-3, 1, 1] if value == -3.4e38 else X[:4].copy()
     huge[1, 4, 0] = value
