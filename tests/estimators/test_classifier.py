@@ -43,7 +43,7 @@ def fitted(data):
 
 @pytest.fixture(scope="module")
 def autoencoder(data):
-    return LSTMAutoencoder(units=5, epochs=1, scale="window", random_state=1).fit(data[0])
+    return LSTMAutoencoder(units=5, bidirectional=False, epochs=1, scale="window", random_state=1).fit(data[0])
 
 
 def test_it_classifies_slow_and_fast(fitted):
