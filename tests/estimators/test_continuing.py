@@ -194,7 +194,7 @@ SHAPES = [
     (autoencoder, {"decoder_options": DecoderOptions(attention="general")}, "decoder_options.attention"),
     (classifier, {"units": 8}, "units"),
     (classifier, {"scale": "channel"}, "scale"),
-    (classifier, {"autoencoder": LSTMAutoencoder(**QUICK)}, "autoencoder"),
+    (classifier, {"autoencoder": LSTMAutoencoder(units=8)}, "autoencoder"),
     (seq2seq, {"units": 8}, "units"),
     (seq2seq, {"scale": None}, "scale"),
     (seq2seq, {"decoder_options": DecoderOptions(feedback=None)}, "decoder_options.feedback"),

