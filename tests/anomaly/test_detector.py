@@ -322,6 +322,11 @@ def test_unknown_parameter_values_name_the_parameter(argument, value, series):
         AnomalyDetector(Untrainable(), **{argument: value}).fit(make_windows(series, 20))
 
 
+def test_parameters_of_the_autoencoder_are_checked_before_the_data_are_read():
+    with pytest.raises(ValueError, match="decoder='other' is not allowed"):
+        AnomalyDetector(LSTMAutoencoder(decoder="other")).fit(object())
+
+
 def test_a_fitted_autoencoder_can_be_used_as_it_is(series):
     windows = make_windows(series, 20)
     autoencoder = LinearAutoencoder(8).fit(windows[:1500])

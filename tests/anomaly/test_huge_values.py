@@ -1,4 +1,4 @@
-"""Finite values of any size have the highest score, and none makes a channel deaf."""
+"""Finite values of any size have the highest score, and none hides the faults of its channel."""
 
 from __future__ import annotations
 

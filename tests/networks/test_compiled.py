@@ -60,7 +60,7 @@ def test_only_what_the_fused_kernel_runs_is_compiled():
 
 def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
     X = windows(700)
-    autoencoder = LSTMAutoencoder(6, epochs=1, random_state=0).fit(X)
+    autoencoder = LSTMAutoencoder(6, bidirectional=False, epochs=1, random_state=0).fit(X)
     small = autoencoder.transform(X)
     calls = []
     monkeypatch.setattr("tsae.networks.compiled.compiled_features", lambda *a: calls.append(1) or compiled_features(*a))
@@ -75,5 +75,5 @@ def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
 
 
 def test_features_alone_have_a_compiled_form():
-    autoencoder = LSTMAutoencoder(6, epochs=1).fit(windows(20))
+    autoencoder = LSTMAutoencoder(6, bidirectional=False, epochs=1).fit(windows(20))
     assert set(autoencoder._compiled_functions()) == {"features"} < set(functions(autoencoder._network))

@@ -200,6 +200,8 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores):
                 "calibration_fraction=1 is not allowed: it leaves nothing to train on; it is for an autoencoder "
                 "that is fitted already, FrozenEstimator(autoencoder)"
             )
+        if isinstance(self.autoencoder, TrainableModel):
+            self.autoencoder._check_parameters()  # noqa: SLF001, an estimator of this package
 
     def _check_restored(self) -> None:
         """Refuse attributes from a file that do not belong together."""
