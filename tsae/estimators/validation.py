@@ -74,7 +74,7 @@ def as_choices(name: str, value: Any, allowed: Iterable[str]) -> list[str]:
 
 def check_quantiles(name: str, value: Any) -> None:
     """Refuse what is not a sequence of numbers between 0 and 1, rising."""
-    numbers = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+    numbers: list[Any] = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
     inside = all(isinstance(x, Real) and not isinstance(x, (bool, np.bool_)) and 0 < x < 1 for x in numbers)
     if not numbers or not inside or any(low >= high for low, high in zip(numbers, numbers[1:], strict=False)):
         raise ValueError(
