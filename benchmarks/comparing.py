@@ -17,7 +17,7 @@ def row_of(cells: list[str]) -> str:
 
 
 def paired(scores: pd.DataFrame) -> str:
-    """Each measured method against the others, over the sets that both have: mean difference, wins, and a two-sided sign test."""
+    """Each measured method against the others, over the sets that both have, with a two-sided sign test."""
     lines = [row_of(["pair", "sets", "mean difference", "better", "equal", "worse", "sign test p"])]
     lines.append(row_of(["---"] * 7))
     for one, other in combinations(scores.columns, 2):
