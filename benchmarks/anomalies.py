@@ -38,7 +38,6 @@ from benchmarks.vus import vus_pr
 from tsae import Windows
 from tsae.jobs.report import range_measures
 
-
 # -- the measures
 
 

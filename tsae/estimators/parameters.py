@@ -142,8 +142,8 @@ class TrainingParameters:
         check_choice("schedule", self.schedule, ["constant", "cosine"])
         check_number("clipnorm", self.clipnorm, 0, none=True, open_low=True)
         check_number("clipvalue", self.clipvalue, 0, none=True, open_low=True)
-        for name in ("batch_size", "epochs"):
-            check_or_auto(name, getattr(self, name), 1)
+        check_or_auto("batch_size", self.batch_size, 1)
+        check_or_auto("epochs", self.epochs, 0)
         check_number("validation_fraction", self.validation_fraction, 0, 1, open_high=True)
         check_number("patience", self.patience, 1, integer=True, none=True)
         check_flag("warm_start", self.warm_start)
