@@ -41,7 +41,7 @@ class Combination:
 
     Attributes
     ----------
-    levels_ : ndarray of shape (n_scores, 2)
+    levels_ : list of [float, float]
         Median and upper tenth of each score on held-out normal data.
 
     References
@@ -146,8 +146,8 @@ class Combination:
             known = known[~np.isnan(known)]
             median, upper = np.quantile(known, [0.5, 1 - UPPER_SHARE]) if known.size else (1.0, 1.0)
             median = max(median, LEAST_MEDIAN)
-            levels.append([median, max(upper, LEAST_RATIO * median)])
-        self.levels_ = np.array(levels)
+            levels.append([float(median), float(max(upper, LEAST_RATIO * median))])
+        self.levels_ = levels
         return self
 
     def parts(self, values: np.ndarray) -> np.ndarray:
@@ -215,12 +215,13 @@ class Combination:
                 raise ValueError(f"the score {score.name!r} is that of the decoders {score.decoders_}, not {decoders}")
             if score.scale_.shape != (score.n_values, n_channels):
                 raise ValueError(f"scale_ has shape {score.scale_.shape}, not {(score.n_values, n_channels)}")
-        if self.levels_.shape != (len(self.scores), 2):
-            raise ValueError(f"levels_ has shape {self.levels_.shape}, not ({len(self.scores)}, 2)")
+        levels = np.asarray(self.levels_, dtype=np.float64)
+        if levels.shape != (len(self.scores), 2) or not (levels > 0).all():
+            raise ValueError(f"levels_={self.levels_!r} are not two positive numbers for each of the scores")
 
     def arrays(self) -> list[np.ndarray]:
         """Return all numbers that turn values into scores, for checksums."""
-        return [self.levels_, *(score.scale_ for score in self.scores)]
+        return [np.asarray(self.levels_), *(score.scale_ for score in self.scores)]
 
     def _shares(self, values: np.ndarray) -> list[np.ndarray]:
         return [score.contributions(part) for score, part in zip(self.scores, self._split(values), strict=True)]
