@@ -12,11 +12,9 @@ from tsae.anomaly.scores import Score
 from tsae.data.windows import Windows
 from tsae.storable import storable
 
-# A score at the median of normal data has -log10(1/2), one at the upper tenth has -log10(1/10).
 UPPER_SHARE = 0.1
-AT_MEDIAN, AT_UPPER = np.log10(2), 1.0
-# The median is at least so large (scores are about 1 on normal data), the upper tenth at least so many times the median:
-# scores that hardly vary on normal data are not blown up.
+# The median is at least so large (scores are about 1 on normal data), the upper tenth at least so many times the
+# median: scores that hardly vary on normal data are not blown up.
 LEAST_MEDIAN, LEAST_RATIO = 1e-2, 1.2
 
 
@@ -26,11 +24,11 @@ class Combination:
 
     A single score stays as it is. Several are made comparable on held-out normal data: a score ``s`` counts as
 
-    .. math:: -\log_{10} p(s), \quad p(s) = \frac{1}{2} \left(\frac{s}{m}\right)^{-\xi}
+    .. math:: -\log_{10} p(s), \quad p(s) = \frac{1}{1 + (s / m)^\beta}
 
-    where ``m`` is the median of normal scores, and :math:`\xi` is such that p is 0.1 at their upper tenth: a Pareto
-    law through both. So 1 is reached by a tenth of normal timestamps, and 2 by a hundredth where the tail is like that.
-    It is continuous, and keeps its order beyond the highest normal score, where empirical p-values are all the same.
+    a log-logistic law, where ``m`` is the median of normal scores and :math:`\beta` such that p is 0.1 at their upper
+    tenth. So 1 is reached by a tenth of normal timestamps, and 2 by a hundredth where the tail is like that. It is
+    continuous, and keeps its order beyond the highest normal score, where empirical p-values are all the same.
     The mean of several is Fisher's combination, with equal weights. It is not a p-value itself: calibration turns it
     into one.
 
@@ -235,9 +233,9 @@ class Combination:
         if len(self.scores) == 1:
             return score
         median, upper = np.log(self.levels_[number])
-        logarithm = np.log(np.maximum(score, np.finfo(np.float64).tiny))
-        scaled = AT_MEDIAN + (AT_UPPER - AT_MEDIAN) * (logarithm - median) / (upper - median)
-        return np.maximum(scaled, 0)
+        beta = np.log(1 / UPPER_SHARE - 1) / (upper - median)
+        relative = np.log(np.maximum(score, np.finfo(np.float64).tiny)) - median
+        return np.asarray(np.logaddexp(0, beta * relative) / np.log(10))
 
 
 def _proportions(shares: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a detector uses where nothing is given: autoencoder, encoder, scores; chosen by measurement (docs/anomalies.md)."""
+"""What a detector uses where nothing is given, chosen by measurement (docs/anomalies.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from tsae.anomaly.scores import SCORES, SubspaceResidual
 from tsae.data.windows import Windows
-
 from tsae.estimators.augmentation import Augmentation
 from tsae.estimators.autoencoder import LSTMAutoencoder
 from tsae.estimators.decoding import DecoderOptions
@@ -115,12 +114,21 @@ def check_scores(scores: Any, autoencoder: Any, calibration_fraction: float) -> 
     """
     names = [scores] if isinstance(scores, str) else scores
     known = isinstance(names, (tuple, list)) and len(names) and all(isinstance(name, str) for name in names)
-    if not known or len(set(names)) < len(names) or not set(names) <= {AUTO, *SCORES} or (AUTO in names and names is scores):
+    if (
+        not known
+        or len(set(names)) < len(names)
+        or not set(names) <= {AUTO, *SCORES}
+        or (AUTO in names and names is scores)
+    ):
         raise ValueError(
             f"scores={scores!r} is not allowed; it must be 'auto', or one or several different names of "
             f"{', '.join(map(repr, SCORES))}"
         )
-    if SubspaceResidual.name in names and autoencoder is not None and not _can_encode(autoencoder, calibration_fraction):
+    if (
+        SubspaceResidual.name in names
+        and autoencoder is not None
+        and not _can_encode(autoencoder, calibration_fraction)
+    ):
         raise ValueError(
             f"scores={scores!r}: 'subspace' needs an autoencoder with transform(X), and held-out windows "
             f"(calibration_fraction below 1); got {autoencoder!r} and calibration_fraction={calibration_fraction}"

@@ -36,7 +36,8 @@ class EventRule:
 def run_anomalies(job: Job, rule: EventRule) -> Manifest:
     """Score a data set and list its events.
 
-    Writes a timeline (the columns of `AnomalyDetector.score_timeline`; one row per timestamp) and ``events.csv``. See `tsae.jobs.export.export` for errors and for how a job is continued.
+    Writes a timeline (the columns of `AnomalyDetector.score_timeline`; one row per timestamp) and
+    ``events.csv``. See `tsae.jobs.export.export` for errors and for how a job is continued.
     """
     detector = job.model.estimator
     check_detector(detector, job.model.path)
