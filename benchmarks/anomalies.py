@@ -7,7 +7,7 @@
 Every method reads the same windows: it is fitted on normal data, then the whole test series is scored, one score per
 timestamp. Scores of windows, or of steps of windows, are averaged over all windows that cover the timestamp. The
 measure is VUS-PR as TSB-AD computes it (`benchmarks.vus`; buffers from 0 to the width of a window, on files of TSB-AD
-to the period of the first channel), beside AUC-PR and the distance of the highest score from the nearest labelled anomaly.
+to the period of the first channel), beside AUC-PR and the distance of the highest score from the nearest anomaly.
 There is no point-adjusted F1: random scores can win it (arXiv 2109.05257).
 
 With ``--tsb`` each file is fitted on the first rows that its name tells, with windows of 100 steps or a quarter of

@@ -2,9 +2,9 @@
 
 The volume under the precision-recall surface (Paparrizos et al., PVLDB 15(11), 2022): labels are extended at both ends
 of each anomaly by a slope of up to half a buffer, the area under the precision-recall curve is taken at 250 thresholds,
-and averaged over all buffers from 0 to the largest. The formulas are those of TSB-AD (Liu, Paparrizos, NeurIPS 2024); where
-it goes through all scores for each threshold and buffer, running sums in the order of the scores give the same numbers
-in a fraction of a second. `tests/test_benchmarks.py` compares it with the definition.
+and averaged over all buffers from 0 to the largest. The formulas are those of TSB-AD (Liu, Paparrizos, NeurIPS 2024);
+where it goes through all scores for each threshold and buffer, running sums in the order of the scores give the same
+numbers in a fraction of a second. `tests/test_benchmarks.py` compares it with the definition.
 """
 
 from __future__ import annotations
