@@ -173,14 +173,10 @@ def _keras_autoencoder(problem: Problem, seed: int, layers: list, epochs: int) -
 
 
 def tsae(problem: Problem, seed: int) -> np.ndarray:
-    """AnomalyDetector with its default settings; its scores and the rows of its events.
-
-    Scores do not depend on the threshold: it is "pot" with alpha=0.001 because two of the training series are too
-    short for the default.
-    """
+    """AnomalyDetector with its default settings; its scores and the rows of its events."""
     from tsae import AnomalyDetector
 
-    detector = AnomalyDetector(threshold="pot", alpha=0.001, random_state=seed).fit(problem.train)
+    detector = AnomalyDetector(random_state=seed).fit(problem.train)
     timeline = detector.score_timeline(problem.test)
     flagged = np.zeros(len(timeline))
     for event in detector.events(timeline).itertuples():
