@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.anomaly_methods import DETERMINISTIC, METHODS
+from benchmarks.anomaly_methods import DETERMINISTIC, METHODS, Scored
 from benchmarks.anomaly_sets import ROOT, SETS, Problem, file_number, tsb_sets
 from benchmarks.vus import vus_pr
 from tsae import Windows
@@ -41,12 +41,12 @@ from tsae.jobs.report import range_measures
 # -- the measures
 
 
-def measure(problem: Problem, scores: np.ndarray) -> dict[str, float]:
-    """VUS-PR, AUC-PR (means over the series with an anomaly), steps from the peak to the nearest one."""
+def measure(problem: Problem, found: Scored) -> dict[str, float]:
+    """VUS-PR, AUC-PR (means over the series with an anomaly), steps from the peak to the nearest one, hit rates."""
     from aeon.benchmarking.metrics.anomaly_detection import pr_auc_score
 
     by_series = series_rows(problem.test)
-    scores, flags = scores if scores.ndim == 2 else (scores, None)
+    scores, flags = found.scores, found.flags
     # A timestamp without a score cannot be flagged: it gets the lowest score.
     scores = np.where(np.isnan(scores), np.nanmin(scores), scores)
     vus, auc = [], []
@@ -64,7 +64,28 @@ def measure(problem: Problem, scores: np.ndarray) -> dict[str, float]:
         "auc_pr": float(np.mean(auc)),
         "peak_distance": int(np.abs(anomalous - np.argmax(scores)).min()),
         **events,
+        **hit_rates(problem, found.contributions),
     }
+
+
+def hit_rates(problem: Problem, contributions: np.ndarray | None) -> dict[str, float]:
+    """HitRate@100% and @150% of the causes: which share of an anomaly's true channels is among those that contribute
+    most, of which as many count as there are true ones, or half as many more (Su et al., KDD 2019, section 4.2).
+
+    Contributions are summed over the rows of an anomaly.
+    """
+    if contributions is None or not problem.causes:
+        return {}
+    rates = {}
+    for percent in (100, 150):
+        hits = []
+        for cause in problem.causes:
+            true = {int(name.removeprefix("m")) for name in cause["channels"]}
+            weight = np.nansum(contributions[cause["first"] : cause["last"] + 1], axis=0)
+            most = np.argsort(-weight, kind="stable")[: len(true) * percent // 100]
+            hits.append(len(true & set(most.tolist())) / len(true))
+        rates[f"hit_rate_{percent}"] = float(np.mean(hits))
+    return rates
 
 
 def series_rows(windows: Windows) -> list[slice]:
@@ -111,10 +132,10 @@ def run(sets: dict[str, Callable[[], Problem]], methods: list[str], n_seeds: int
         problem = read() if missing else None
         for method, seed in missing:
             begin = time.perf_counter()
-            scores = METHODS[method](problem, seed)
+            found = METHODS[method](problem, seed)
             seconds = time.perf_counter() - begin
             row = {"set": name, "group": problem.group, "method": method, "seed": seed, "seconds": round(seconds, 1)}
-            row |= measure(problem, scores)
+            row |= measure(problem, found if isinstance(found, Scored) else Scored(found))
             print(json.dumps(row), flush=True)
             with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")

@@ -1,32 +1,43 @@
-"""The methods of `benchmarks.anomalies`: each scores every row of a series, (n_rows,)."""
+"""The methods of `benchmarks.anomalies`: each scores every row of a series."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.anomaly_sets import Problem
 from tsae import Windows
+from tsae.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of the rows, (n_rows,), and where a method has them flags, and contributions of channels (n_rows, k)."""
+
+    scores: np.ndarray
+    flags: np.ndarray | None = None
+    contributions: np.ndarray | None = None
+
 
 N_MEMORY = 4000  # training windows that nearest neighbours are looked for in
 
 
 def per_timestamp(windows: Windows, step_scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Mean score of each row over all windows that cover it, shape (n_rows,).
+    """Mean score of each row over all windows that cover it, (n_rows,), or (n_rows, k) for k scores of each step.
 
-    ``step_scores`` maps windows (k, width, n_channels) to (k, width), or (k, 1) where a window has one score.
+    ``step_scores`` maps windows (n, width, n_channels) to (n, width), (n, width, k), or (n, 1) where a window has one.
     """
-    total, count = np.zeros(len(windows.values)), np.zeros(len(windows.values))
+    timeline = Timeline(windows)
     for first in range(0, len(windows), 4096):
         chunk = windows[first : first + 4096]
-        rows = chunk.starts[:, np.newaxis] + np.arange(windows.width)
-        scores = np.broadcast_to(step_scores(chunk.gather()), rows.shape)
-        np.add.at(total, rows, scores)
-        np.add.at(count, rows, 1)
-    with np.errstate(invalid="ignore"):
-        return total / count
+        scores = step_scores(chunk.gather())
+        shape = (len(chunk), windows.width, *scores.shape[2:])
+        timeline.add(np.arange(first, first + len(chunk)), np.broadcast_to(scores, shape))
+    found = timeline.result().iloc[:, 2:].to_numpy()
+    return found[:, 0] if found.shape[1] == 1 and scores.ndim == 2 else found
 
 
 def standardise(problem: Problem) -> Callable[[np.ndarray], np.ndarray]:
@@ -65,17 +76,17 @@ def isolation_forest(problem: Problem, seed: int) -> np.ndarray:
     return per_timestamp(problem.test, scores)
 
 
-def pca(problem: Problem, seed: int) -> np.ndarray:
+def pca(problem: Problem, seed: int) -> Scored:
     """Squared error of windows projected on the principal components with 95 % of their variance."""
     return _pca(problem, 0.95)
 
 
-def pca_10(problem: Problem, seed: int) -> np.ndarray:
+def pca_10(problem: Problem, seed: int) -> Scored:
     """As `pca`, with ten components."""
     return _pca(problem, 10)
 
 
-def _pca(problem: Problem, n_components: float) -> np.ndarray:
+def _pca(problem: Problem, n_components: float) -> Scored:
     from sklearn.decomposition import PCA
 
     scale = standardise(problem)
@@ -85,9 +96,10 @@ def _pca(problem: Problem, n_components: float) -> np.ndarray:
     def errors(windows: np.ndarray) -> np.ndarray:
         flat = scale(windows).reshape(len(windows), -1)
         residual = flat - model.inverse_transform(model.transform(flat))
-        return np.square(residual).reshape(windows.shape).mean(axis=2)
+        return np.square(residual).reshape(windows.shape)
 
-    return per_timestamp(problem.test, errors)
+    by_channel = per_timestamp(problem.test, errors)
+    return Scored(by_channel.mean(axis=1), contributions=by_channel)
 
 
 def nearest_neighbours(problem: Problem, seed: int) -> np.ndarray:
@@ -172,8 +184,8 @@ def _keras_autoencoder(problem: Problem, seed: int, layers: list, epochs: int) -
     return per_timestamp(problem.test, errors)
 
 
-def tsae(problem: Problem, seed: int) -> np.ndarray:
-    """AnomalyDetector with its default settings; its scores and the rows of its events."""
+def tsae(problem: Problem, seed: int) -> Scored:
+    """AnomalyDetector with its default settings; its scores, the rows of its events, and contributions."""
     from tsae import AnomalyDetector
 
     detector = AnomalyDetector(random_state=seed).fit(problem.train)
@@ -181,11 +193,11 @@ def tsae(problem: Problem, seed: int) -> np.ndarray:
     flagged = np.zeros(len(timeline))
     for event in detector.events(timeline).itertuples():
         flagged[(timeline["series"] == event.series) & timeline["time"].between(event.start, event.end)] = 1
-    return np.stack([timeline["score"].to_numpy(), flagged])
+    return Scored(timeline["score"].to_numpy(), flagged, timeline.filter(like="contribution_").to_numpy())
 
 
-# Each returns scores (n_rows,), or scores and flags (2, n_rows).
-METHODS: dict[str, Callable[[Problem, int], np.ndarray]] = {
+# Each returns scores (n_rows,), or more than that.
+METHODS: dict[str, Callable[[Problem, int], np.ndarray | Scored]] = {
     "tsae": tsae,
     "plain-keras": plain_keras,
     "pca": pca,

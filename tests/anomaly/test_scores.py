@@ -76,18 +76,18 @@ def test_timeline_equals_a_plain_loop(combined, faulty, stride):
     ):
         beta = np.log(9) / np.log(upper / median)
         expected.append(-np.log10(1 / (1 + (part / median) ** beta)))
-    np.testing.assert_allclose(timeline["part_errors"], expected[0])
-    np.testing.assert_allclose(timeline["part_subspace"], expected[1])
+    np.testing.assert_allclose(timeline["score_errors"], expected[0])
+    np.testing.assert_allclose(timeline["score_subspace"], expected[1])
     np.testing.assert_allclose(timeline["score"], np.mean(expected, axis=0))
     assert timeline["score"].isna().to_numpy()[350:380].all()
 
 
-def test_a_tenth_of_normal_timestamps_has_a_part_of_1():
+def test_a_tenth_of_normal_timestamps_has_a_score_of_1():
     series = autoregression(np.random.default_rng(5), 4000)
     windows = make_windows(series, 10)
     detector = AnomalyDetector(LinearEncoder(), calibration_fraction=0.5, random_state=0).fit(windows)
     held_out = detector.score_timeline(windows)[2100:]
-    for part in ("part_errors", "part_subspace"):
+    for part in ("score_errors", "score_subspace"):
         assert 0.08 < (held_out[part] >= 1).mean() < 0.12
         assert held_out[part].median() == pytest.approx(np.log10(2), abs=0.03)
 
@@ -126,7 +126,7 @@ def test_scores_of_several_decoders(series):
     detector = AnomalyDetector(network, alpha=0.3, random_state=0).fit(windows)
     assert detector.error_scale_.shape == (2, 3)
     timeline = detector.score_timeline(windows)
-    np.testing.assert_allclose(timeline[["part_errors", "part_subspace"]].mean(axis=1), timeline["score"])
+    np.testing.assert_allclose(timeline[["score_errors", "score_subspace"]].mean(axis=1), timeline["score"])
 
 
 # -- events
@@ -138,10 +138,10 @@ def test_events_tell_which_score_raised_them(combined, faulty):
     assert set(events["raised_by"]) <= set(COMBINED)
     for event in events.itertuples():
         peak = timeline.iloc[event.peak]
-        assert event.raised_by == max(COMBINED, key=lambda name: peak[f"part_{name}"])
+        assert event.raised_by == max(COMBINED, key=lambda name: peak[f"score_{name}"])
     assert list(combined.events(timeline.iloc[:0]).columns) == list(events.columns)
     assert list(combined.events(timeline, alpha=0.05, top=None).columns)[-1] == "raised_by"
-    without = timeline.drop(columns=["part_errors", "part_subspace"])  # as stored by an earlier version
+    without = timeline.drop(columns=["score_errors", "score_subspace"])  # as stored by an earlier version
     assert "raised_by" not in combined.events(without, alpha=0.05)
 
 

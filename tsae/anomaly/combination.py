@@ -184,7 +184,8 @@ class Combination:
         parts, known = self.parts(values), np.stack([~np.isnan(share) for share in shares])
         told = [number for number, score in enumerate(self.scores) if score.by_channel] or range(len(shares))
         proportions = [_proportions(share) for share in shares]
-        common = _proportions(np.sum([np.nan_to_num(proportions[number]) for number in told], axis=0))
+        summed = np.sum([np.nan_to_num(proportions[number]) for number in told], axis=0)
+        common = _proportions(np.where(known.any(axis=0), summed, np.nan))
         added = np.zeros(shares[0].shape)
         for number, score in enumerate(self.scores):
             proportion = proportions[number] if score.by_channel else common
@@ -235,7 +236,8 @@ class Combination:
         median, upper = np.log(self.levels_[number])
         beta = np.log(1 / UPPER_SHARE - 1) / (upper - median)
         relative = np.log(np.maximum(score, np.finfo(np.float64).tiny)) - median
-        return np.asarray(np.logaddexp(0, beta * relative) / np.log(10))
+        with np.errstate(invalid="ignore"):  # NaN is unknown
+            return np.asarray(np.logaddexp(0, beta * relative) / np.log(10))
 
 
 def _proportions(shares: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from tsae.data.windows import Windows
 
 # Columns of a timeline that hold the contribution of a channel, and one of several scores, begin with these.
 CONTRIBUTION = "contribution_"
-PART = "part_"
+SINGLE = "score_"
 
 
 class RowValues:
@@ -77,13 +77,13 @@ class TimestampScorer:
         shares = self.combination.contributions(values)
         score = total(shares)
         head = head.assign(score=score, p_value=self.calibrator.pvalues(score))
-        names = part_columns(self.combination.names)
+        names = single_columns(self.combination.names)
         if names:
             head = head.assign(**dict(zip(names, self.combination.parts(values).T, strict=True)))
         columns = pd.DataFrame(shares, columns=[CONTRIBUTION + name for name in self.channel_names])
         return pd.concat([head, columns], axis=1)
 
 
-def part_columns(names: tuple[str, ...]) -> list[str]:
+def single_columns(names: tuple[str, ...]) -> list[str]:
     """Return the columns of a timeline that hold scores by themselves; none where there is only one."""
-    return [PART + name for name in names] if len(names) > 1 else []
+    return [SINGLE + name for name in names] if len(names) > 1 else []

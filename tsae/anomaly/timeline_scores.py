@@ -14,7 +14,7 @@ from tsae.anomaly.combination import Combination
 from tsae.anomaly.events import check_timeline, find_events, is_timeline
 from tsae.anomaly.false_discovery import benjamini_hochberg
 from tsae.anomaly.ranking import flag_highest
-from tsae.anomaly.scoring import RowValues, TimestampScorer, part_columns
+from tsae.anomaly.scoring import RowValues, TimestampScorer, single_columns
 from tsae.anomaly.stream import TimelineStream
 from tsae.anomaly.thresholds import Calibrator
 from tsae.data.windows import Windows
@@ -56,7 +56,7 @@ class TimelineScores(WindowReader):
         -------
         DataFrame
             One row per timestamp, in the order of the series: `series`, `time`, `score` (mean over all windows
-            that cover it; higher is more anomalous), `p_value`, one column ``part_<score>`` per score where there
+            that cover it; higher is more anomalous), `p_value`, one column ``score_<name>`` per score where there
             are several, whose mean is the score, and one column ``contribution_<channel>`` per channel, which add up
             to the score. NaN where nothing is known.
 
@@ -142,8 +142,8 @@ class TimelineScores(WindowReader):
             find_threshold(self.timeline_threshold_, alpha, "timestamps")
         elif alpha is not None or correction is not None:
             raise ValueError(f"top={top} ranks by score alone; it does not go with alpha={alpha}, {correction=}")
-        parts = part_columns(self.combination_.names)
-        timeline = check_timeline(X, self.channel_names_, parts) if is_timeline(X) else self.score_timeline(X)
+        singles = single_columns(self.combination_.names)
+        timeline = check_timeline(X, self.channel_names_, singles) if is_timeline(X) else self.score_timeline(X)
         gap = (self.n_timesteps_ or 0) // 2 if gap is None else int(gap)
         if top is not None:
             flagged = flag_highest(timeline, int(top), gap=gap, min_length=int(min_length))

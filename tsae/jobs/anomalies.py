@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.anomaly.scoring import part_columns
+from tsae.anomaly.scoring import single_columns
 from tsae.jobs.continuation import PartWindows
 from tsae.jobs.errors import JobError
 from tsae.jobs.export import Written, export
@@ -93,7 +93,7 @@ def timeline_of(detector: Any, part: PartWindows) -> pd.DataFrame:
 
 def _number_columns(detector: Any) -> list[str]:
     """Columns of a timeline that hold scores."""
-    return ["score", "p_value", *part_columns(detector.combination_.names)]
+    return ["score", "p_value", *single_columns(detector.combination_.names)]
 
 
 def _no_rows(detector: Any) -> pd.DataFrame:
