@@ -103,7 +103,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     batch_size : int or "auto", default="auto"
         Windows per training step; "auto": a 32nd of the windows, at least 8 and at most 128.
     epochs : int or "auto", default="auto"
-        Passes over the windows; "auto": as many as make 600 steps, at least one.
+        Passes over the windows; "auto": as many as make 600 steps, at least one. 0: weights stay as they are drawn.
     validation_fraction : float, default=0.0
         Share of the windows held out of training. Where windows overlap, the last in time of each series, purged
         of overlaps; otherwise a random draw. The weights of the epoch with the lowest loss on them are kept.
@@ -166,6 +166,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     units: int | Sequence[int] = (64, 64, 64)  # the one positional parameter
 
     # -- fit ---------------------------------------------------------------------------------------------------
+
+    _fewest_epochs = 0  # an encoder of random weights has its uses
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LSTMAutoencoder:  # noqa: ARG002
         """Train on windows.

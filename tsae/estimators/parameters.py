@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -137,13 +137,15 @@ class TrainingParameters:
     random_state: Any = None
     verbose: int = 0
 
+    _fewest_epochs: ClassVar[int] = 1
+
     def _check_training_parameters(self) -> None:
         check_number("learning_rate", self.learning_rate, 0, open_low=True)
         check_choice("schedule", self.schedule, ["constant", "cosine"])
         check_number("clipnorm", self.clipnorm, 0, none=True, open_low=True)
         check_number("clipvalue", self.clipvalue, 0, none=True, open_low=True)
         check_or_auto("batch_size", self.batch_size, 1)
-        check_or_auto("epochs", self.epochs, 0)
+        check_or_auto("epochs", self.epochs, self._fewest_epochs)
         check_number("validation_fraction", self.validation_fraction, 0, 1, open_high=True)
         check_number("patience", self.patience, 1, integer=True, none=True)
         check_flag("warm_start", self.warm_start)
