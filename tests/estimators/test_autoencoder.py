@@ -387,7 +387,7 @@ BAD_ARGUMENTS = [
     ({"target_offsets": (1, -1)}, "target_offsets=-1"),
     ({"target_offsets": "far"}, "target_offsets='far'"),
     ({"batch_size": 0}, "batch_size=0"),
-    ({"epochs": 0}, "epochs=0"),
+    ({"epochs": -1}, "epochs=-1"),
     ({"epochs": 1.5}, "epochs=1.5"),
     ({"epochs": True}, "epochs"),
     ({"validation_fraction": 1.0}, "validation_fraction"),
@@ -458,3 +458,13 @@ def test_methods_that_need_another_decoder_are_refused(fitted, X):
 def test_one_window_cannot_be_held_out():
     with pytest.raises(ValueError, match="n_samples = 1.*validation_fraction"):
         small(validation_fraction=0.2).fit(waves(1))
+
+
+def test_no_epochs_leave_the_weights_as_they_are_drawn():
+    X = np.random.default_rng(0).normal(size=(20, 12, 2))
+    network = {"units": 3, "random_state": 0}
+    drawn = LSTMAutoencoder(**network, epochs=0).fit(X)
+    assert len(drawn.history_) == 0
+    again = LSTMAutoencoder(**network, epochs=1, learning_rate=1e-12).fit(X)
+    np.testing.assert_allclose(drawn.transform(X), again.transform(X), atol=1e-6)
+    assert np.abs(drawn.transform(X) - LSTMAutoencoder(**network, epochs=1).fit(X).transform(X)).max() > 1e-3

@@ -228,7 +228,8 @@ def test_a_detector_is_checked_as_a_whole(fitted_detector, tmp_path):
     fitted_detector.save(tmp_path / "model.tsae")
     data = (tmp_path / "model.tsae").read_bytes()
     edits = {
-        "error_scale_": 1, "channel_names_": [], "window_threshold_": None, "threshold": "pot",
+        "combination_": None, "decoders_": ["imputation"],
+        "channel_names_": [], "window_threshold_": None, "threshold": "pot",
         "autoencoder_": {"$object": "ChannelScaler", "state": {}}, "offset_": {"$array": 999},
     }  # fmt: skip
     for key, value in edits.items():

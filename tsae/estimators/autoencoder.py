@@ -172,7 +172,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     """
 
     units: int | Sequence[int] = (64, 64, 64)  # the one positional parameter
-    _least_epochs: ClassVar[int] = 0  # random weights have features, too
+    _fewest_epochs: ClassVar[int] = 0  # an encoder of random weights has its uses
 
     # -- fit ---------------------------------------------------------------------------------------------------
 
@@ -236,8 +236,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     def _train_and_measure(self, windows: Windows, epochs: int, **options: Any) -> None:
         """Train, and learn the thresholds of the pooled states from the same windows."""
         try:
-            if epochs:
-                self._train(windows, epochs, **options)
+            self._train(windows, epochs, **options)
         finally:  # whatever ended training, these are the weights that stay
             self._learn_thresholds(windows)
 

@@ -141,7 +141,8 @@ class TrainingParameters:
     callbacks: Sequence[Any] | None = None
     random_state: Any = None
     verbose: int = 0
-    _least_epochs: ClassVar[int] = 1
+
+    _fewest_epochs: ClassVar[int] = 1
 
     def _check_training_parameters(self) -> None:
         check_number("learning_rate", self.learning_rate, 0, open_low=True)
@@ -149,7 +150,7 @@ class TrainingParameters:
         check_number("clipnorm", self.clipnorm, 0, none=True, open_low=True)
         check_number("clipvalue", self.clipvalue, 0, none=True, open_low=True)
         check_or_auto("batch_size", self.batch_size, 1)
-        check_or_auto("epochs", self.epochs, self._least_epochs)
+        check_or_auto("epochs", self.epochs, self._fewest_epochs)
         check_number("validation_fraction", self.validation_fraction, 0, 1, open_high=True)
         check_number("patience", self.patience, 1, integer=True, none=True)
         check_flag("warm_start", self.warm_start)
