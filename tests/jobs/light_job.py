@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsae.jobs.export import Written, export
+from tsae.jobs.export import export
 from tsae.jobs.job import Job
 from tsae.jobs.spec import Columns, WindowSpec
+from tsae.jobs.work import Written
 
 SPEC = WindowSpec(Columns("machine", "time", ("load", "heat")), width=12, stride=5, max_gap="15min")
 seconds_per_part = 0.0

@@ -274,19 +274,43 @@ def _infer_max_gap(steps: np.ndarray, grouped: GroupedSeries) -> tuple[Any, Any,
     """Return the limit of each step (one for all where it is the same), the longest limit, and its origin."""
     usual = usual_steps(steps, grouped.offsets)
     shortest, longest = float(usual.min(initial=np.inf)), float(usual.max(initial=0))
+    max_gap, origin = inferred_max_gap(shortest, longest, grouped.times)
+    if max_gap is None:
+        return np.inf, None, origin
+    if shortest == longest:
+        return GAP_IN_STEPS * longest, max_gap, origin
+    return GAP_IN_STEPS * np.repeat(usual, np.diff(grouped.offsets))[1:], max_gap, origin
+
+
+def inferred_max_gap(shortest: float, longest: float, times: Any) -> tuple[Any, str]:
+    """Return the longest step that is no gap, and where it comes from, for messages.
+
+    Parameters
+    ----------
+    shortest, longest : float
+        Of the usual steps of all series, in the unit of `time_numbers`.
+    times : pandas.Index
+        Gives the unit.
+
+    Returns
+    -------
+    max_gap : float, pandas.Timedelta or None
+        None where no usual step is known.
+    origin : str
+    """
     if not 0 < longest < np.inf:
-        return np.inf, None, "no step of time to infer it from"
-    times = as_clock_times(grouped.times)
+        return None, "no step of time to infer it from"
+    times = as_clock_times(times)
 
     def shown(number: float) -> Any:
         return pd.Timedelta(number, unit=times.unit) if times.dtype.kind in "mM" else number
 
     max_gap = shown(GAP_IN_STEPS * longest)
     if shortest == longest:
-        return GAP_IN_STEPS * longest, max_gap, f"inferred: {GAP_IN_STEPS} x the usual step, {shown(longest)}"
-    limits = GAP_IN_STEPS * np.repeat(usual, np.diff(grouped.offsets))[1:]
-    each = f"inferred for each series: {GAP_IN_STEPS} x its usual step, {shown(shortest)} to {shown(longest)}"
-    return limits, max_gap, each
+        return max_gap, f"inferred: {GAP_IN_STEPS} x the usual step, {shown(longest)}"
+    return (
+        max_gap, f"inferred for each series: {GAP_IN_STEPS} x its usual step, {shown(shortest)} to {shown(longest)}"
+    )  # fmt: skip
 
 
 def _steps(grouped: GroupedSeries) -> np.ndarray:

@@ -46,7 +46,7 @@ class Execution:
         from `tasks` is raised here, after the results of the tasks before it.
         """
         if self.in_process:
-            yield from _two_at_once(function, _one_ahead(tasks))
+            yield from _two_at_once(function, one_ahead(tasks))
             return
         from joblib import Parallel, delayed
 
@@ -95,7 +95,7 @@ class Execution:
             yield
 
 
-def _one_ahead(tasks: Iterable[T]) -> Iterator[T]:
+def one_ahead(tasks: Iterable[T]) -> Iterator[T]:
     """Give the tasks, each taken while the one before it is computed: reading overlaps with computing."""
     iterator, end = iter(tasks), object()
     with ThreadPoolExecutor(1) as thread:

@@ -43,6 +43,16 @@ def integers(value: Any) -> int | tuple[int, ...]:
     return numbers if len(numbers) > 1 else numbers[0]
 
 
+def size(value: Any) -> int:
+    """Convert a size of memory, such as 2GiB."""
+    from tsae.jobs.memory import parse_size
+
+    try:
+        return parse_size(str(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 def setting(value: Any) -> tuple[str, Any]:
     """Convert ``name=value`` with the value in JSON, or text; or an item of a configuration file."""
     if isinstance(value, tuple):
