@@ -302,6 +302,7 @@ class Grid:
         known = [(position, name) for position, name in enumerate(counts.names) if name in self._series]
         if counts.first is None or not known:
             return set()
+        known.sort(key=lambda item: self._series[item[1]].code)  # the order in which messages name them elsewhere
         pairs = np.empty(2 * len(known), counts.first.dtype)
         pairs[::2] = [self._series[name].last for _, name in known]
         pairs[1::2] = counts.first[[position for position, _ in known]]
