@@ -85,13 +85,10 @@ def test_times_that_do_not_increase_from_part_to_part_are_refused(table, tmp_pat
 def test_parts_are_counted_once(table, tmp_path, reads_of):
     spec = WindowSpec(COLUMNS, 12, 5, "15min")
     [part] = list_parts(write_parts(table, tmp_path / "in", 1))
-    first = counted(part, spec, tmp_path / "carry")
-    n_reads = reads_of(part.path)
-    again = count_part(
-        CountTask(part, spec, tmp_path / "carry", count_part(CountTask(part, spec, tmp_path, None)).sums)
-    )
+    result = count_part(CountTask(part, spec, tmp_path / "carry", None))
+    first, n_reads = result.counts, reads_of(part.path)
     before = n_reads()
-    again = count_part(CountTask(part, spec, tmp_path / "carry", again.sums)).counts
+    again = count_part(CountTask(part, spec, tmp_path / "carry", result.sums)).counts
     assert n_reads() == before  # neither for its checksum nor for its rows
     assert (again.file, again.names, again.n_rows.tolist()) == (first.file, first.names, first.n_rows.tolist())
     first.file.write_bytes(b"damaged")

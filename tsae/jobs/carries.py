@@ -78,12 +78,13 @@ class Carries:
             carry.save(self.file(carry.digest))
 
     def drop(self) -> None:
-        """Remove the files that no part needs any more; that of the last part is for parts added later."""
+        """Remove the files that no part needs any more; those next to the end are for parts that are added later."""
         records = list(self.manifest.records.values())
         needed: set[str | None] = set()
         used: set[str | None] = set()
         for record, following in zip(records, [*records[1:], None], strict=True):
-            waiting = following is None or following.status != DONE
+            # A part that ends all series is computed again once others follow it.
+            waiting = following is None or following.status != DONE or following.last
             (needed if waiting else used).add(record.carry_out)
         for digest in used - needed:
             if digest is not None:

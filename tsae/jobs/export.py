@@ -248,7 +248,7 @@ class _Run:
                 continue
             known = record.carry_in if record.last == ends and self._has_output(record, sums) else None
             self._planned[part.name] = replace(record, **sums, last=ends)
-            keep = self.job.output / CARRY_FOLDER if following is None or following.hole is not None else None
+            keep = self.job.output / CARRY_FOLDER
             yield replace(self._task(part, None, None), carry=step.carry, known_carry=known, ends=ends, keep=keep)
 
     def _steps(self) -> Iterator[_Step]:

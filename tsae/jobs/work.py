@@ -56,7 +56,7 @@ class Task:
     ends : bool
         Whether all series end with this part.
     keep : Path or None
-        Folder for the rows that the part carries over, for parts that are added later.
+        Folder for the rows that the part carries over, which a job that is continued may need.
     """
 
     write: Write
