@@ -22,7 +22,7 @@ import pandas as pd
 
 from tsae.jobs.memory import parse_size
 
-WIDTH, CHANNELS, SERIES = 64, 4, 20
+WIDTH, CHANNELS, SERIES = 32, 4, 20
 COLUMNS = ["--id-column", "id", "--time-column", "time", "--width", str(WIDTH)]
 
 

@@ -10,7 +10,7 @@ from tsae import make_windows
 from tsae.jobs.errors import JobError
 from tsae.jobs.features import run_features
 from tsae.jobs.job import Job
-from tsae.jobs.memory import RESERVED, default_memory, free_memory, parse_size, row_bytes, size_text
+from tsae.jobs.memory import default_memory, free_memory, parse_size, reserved, row_bytes, size_text
 from tsae.jobs.models import open_model
 from tsae.jobs.report import read_parts
 from tsae.jobs.spec import Columns
@@ -223,7 +223,7 @@ def test_nested_parameters_reach_their_objects():
 
 # -- more data than memory -----------------------------------------------------------------------------------------
 
-LITTLE = RESERVED + 200 * row_bytes(2)  # for 200 of 609 rows
+LITTLE = reserved(12) + 200 * row_bytes(2)  # for 200 of 609 rows
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def logged(caplog, monkeypatch):
 
 def test_what_fits_into_memory_is_trained_on_as_a_whole(table, tmp_path):
     source = write_parts(table, tmp_path / "in", 3)
-    for memory in (None, 2 * RESERVED):
+    for memory in (None, 2 * reserved(12)):
         windows, spec = training_windows(str(source), Training(COLUMNS, 12, 5, memory=memory))
         whole, whole_spec = windows_of(source, stride=5)
         assert spec == whole_spec
@@ -303,6 +303,6 @@ def test_sizes_of_memory(tsae, table_file, tmp_path):
     assert [parse_size(text) for text in ("2GiB", "1.5 kib", "3MB", "17")] == [2 << 30, 1536, 3_000_000, 17]
     assert parse_size(size_text(5 << 20)) == 5 << 20
     assert free_memory() > 0
-    assert default_memory() > RESERVED
+    assert default_memory(12) > reserved(12)
     code, _, err = tsae("train", table_file, tmp_path / "m.tsae", "--width", 12, "--memory", "much")
     assert (code, "'much' is not a size such as 2GiB" in err) == (2, True)

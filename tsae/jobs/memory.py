@@ -18,9 +18,9 @@ _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
           "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}  # fmt: skip
 FREE_SHARE = 0.25  # the default is this share of the free memory, and at least LEAST_ROWS
 LEAST_ROWS = 128 << 20
-# Python, TensorFlow and the default network in training; Python and what reading needs besides the rows. Measured by
-# `python -m benchmarks.training memory`.
-RESERVED, READING = 960 << 20, 320 << 20
+# Python, TensorFlow and the default network in training, and what a batch takes for each step of a window; Python and
+# what reading needs besides the rows. Measured by `python -m benchmarks.training memory`.
+RESERVED, STEP_BYTES, READING = 872 << 20, 2800 << 10, 320 << 20
 # Per channel, and per row beside: in training (float64, scaled to float32, TensorFlow's copy), and while a whole data
 # set is read (its parts, all of them together, and in the order of the series).
 COPIES, ROW_BYTES = 20, 24
@@ -62,9 +62,14 @@ def free_memory() -> int:
     return free if limit is None or used is None else max(0, min(free, limit - used))
 
 
-def default_memory() -> int:
-    """Return the bytes that training may use if nothing else is asked for."""
-    return max(int(FREE_SHARE * free_memory()), RESERVED + LEAST_ROWS)
+def default_memory(width: int) -> int:
+    """Return the bytes that training on windows of `width` steps may use if nothing else is asked for."""
+    return max(int(FREE_SHARE * free_memory()), reserved(width) + LEAST_ROWS)
+
+
+def reserved(width: int) -> int:
+    """Return the bytes that training on windows of `width` steps needs besides the rows."""
+    return RESERVED + STEP_BYTES * width
 
 
 def _number(path: Path) -> int | None:
@@ -75,19 +80,19 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def rows_within(memory: int, n_channels: int) -> int:
-    """Return how many rows training can hold within so many bytes.
+def rows_within(memory: int, n_channels: int, width: int) -> int:
+    """Return how many rows training on windows of `width` steps can hold within so many bytes.
 
     Raises
     ------
     JobError
-        If the memory is too small for training itself.
+        If the memory is too small for training itself, or for a window.
     """
-    rows = (memory - RESERVED) // row_bytes(n_channels)
-    if rows < 1:
+    rows = (memory - reserved(width)) // row_bytes(n_channels)
+    if rows < 2 * width:
         raise JobError(
-            f"--memory {size_text(memory)} is too little: Python, TensorFlow and the training itself need "
-            f"{size_text(RESERVED)}, and rows of {n_channels} channels come on top"
+            f"--memory {size_text(memory)} is too little: Python, TensorFlow and training on windows of {width} steps "
+            f"need {size_text(reserved(width))}, and rows of {n_channels} channels come on top"
         )
     return rows
 
@@ -97,11 +102,11 @@ def row_bytes(n_channels: int) -> int:
     return COPIES * n_channels + ROW_BYTES
 
 
-def fits(parts: Sequence[Part], columns: Columns, n_channels: int, memory: int) -> bool:
+def fits(parts: Sequence[Part], columns: Columns, n_channels: int, width: int, memory: int) -> bool:
     """Tell whether a data set can be read and trained on as a whole within so many bytes."""
     n_rows = [open_table(part.path, part.name, columns).most_rows() for part in parts]
     read = sum(n_rows) * (READ_COPIES * n_channels + READ_ROW_BYTES) + max(n_rows) * TEXT_BYTES
-    return sum(n_rows) <= rows_within(memory, n_channels) and read <= memory - READING
+    return sum(n_rows) <= rows_within(memory, n_channels, width) and read <= memory - READING
 
 
 def release_memory() -> None:

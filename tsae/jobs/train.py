@@ -163,8 +163,8 @@ def training_windows(source: str, training: Training) -> tuple[Windows, WindowSp
     parts, columns = list_parts(source), training.columns
     extra = [] if training.label_column is None else [training.label_column]
     n_channels = len(channels_of(parts[0], columns, extra))
-    memory = default_memory() if training.memory is None else training.memory
-    if not fits(parts, columns, n_channels, memory):
+    memory = default_memory(training.width) if training.memory is None else training.memory
+    if not fits(parts, columns, n_channels, training.width, memory):
         return _drawn_windows(parts, training, memory)
     windows, chosen, spec = read_windows(source, training, parts)
     return windows[chosen], spec
@@ -208,7 +208,7 @@ def _drawn_windows(parts: list[Part], training: Training, memory: int) -> tuple[
     spec, origin = surveyed_spec(found, training.width, training.stride, training.max_gap)
     if spec.columns.time is not None:
         log_event(f"a time step longer than {spec.max_gap} ends a window ({origin})")
-    n_rows = rows_within(memory, len(found.columns.values))
+    n_rows = rows_within(memory, len(found.columns.values), training.width)
     # A detector is calibrated on timestamps that as many windows cover as later on.
     consecutive = -(-RUN_WIDTHS * spec.width // spec.stride) if training.task == "anomalies" else 1
     seed = training.autoencoder.get("random_state", 0)
