@@ -3,6 +3,7 @@
     python -m benchmarks.jobs division                 # one file against 1, 7 and 50 parts
     python -m benchmarks.jobs memory --parts 200       # 2,000,000 windows from 200 parts: memory and rate
     python -m benchmarks.jobs kills --runs 30          # SIGKILL at random moments, then continued
+    python -m benchmarks.jobs kills --n-jobs 2         # of the main process, of a worker, or of both
     python -m benchmarks.jobs dask                     # a cluster of two processes, one killed during the job
 
 Every job runs as the command ``tsae`` in its own process. Ends with an error if output differs, memory is
@@ -15,6 +16,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("--parts", type=int, help="files of the data set")
     parser.add_argument("--rows", type=int, help="rows of a file")
     parser.add_argument("--runs", type=int, default=30, help="kills")
+    parser.add_argument("--n-jobs", type=int, default=1, help="kills: processes; a worker, the main one or both die")
     parser.add_argument("--folder", help="working directory; by default a temporary one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -183,23 +186,48 @@ def steady_rate(output: Path) -> float:
 def kills(folder: Path, options: argparse.Namespace) -> None:
     model, n_parts = make_model(folder), options.parts or 40
     source = make_parts(folder / "in", n_parts, options.rows or 20_000, n_series=5)
-    seconds = tsae("features", model, source, folder / "uninterrupted", "--quiet")
+    tsae("features", model, source, folder / "one_process", "--quiet")
+    workers = ["--n-jobs", options.n_jobs]
+    seconds = tsae("features", model, source, folder / "uninterrupted", "--quiet", *workers)
     expected = read_parts(folder / "uninterrupted")
+    difference = largest_difference(expected, read_parts(folder / "one_process"))
     rng, left = random.Random(0), []
     for run in range(options.runs):
         output = folder / f"killed_{run}"
-        command = [*COMMAND, *map(str, ("features", model, source, output, "--quiet"))]
-        process = subprocess.Popen(command)
-        time.sleep(rng.uniform(0, 1.1) * seconds)
-        process.send_signal(signal.SIGKILL)
+        command = [*COMMAND, *map(str, ("features", model, source, output, "--quiet", *workers))]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.1, 1.1) * seconds)
+        victims = random_victims(process, rng, options.n_jobs)
         process.wait()
         done = list((output / "features").glob("part_*.parquet"))
         left.append(len(done))
         subprocess.run(command, check=True)
         pd.testing.assert_frame_equal(read_parts(output), expected, check_exact=True)
         assert len(list((output / "features").iterdir())) == n_parts
-    print(f"{options.runs} runs killed after 0 to {1.1 * seconds:.0f} s, with {sorted(left)} of {n_parts} parts done;")
+        for victim in victims:
+            if victim.is_running():
+                victim.kill()
+        shutil.rmtree(output)
+    print(f"{options.runs} runs killed within {1.1 * seconds:.0f} s, with {sorted(left)} of {n_parts} parts done;")
     print(f"each one, continued, gave the {len(expected):,} rows of the uninterrupted run, bit for bit")
+    print(f"largest difference of {options.n_jobs} processes from one: {difference:.1e}")
+
+
+def random_victims(process: subprocess.Popen, rng: random.Random, n_jobs: int) -> list:
+    """Kill the main process, a worker or both; return all worker processes, some of which may live on for a while."""
+    import psutil
+
+    try:
+        children = psutil.Process(process.pid).children() if n_jobs > 1 else []
+        workers = [child for child in children if "popen_loky" in " ".join(child.cmdline())]
+    except psutil.NoSuchProcess:
+        return []
+    what = rng.choice(["main", "worker", "both"]) if workers else "main"
+    if what != "main":
+        rng.choice(workers).kill()
+    if what != "worker":
+        process.kill()
+    return workers
 
 
 def dask(folder: Path, options: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tsae.estimators.classifier import LSTMClassifier
     from tsae.estimators.decoding import DecoderOptions
     from tsae.estimators.seq2seq import LSTMSeq2Seq
+    from tsae.jobs.sampling import sample_windows
     from tsae.loading import load
     from tsae.onnx.encoder import OnnxEncoder, export_onnx
     from tsae.plotting import EmbeddingDisplay, HistoryDisplay, ReconstructionDisplay, TimelineDisplay
@@ -44,6 +45,7 @@ _HOMES = {
     "from_channels_first": "data.channels_first",
     "load": "loading",
     "make_windows": "data.cutting",
+    "sample_windows": "jobs.sampling",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "from_channels_first",
     "load",
     "make_windows",
+    "sample_windows",
 ]
 
 

@@ -1,10 +1,11 @@
 """A job with light work: window means instead of a network. Run as a program, it can be killed.
 
-python -m tests.jobs.light_job SOURCE OUTPUT KIND SECONDS_PER_PART
+python -m tests.jobs.light_job SOURCE OUTPUT KIND SECONDS_PER_PART [N_JOBS]
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsae.jobs.export import Written, export
+from tsae.jobs.execution import Execution
+from tsae.jobs.export import export
 from tsae.jobs.job import Job
 from tsae.jobs.spec import Columns, WindowSpec
+from tsae.jobs.work import Written
 
 SPEC = WindowSpec(Columns("machine", "time", ("load", "heat")), width=12, stride=5, max_gap="15min")
-seconds_per_part = 0.0
+SECONDS = "LIGHT_JOB_SECONDS"  # in the environment, so that worker processes know it
 
 
 @dataclass
@@ -36,7 +39,7 @@ def write_means(estimator, part, spec, append):
     table = pd.concat([windows.index, pd.DataFrame(means, columns=["load", "heat"])], axis=1)
     half = len(table) // 2
     append(table[:half])
-    time.sleep(seconds_per_part)
+    time.sleep(float(os.environ.get(SECONDS, "0")))
     append(table[half:])
     return Written(len(table), len(table))
 
@@ -63,5 +66,7 @@ def run_light(source, output, kind="features", write=None, **options):
 WRITERS = {"features": write_means, "timeline": write_rows}
 
 if __name__ == "__main__":
-    seconds_per_part = float(sys.argv[4])
-    run_light(sys.argv[1], sys.argv[2], sys.argv[3])
+    from tests.jobs import light_job  # workers import what they run from this module, not from the program
+
+    os.environ[SECONDS] = sys.argv[4]
+    light_job.run_light(*sys.argv[1:4], execution=Execution(int(sys.argv[5]) if len(sys.argv) > 5 else 1))

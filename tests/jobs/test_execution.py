@@ -12,6 +12,11 @@ def double(task):
     return os.getpid(), 2 * task
 
 
+def slowly_double(task):
+    time.sleep(0.1)
+    return double(task)
+
+
 def endless(taken):
     for number in range(1000):
         taken.append(number)
@@ -45,7 +50,7 @@ def test_an_error_in_process_comes_after_the_results_before_it():
 
 def test_local_processes_work_on_a_few_tasks_at_a_time():
     taken = []
-    results = [Execution(n_jobs=2).map(double, endless(taken))]
+    results = [Execution(n_jobs=2).map(slowly_double, endless(taken))]
     pid, _ = next(results[0])
     assert pid != os.getpid()
     assert len(taken) < 20

@@ -152,6 +152,20 @@ def test_parts_that_came_since_are_added(table, whole, tmp_path, kind):
     assert len(kept) == (4 if kind == "features" else 3)  # the last part had ended the timelines of all series
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_that_are_finished_are_not_read_again_when_others_are_added(table, tmp_path, kind, reads_of):
+    source = write_parts(table, tmp_path / "in", 6)
+    late = (source / "part_6.csv").rename(tmp_path / "late.csv")
+    run_light(source, tmp_path / "out", kind)
+    late.rename(source / "part_6.csv")
+    counts = [reads_of(source / f"part_{number}.csv") for number in range(1, 7)]
+    before = [count() for count in counts]
+    run_light(source, tmp_path / "out", kind)
+    n_reads = [count() - earlier for count, earlier in zip(counts, before, strict=True)]
+    assert n_reads[:4] == [1] * 4  # for the checksum
+    assert n_reads[5] > 1
+
+
 @pytest.mark.parametrize("lost", ["features/part_3.parquet", "carry", "manifest.json"])
 def test_output_that_was_lost_is_made_again(table, whole, tmp_path, lost):
     source = write_parts(table, tmp_path / "in", 5)

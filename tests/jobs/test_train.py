@@ -13,10 +13,11 @@ from tsae import make_windows
 from tsae.jobs.errors import JobError
 from tsae.jobs.features import run_features
 from tsae.jobs.job import Job
+from tsae.jobs.memory import default_memory, free_memory, parse_size, reserved, row_bytes, size_text
 from tsae.jobs.models import open_model
 from tsae.jobs.report import read_parts
 from tsae.jobs.spec import Columns
-from tsae.jobs.train import Training, make_estimator, read_windows, train
+from tsae.jobs.train import Training, make_estimator, read_windows, train, training_windows
 
 
 def windows_of(source, **options):
@@ -247,3 +248,90 @@ def test_nested_parameters_reach_their_objects():
     assert autoencoder.augmentation.noise == 0.1
     with pytest.raises(JobError, match="has no parameter 'decoder_options__looks'"):
         train("nowhere", Path("nowhere.tsae"), Training(COLUMNS, 12, autoencoder={"decoder_options__looks": 1}))
+
+
+# -- more data than memory -----------------------------------------------------------------------------------------
+
+LITTLE = reserved(12) + 200 * row_bytes(2)  # for 200 of 609 rows
+
+
+@pytest.fixture
+def logged(caplog, monkeypatch):
+    """Give what has been logged so far."""
+    monkeypatch.setattr(logging.getLogger("tsae"), "propagate", True)
+    caplog.set_level(logging.INFO, logger="tsae")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def test_what_fits_into_memory_is_trained_on_as_a_whole(table, tmp_path):
+    source = write_parts(table, tmp_path / "in", 3)
+    for memory in (None, 2 * reserved(12)):
+        windows, spec = training_windows(str(source), Training(COLUMNS, 12, 5, memory=memory))
+        whole, whole_spec = windows_of(source, stride=5)
+        assert spec == whole_spec
+        assert windows.starts.tolist() == whole.starts.tolist()
+        np.testing.assert_array_equal(windows.values, whole.values)
+
+
+@pytest.mark.parametrize("task", ["features", "anomalies"])
+def test_of_more_data_windows_are_drawn(table, tmp_path, logged, task):
+    source = write_parts(table, tmp_path / "in", 3)
+    settings = {**SMALL, "decoder": "reconstruction"}
+    training = Training(COLUMNS, 12, 1, task=task, autoencoder=settings, memory=LITTLE)
+    windows, spec = training_windows(str(source), training)
+    whole, whole_spec = windows_of(source, stride=1)
+    assert spec == whole_spec
+    assert 0 < len(windows.values) <= 200 < len(whole.values)
+    assert windows.overlapping() or task == "features"  # a detector is calibrated on windows that overlap
+    wanted = f"drew {len(windows)} of {len(whole)} windows ({len(windows.values)} of 609 rows)"
+    assert any(line.startswith(wanted) for line in logged())
+    again, _ = training_windows(str(source), training)
+    assert again.index.equals(windows.index)
+    train(str(source), tmp_path / "m.tsae", training)
+    assert open_model(tmp_path / "m.tsae").spec == spec
+
+
+def test_windows_are_drawn_from_those_to_train_on(table, tmp_path):
+    labelled = table.assign(fault=(table["time"].dt.hour == 5).astype(int))
+    labelled.loc[labelled["machine"] == "m1", ["load", "heat"]] = np.nan
+    source = write_parts(labelled, tmp_path / "in", 4)
+    options = {"columns": Columns("machine", "time"), "before": "2024-03-02", "label_column": "fault"}
+    allowed, _ = windows_of(source, **options)
+    keys = set(map(tuple, allowed.index.to_numpy()))
+    for seed in range(5):
+        training = Training(width=12, memory=LITTLE, autoencoder={"random_state": seed}, **options)
+        windows, _ = training_windows(str(source), training)
+        assert set(map(tuple, windows.index.to_numpy())) <= keys
+
+
+def test_a_broken_part_is_named_before_training(table, tmp_path, no_training):
+    source = write_parts(table, tmp_path / "in", 3)
+    with open(source / "part_3.csv", "a") as file:
+        file.write("m0,2024-03-20 00:00:00,1,oops\n")
+    with pytest.raises(JobError, match=r"part_3.csv, line \d+: column 'heat' holds 'oops'"):
+        train(str(source), tmp_path / "m.tsae", Training(COLUMNS, 12, memory=LITTLE))
+
+
+def test_fill_values_and_labels_of_large_data_are_warned_about(table, tmp_path, logged):
+    marked = table.assign(fault=0)
+    marked.loc[3, "fault"] = 1
+    marked.loc[[7, 90], "load"] = -999
+    source = write_parts(marked, tmp_path / "in", 3)
+    training_windows(str(source), Training(Columns("machine", "time"), 12, memory=LITTLE))
+    warnings = [line for line in logged() if line.startswith("warning")]
+    assert any("2 of 609 rows of column 'load' hold -999" in line and "--missing-values" in line for line in warnings)
+    assert any("column 'fault' holds only 0 and 1" in line for line in warnings)
+
+
+def test_too_little_memory_is_refused(table_file, tmp_path, no_training):
+    with pytest.raises(JobError, match="--memory 100MiB is too little"):
+        train(str(table_file), tmp_path / "m.tsae", Training(COLUMNS, 12, memory=100 << 20))
+
+
+def test_sizes_of_memory(tsae, table_file, tmp_path):
+    assert [parse_size(text) for text in ("2GiB", "1.5 kib", "3MB", "17")] == [2 << 30, 1536, 3_000_000, 17]
+    assert parse_size(size_text(5 << 20)) == 5 << 20
+    assert free_memory() > 0
+    assert default_memory(12) > reserved(12)
+    code, _, err = tsae("train", table_file, tmp_path / "m.tsae", "--width", 12, "--memory", "much")
+    assert (code, "'much' is not a size such as 2GiB" in err) == (2, True)

@@ -15,13 +15,15 @@ USUAL_SHARE = 0.95  # of the steps that are no gaps, those that are no longer th
 MIN_STEPS = 3  # series of fewer steps do not tell their own usual step
 
 
-def usual_step(steps: np.ndarray) -> float:
+def usual_step(steps: np.ndarray, counts: np.ndarray | None = None) -> float:
     """Return the longest of 95 % of the steps that are no gaps.
 
     Parameters
     ----------
     steps : float ndarray of shape (n,)
         Ascending and positive, at least one.
+    counts : int64 ndarray of shape (n,), default=None
+        How often each step occurs; None: once.
 
     Returns
     -------
@@ -34,11 +36,21 @@ def usual_step(steps: np.ndarray) -> float:
     1.0
     >>> usual_step(np.array([1.0, 1, 1, 2, 2, 2, 60]))
     2.0
+    >>> usual_step(np.array([1.0, 2, 60]), counts=np.array([3, 3, 1]))
+    2.0
     """
-    usual = float(steps[(len(steps) - 1) // 2])
+    until = None if counts is None else np.cumsum(counts)
+
+    def step_at(place: int) -> float:
+        return float(steps[place if until is None else np.searchsorted(until, place, side="right")])
+
+    def count_up_to(limit: float) -> int:
+        n_distinct = int(np.searchsorted(steps, limit, side="right"))
+        return n_distinct if until is None else int(until[n_distinct - 1])
+
+    usual = step_at((count_up_to(np.inf) - 1) // 2)
     while True:
-        n_usual = int(np.searchsorted(steps, GAP_IN_STEPS * usual, side="right"))
-        longest = float(steps[int(USUAL_SHARE * (n_usual - 1))])
+        longest = step_at(int(USUAL_SHARE * (count_up_to(GAP_IN_STEPS * usual) - 1)))
         if longest <= usual:
             return usual
         usual = longest
@@ -65,10 +77,25 @@ def usual_steps(steps: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     own = [steps[begin : max(begin, end - 1)] for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
     own = [np.sort(part[part > 0]) for part in own]
     usual = np.array([usual_step(part) if len(part) >= MIN_STEPS else np.nan for part in own])
-    known = usual[~np.isnan(usual)]
-    if len(known) and known.max() > GAP_IN_STEPS * known.min():
-        return np.where(np.isnan(usual), known.max(), usual)
-    if len(own) == len(known) == 1:
+    if has_several_rates(usual):
+        return np.where(np.isnan(usual), np.nanmax(usual), usual)
+    if len(own) == 1 and not np.isnan(usual[0]):
         return usual
     together = np.sort(np.concatenate([*own, np.zeros(0)]))
     return np.full(len(own), usual_step(together) if len(together) else np.inf)
+
+
+def has_several_rates(usual: np.ndarray) -> bool:
+    """Tell whether series differ so much in their usual steps that each has its own.
+
+    Parameters
+    ----------
+    usual : float ndarray of shape (n_series,)
+        Usual step of each series; NaN where a series is too short to tell.
+
+    Returns
+    -------
+    bool
+    """
+    known = usual[~np.isnan(usual)]
+    return bool(len(known) and known.max() > GAP_IN_STEPS * known.min())

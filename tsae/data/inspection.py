@@ -63,7 +63,7 @@ def find_labels(series: GroupedSeries) -> tuple[list[str], list[str]]:
     names = series.channel_names
     if len(names) < 2:
         return [], []
-    labels = [name for name in names if _sounds_like_label(name, names)]
+    labels = [name for name in names if sounds_like_label(name, names)]
     return labels, [name for name, column in zip(names, series.values.T, strict=True) if _is_flag(column)]
 
 
@@ -156,13 +156,53 @@ def dominating_values(column: np.ndarray) -> list[tuple[float, int]]:
         return []
     rest = rest.astype(np.float64)
     center, spread = rest.mean(), np.square(rest - rest.mean()).sum()
-    if spread <= (10 * np.finfo(column.dtype).eps * center) ** 2 * len(rest):
+    return those_that_dominate(extremes, len(rest), center, spread, float(np.finfo(column.dtype).eps))
+
+
+def those_that_dominate(
+    extremes: Sequence[tuple[float, int]], n_rest: int, center: float, spread: float, eps: float = 2.0**-52
+) -> list[tuple[float, int]]:
+    """Select the extremes that dominate the spread of a channel.
+
+    Parameters
+    ----------
+    extremes : sequence of (float, int)
+        Value and number of entries.
+    n_rest : int
+        Number of all other entries, at least 1.
+    center, spread : float
+        Mean of all other entries, and the sum of squares of their distances from it.
+    eps : float, default=2**-52
+        Rounding error of the entries, relative to their size.
+
+    Returns
+    -------
+    list of (float, int)
+    """
+    if spread <= (10 * eps * center) ** 2 * n_rest:
         return [(value, count) for value, count in extremes if abs(value) in USUAL_MARKERS]
     needed = {True: 99 * spread, False: 8 * spread}
     return [(value, count) for value, count in extremes if count * (value - center) ** 2 >= needed[count == 1]]
 
 
-def _sounds_like_label(name: str, names: Sequence[str]) -> bool:
+def sounds_like_label(name: str, names: Sequence[str]) -> bool:
+    """Tell whether a channel, one of `names`, is named like a label.
+
+    Parameters
+    ----------
+    name : str
+    names : sequence of str
+        Of all channels.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> sounds_like_label("is_anomaly", ["load", "is_anomaly"])
+    True
+    """
     plain = name.strip().lower().replace(" ", "_").replace("-", "_")
     if plain == "y" and "x" in {other.strip().lower() for other in names}:
         return False  # coordinates

@@ -314,14 +314,36 @@ def _infer_max_gap(steps: np.ndarray, grouped: GroupedSeries) -> tuple[Any, Any,
     """Return the limit of each step (one for all where it is the same), the longest limit, and its origin."""
     usual = usual_steps(steps, grouped.offsets)
     shortest, longest = float(usual.min(initial=np.inf)), float(usual.max(initial=0))
-    if not 0 < longest < np.inf:
-        return np.inf, None, "no step of time to infer it from"
-    low, high = _as_length(shortest, grouped.times), _as_length(longest, grouped.times)
-    max_gap = _as_length(GAP_IN_STEPS * longest, grouped.times)
+    max_gap, origin = inferred_max_gap(shortest, longest, grouped.times)
+    if max_gap is None:
+        return np.inf, None, origin
     if shortest == longest:
-        return GAP_IN_STEPS * longest, max_gap, f"inferred: {GAP_IN_STEPS} x the usual step, {high}"
-    limits = GAP_IN_STEPS * np.repeat(usual, np.diff(grouped.offsets))[1:]
-    return limits, max_gap, f"inferred for each series: {GAP_IN_STEPS} x its usual step, {low} to {high}"
+        return GAP_IN_STEPS * longest, max_gap, origin
+    return GAP_IN_STEPS * np.repeat(usual, np.diff(grouped.offsets))[1:], max_gap, origin
+
+
+def inferred_max_gap(shortest: float, longest: float, times: Any) -> tuple[Any, str]:
+    """Return the longest step that is no gap, and where it comes from, for messages.
+
+    Parameters
+    ----------
+    shortest, longest : float
+        Of the usual steps of all series, in the unit of `time_numbers`.
+    times : pandas.Index
+        Gives the unit.
+
+    Returns
+    -------
+    max_gap : float, pandas.Timedelta or None
+        None where no usual step is known.
+    origin : str
+    """
+    if not 0 < longest < np.inf:
+        return None, "no step of time to infer it from"
+    max_gap, low, high = (_as_length(step, times) for step in (GAP_IN_STEPS * longest, shortest, longest))
+    if shortest == longest:
+        return max_gap, f"inferred: {GAP_IN_STEPS} x the usual step, {high}"
+    return max_gap, f"inferred for each series: {GAP_IN_STEPS} x its usual step, {low} to {high}"
 
 
 def _as_length(number: float, times: pd.Index) -> Any:

@@ -15,11 +15,12 @@ import pandas as pd
 from tsae.anomaly.scoring import single_columns
 from tsae.jobs.continuation import PartWindows
 from tsae.jobs.errors import JobError
-from tsae.jobs.export import Written, export
+from tsae.jobs.export import export
 from tsae.jobs.job import Job
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_writer import Append, read_result, with_zone, write_result
+from tsae.jobs.work import Written
 
 EVENTS = "events.csv"
 

@@ -75,26 +75,27 @@ class Carries:
     def keep(self, carry: Carry) -> None:
         """Write the rows that a part leaves to the next one to a file."""
         if carry.rows is not None:
-            carry.save(self._file(carry.digest))
+            carry.save(self.file(carry.digest))
 
     def drop(self) -> None:
-        """Remove the files that no part needs any more; that of the last part is for parts added later."""
+        """Remove the files that no part needs any more; those next to the end are for parts that are added later."""
         records = list(self.manifest.records.values())
         needed: set[str | None] = set()
         used: set[str | None] = set()
         for record, following in zip(records, [*records[1:], None], strict=True):
-            waiting = following is None or following.status != DONE
+            # A part that ends all series is computed again once others follow it.
+            waiting = following is None or following.status != DONE or following.last
             (needed if waiting else used).add(record.carry_out)
         for digest in used - needed:
             if digest is not None:
-                self._file(digest).unlink(missing_ok=True)
+                self.file(digest).unlink(missing_ok=True)
 
     def _into(self, position: int) -> Carry:
         """Rows carried into a part, from their file or else by reading the parts before it again."""
         first = position
-        while first > 0 and self._stored(first) is None:
+        while first > 0 and self.stored(first) is None:
             first -= 1
-        carry = self._stored(first) or Carry.empty()
+        carry = self.stored(first) or Carry.empty()
         for earlier in range(first, position):
             try:
                 carry = self.read(earlier, carry).after
@@ -102,17 +103,19 @@ class Carries:
                 carry = Carry.empty()
         return carry
 
-    def _stored(self, position: int) -> Carry | None:
+    def stored(self, position: int) -> Carry | None:
+        """Read what is carried into a part from its file; None if there is none, or a damaged one."""
         digest = self.manifest.records[self.parts[position - 1].name].carry_out if position > 0 else None
         if digest == Carry.empty().digest:
             return Carry.empty()
-        if digest is None or not self._file(digest).exists():
+        if digest is None or not self.file(digest).exists():
             return None
         try:
-            carry = Carry.load(self._file(digest))
+            carry = Carry.load(self.file(digest))
         except (OSError, ValueError, KeyError):
             return None  # damaged: computed again from the parts
         return carry if carry.digest == digest else None
 
-    def _file(self, digest: str) -> Path:
+    def file(self, digest: str) -> Path:
+        """Return the file for carried rows."""
         return self.folder / CARRY_FOLDER / f"{digest}.npz"

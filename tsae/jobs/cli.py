@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from tsae.jobs import errors
-from tsae.jobs.options import character, common_options, dataset_options, integers, names, one_or_several, setting
+from tsae.jobs.options import character, common_options, dataset_options, integers, names, one_or_several, setting, size
 
 EXIT_CODES = """\b
 Exit codes:
@@ -103,6 +103,9 @@ Examples:
 @click.option("--set-detector", type=setting, metavar="NAME=VALUE", multiple=True,
               help="A parameter of AnomalyDetector.")  # fmt: skip
 @click.option("--random-state", type=int, default=0, show_default=True, help="Seed.")
+@click.option("--memory", type=size, metavar="SIZE",
+              help="Memory that training may use, such as 2GiB: of more data, windows are drawn at random.  "
+              "[default: a quarter of what is free]")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace MODEL if it exists.")
 @common_options
 def train_command(
@@ -110,13 +113,13 @@ def train_command(
     time_column: str | None, value_columns: tuple[str, ...], time_format: str | None,
     missing_values: tuple[str, ...], separator: str, decimal: str, id_from_file: bool, max_gap: str | None,
     before: str | None, label_column: str | None, task: str, units: Any, decoder: str | None, epochs: int | None,
-    settings: Sequence[tuple[str, Any]], set_detector: Sequence[tuple[str, Any]], random_state: int, overwrite: bool,
-    quiet: bool, log_json: bool,
+    settings: Sequence[tuple[str, Any]], set_detector: Sequence[tuple[str, Any]], random_state: int,
+    memory: int | None, overwrite: bool, quiet: bool, log_json: bool,
 ) -> None:  # fmt: skip
     """Train a model on the tables INPUT and write it to the file MODEL.
 
     INPUT is a .csv (also .csv.gz, .csv.zst) or .parquet file, a directory of such files or a pattern in quotes, read
-    as one table.
+    as one table. It may be larger than the memory.
     """
     from tsae.jobs.logs import set_up_logging
     from tsae.jobs.spec import Columns
@@ -137,6 +140,7 @@ def train_command(
         width=width, stride=stride, task=task, max_gap=_gap(max_gap), before=before, label_column=label_column,
         autoencoder={"verbose": 0 if quiet else 1, **autoencoder, **dict(settings)},
         detector={"random_state": random_state, **dict(set_detector)} if task == "anomalies" else dict(set_detector),
+        memory=memory,
     )  # fmt: skip
     train(input, model, training, overwrite=overwrite)
 

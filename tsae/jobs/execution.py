@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -44,9 +44,14 @@ class Execution:
 
         Tasks are taken from the iterable as workers become free, so that only a few exist at a time. An exception
         from `tasks` is raised here, after the results of the tasks before it.
+
+        Raises
+        ------
+        JobError
+            If a worker process dies, or a cluster does not answer.
         """
         if self.in_process:
-            yield from _two_at_once(function, _one_ahead(tasks))
+            yield from _two_at_once(function, one_ahead(tasks))
             return
         from joblib import Parallel, delayed
 
@@ -61,12 +66,15 @@ class Execution:
                 failed.append(error)
 
         with self._backend():
-            yield from Parallel(
-                n_jobs=self.n_jobs if self.dask is None else -1,
-                return_as="generator_unordered",
-                pre_dispatch="2 * n_jobs",
-                batch_size=1,
-            )(delayed_tasks())
+            try:
+                yield from Parallel(
+                    n_jobs=self.n_jobs if self.dask is None else -1,
+                    return_as="generator_unordered",
+                    pre_dispatch="2 * n_jobs",
+                    batch_size=1,
+                )(delayed_tasks())
+            except BrokenExecutor as error:
+                raise JobError("a worker process was ended from outside, or ran out of memory") from error
         if failed:
             raise failed[0]
 
@@ -95,7 +103,7 @@ class Execution:
             yield
 
 
-def _one_ahead(tasks: Iterable[T]) -> Iterator[T]:
+def one_ahead(tasks: Iterable[T]) -> Iterator[T]:
     """Give the tasks, each taken while the one before it is computed: reading overlaps with computing."""
     iterator, end = iter(tasks), object()
     with ThreadPoolExecutor(1) as thread:

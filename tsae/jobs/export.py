@@ -10,44 +10,23 @@ A part that is skipped is a hole: all series end before it, with their scores, a
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from tsae.jobs.carries import Carries, PartRead
-from tsae.jobs.continuation import Carry, PartWindows, continue_series
-from tsae.jobs.coverage import (
-    Coverage,
-    coverage_of,
-    differs_in_step,
-    explain_series,
-    explain_step,
-    explain_unscored,
-    series_with_result,
-)
+from tsae.jobs.carries import CARRY_FOLDER, Carries, PartRead
+from tsae.jobs.continuation import Carry, PartWindows
+from tsae.jobs.coverage import differs_in_step, explain_series, explain_step, explain_unscored
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.job import Job
 from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, PENDING, SKIPPED, Manifest, Record, locked
-from tsae.jobs.models import ModelFile
 from tsae.jobs.parts import Part, checksum, list_parts
+from tsae.jobs.planning import Planning
 from tsae.jobs.progress import job_progress
 from tsae.jobs.spec import WindowSpec
-from tsae.jobs.table_reader import read_rows
-from tsae.jobs.table_writer import Append, result_writer
-
-
-class Written(NamedTuple):
-    """Rows that were written, and how many of them hold a result."""
-
-    rows: int
-    scored: int
-
-
-Write = Callable[[Any, PartWindows, WindowSpec, Append], Written]
+from tsae.jobs.work import Result, Task, Write, work_on
 
 
 def export(job: Job, write: Write) -> Manifest:
@@ -76,56 +55,6 @@ def export(job: Job, write: Write) -> Manifest:
         return _Run(job, write, parts).run()
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One part to be computed; the worker reads it if there are no `windows`."""
-
-    write: Write
-    kind: str
-    model: ModelFile
-    spec: WindowSpec
-    part: Part
-    target: Path
-    windows: PartWindows | None
-    n_rows: int | None
-
-
-@dataclass(frozen=True)
-class _Result:
-    name: str
-    rows: int | None = None
-    written: Written = Written(0, 0)
-    seconds: float = 0.0
-    series: frozenset[str] = frozenset()
-    with_result: frozenset[str] = frozenset()
-    coverage: Coverage | None = None
-    error: str | None = None
-    fatal: bool = False  # every other part would fail in the same way
-
-
-def _work(task: _Task) -> _Result:
-    """Compute and write one part; errors are returned, so that the job can decide."""
-    began = time.monotonic()
-    name = task.part.name
-    try:
-        windows, n_rows = task.windows, task.n_rows
-        if windows is None:
-            rows = read_rows(task.part.path, task.spec.columns, name=name).series
-            windows, _ = continue_series(Carry.empty(), rows, task.spec, last=True)
-            n_rows = len(rows.values)
-        estimator = task.model.estimator
-        with result_writer(task.target) as append:
-            written = task.write(estimator, windows, task.spec, append)
-    except (InputError, ValueError) as error:
-        return _Result(name, error=str(error))
-    except (JobError, OSError) as error:
-        return _Result(name, error=str(error), fatal=True)
-    return _Result(
-        name, n_rows, written, time.monotonic() - began, frozenset(windows.windows.grouped.names.tolist()),
-        frozenset(series_with_result(windows, task.kind)), coverage_of(windows),
-    )  # fmt: skip
-
-
 @dataclass
 class _Step:
     """A part of a job whose series run across parts: read, up to date (`read` is None), or a hole with its reason."""
@@ -145,6 +74,7 @@ class _Run:
         self.manifest = Manifest(job.output, job.identity())
         self.carries = Carries(job.output, parts, self.manifest, job.spec)
         self._sums: dict[str, dict[str, Any]] = {}
+        self._planning = Planning(job, self.carries, self._sums)
         self._planned: dict[str, Record] = {}
         self._homes: dict[str, str] = {}  # the part in which each series was found
         self._with_result: set[str] = set()
@@ -157,8 +87,10 @@ class _Run:
         try:
             while True:
                 n_failed = len(self.carries.failed)
+                if not self.job.execution.in_process:
+                    self._planning.prepare(self._is_up_to_date)
                 with job_progress(self.job.kind, len(self.parts), self._n_bytes()) as self._advance_bar:
-                    for result in self.job.execution.map(_work, self._tasks()):
+                    for result in self.job.execution.map(work_on, self._tasks()):
                         self._record(result)
                 if len(self.carries.failed) == n_failed:
                     break  # otherwise the parts next to those that failed are computed again, next to a hole
@@ -168,6 +100,7 @@ class _Run:
         finally:
             self.manifest.save()
         self.carries.drop()
+        self._planning.drop()
         log_event(f"{self.job.kind}: {self._summary()}", event="end", **self._counts())
         return self.manifest
 
@@ -184,6 +117,8 @@ class _Run:
         if stored is not None and isinstance(stored.get("window_spec"), dict):  # may lack settings of later versions
             stored["window_spec"] = WindowSpec.from_dict(stored["window_spec"]).as_dict()
         old = self.manifest.records
+        if not self.job.execution.in_process:
+            self._planning.sum_parts()
         changes = self._changes(stored, old)
         if changes and self.job.on_change == "refuse":
             raise JobError(
@@ -238,20 +173,25 @@ class _Run:
         return self._sums[part.name]
 
     def _is_up_to_date(self, record: Record, sums: dict[str, Any], carry_in: str | None) -> bool:
+        return record.carry_in == carry_in and self._has_output(record, sums)
+
+    def _has_output(self, record: Record, sums: dict[str, Any]) -> bool:
         output = self.job.output / record.output
         return (
             record.status == DONE
-            and (record.sha256, record.carry_in) == (sums["sha256"], carry_in)
+            and record.sha256 == sums["sha256"]
             and output.exists()
             and output.stat().st_size == record.output_bytes
         )
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 
-    def _tasks(self) -> Iterator[_Task]:
-        return self._independent_tasks() if self.job.whole_series else self._chained_tasks()
+    def _tasks(self) -> Iterator[Task]:
+        if self.job.whole_series:
+            return self._independent_tasks()
+        return self._chained_tasks() if self.job.execution.in_process else self._planned_tasks()
 
-    def _independent_tasks(self) -> Iterator[_Task]:
+    def _independent_tasks(self) -> Iterator[Task]:
         for part in self.parts:
             record = self.manifest.records[part.name]
             try:
@@ -265,7 +205,7 @@ class _Run:
             self._planned[part.name] = replace(record, **sums, carry_in=None, carry_out=None, last=False)
             yield self._task(part, None, None)
 
-    def _chained_tasks(self) -> Iterator[_Task]:
+    def _chained_tasks(self) -> Iterator[Task]:
         """Compute the parts that are not up to date, in order; all timelines end before a hole and at the end."""
         is_timeline, skips = self.job.kind == "timeline", self.job.on_error == "skip"
         steps = self._steps()
@@ -289,6 +229,27 @@ class _Run:
             )
             yield self._task(part, read.ended(self.job.spec) if ends else read.windows, len(read.rows.values))
             del read
+
+    def _planned_tasks(self) -> Iterator[Task]:
+        """Compute all parts in any order; workers know which rows are carried into them, and whether they changed."""
+        is_timeline, skips = self.job.kind == "timeline", self.job.on_error == "skip"
+        steps = chain(self._planning.steps(), [None])
+        for step, following in pairwise(steps):
+            assert step is not None
+            part = self.parts[step.position]
+            sums = self._sums.get(part.name, {})
+            if step.hole is not None:
+                self._skip(part, step.hole, sums)
+                continue
+            ends = is_timeline and (following is None or (skips and following.hole is not None))
+            record = self.manifest.records[part.name]
+            if step.carry is None:
+                self._advance_bar(sums["bytes"], 0)
+                continue
+            known = record.carry_in if record.last == ends and self._has_output(record, sums) else None
+            self._planned[part.name] = replace(record, **sums, last=ends)
+            keep = self.job.output / CARRY_FOLDER
+            yield replace(self._task(part, None, None), carry=step.carry, known_carry=known, ends=ends, keep=keep)
 
     def _steps(self) -> Iterator[_Step]:
         """Read the parts in order, each with the rows carried over from the parts before."""
@@ -317,9 +278,9 @@ class _Run:
             if following.status == DONE and following.carry_in != digest:
                 self._forget(following)
 
-    def _task(self, part: Part, windows: PartWindows | None, n_rows: int | None) -> _Task:
+    def _task(self, part: Part, windows: PartWindows | None, n_rows: int | None) -> Task:
         target = self.job.output / self.manifest.records[part.name].output
-        return _Task(self.write, self.job.kind, self.job.model, self.job.spec, part, target, windows, n_rows)
+        return Task(self.write, self.job.kind, self.job.model, self.job.spec, part, target, windows, n_rows)
 
     def _readable_sum(self, part: Part) -> dict[str, Any]:
         """Size and checksum of a part; `InputError` if it cannot be read."""
@@ -330,16 +291,21 @@ class _Run:
 
     # -- results -------------------------------------------------------------------------------------------------
 
-    def _record(self, result: _Result) -> None:
+    def _record(self, result: Result) -> None:
         planned = self._planned.pop(result.name)
         if result.error is not None:
-            if result.fatal:
+            if result.is_fatal:
                 raise JobError(f"{result.name}: {result.error}")
             if not self.job.whole_series:
                 self.carries.failed[result.name] = result.error
             self._skip_planned(planned, result.error)
             return
+        if result.is_unchanged:
+            self._advance_bar(planned.bytes or 0, 0)
+            return
         self._refuse_divided(result)
+        if result.carries is not None:
+            planned = replace(planned, carry_in=result.carries[0], carry_out=result.carries[1])
         self._with_result |= result.with_result
         record = replace(
             planned, status=DONE, reason=None, rows=result.rows, windows=result.written.rows,
@@ -372,7 +338,7 @@ class _Run:
         if message:
             log_event(f"warning: {message}", level=logging.WARNING, event="warning", warning=message)
 
-    def _refuse_divided(self, result: _Result) -> None:
+    def _refuse_divided(self, result: Result) -> None:
         for series in result.series:
             home = self._homes.setdefault(series, result.name)
             if self.job.whole_series and home != result.name:

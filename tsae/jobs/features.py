@@ -8,12 +8,13 @@ import numpy as np
 
 from tsae.data.windows import Windows
 from tsae.jobs.continuation import PartWindows
-from tsae.jobs.export import Written, export
+from tsae.jobs.export import export
 from tsae.jobs.job import Job
 from tsae.jobs.manifest import Manifest
 from tsae.jobs.models import autoencoder_of
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_writer import Append, with_zone
+from tsae.jobs.work import Written
 
 BATCH_BYTES = 64 << 20  # of features held in memory before they are written
 

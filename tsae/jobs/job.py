@@ -30,7 +30,7 @@ class Job:
     format : {"parquet", "csv"}
         Of the parts that are written.
     whole_series : bool
-        Every series lies within one part: nothing is carried, and workers read the parts themselves.
+        Every series lies within one part: nothing is carried from part to part.
     on_error : {"fail", "skip"}
         What to do with a part that cannot be used.
     on_change : {"refuse", "redo"}

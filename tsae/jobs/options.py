@@ -43,6 +43,16 @@ def integers(value: Any) -> int | tuple[int, ...]:
     return numbers if len(numbers) > 1 else numbers[0]
 
 
+def size(value: Any) -> int:
+    """Convert a size of memory, such as 2GiB."""
+    from tsae.jobs.memory import parse_size
+
+    try:
+        return parse_size(str(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 def setting(value: Any) -> tuple[str, Any]:
     """Convert ``name=value`` with the value in JSON, or text; or an item of a configuration file."""
     if isinstance(value, tuple):
@@ -99,7 +109,7 @@ def dataset_options(command: Command) -> Command:
         click.option("--on-change", type=click.Choice(["refuse", "redo"]), default="refuse", show_default=True,
                      help="If input, model or options differ from those that OUTPUT was made from."),
         click.option("--whole-series", is_flag=True,
-                     help="Every series lies within one part, so parts are processed in any order, by any worker."),
+                     help="Every series lies within one part: nothing is carried from part to part."),
         click.option("--n-jobs", type=int, default=1, show_default=True,
                      help="Local processes; 1 uses all cores in one process. -1: one per core."),
         click.option("--dask", metavar="tcp://HOST:PORT", help="Scheduler of a Dask cluster to run on."),

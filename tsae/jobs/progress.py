@@ -15,8 +15,8 @@ JobProgress = Callable[[int, int], None]
 
 
 @contextmanager
-def job_progress(kind: str, n_parts: int, n_bytes: int) -> Iterator[JobProgress]:
-    """Give a function to call after each part, with the bytes read and the rows written.
+def job_progress(kind: str, n_parts: int, n_bytes: int, verb: str = "written") -> Iterator[JobProgress]:
+    """Give a function to call after each part, with the bytes read and the rows written (or what `verb` says).
 
     The time left is estimated from the bytes of the input.
     """
@@ -31,10 +31,10 @@ def job_progress(kind: str, n_parts: int, n_bytes: int) -> Iterator[JobProgress]
 
             yield show
     else:
-        yield _lines(kind, count)
+        yield _lines(kind, count, verb)
 
 
-def _lines(kind: str, count: _Count) -> JobProgress:
+def _lines(kind: str, count: _Count, verb: str) -> JobProgress:
     pacer = LinePacer()
 
     def log_part(part_bytes: int, part_rows: int) -> None:
@@ -42,7 +42,7 @@ def _lines(kind: str, count: _Count) -> JobProgress:
         if pacer.is_due(always=count.parts == count.n_parts):
             left = count.seconds_left
             log_event(
-                f"{kind}: part {count.part}, {count.rows:,} rows written, {count.rate:,.0f}/s, "
+                f"{kind}: part {count.part}, {count.rows:,} rows {verb}, {count.rate:,.0f}/s, "
                 f"about {left:,.0f} s left",
                 event="progress", parts=count.parts, n_parts=count.n_parts, rows=count.rows,
                 seconds_left=round(left, 1),

@@ -8,7 +8,7 @@ import io
 import logging
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -52,6 +52,7 @@ class TableFile:
     """
 
     hint = ""  # added to messages on columns and values
+    rows_before = 0  # of the file, before the rows that were read last
 
     def __init__(self, path: Path, name: str, settings: Columns):
         self.path, self.name, self.settings = path, name, settings
@@ -64,20 +65,35 @@ class TableFile:
     def _read_names(self) -> list[str]:
         raise NotImplementedError
 
-    def _read(self, names: list[str], text: list[str]) -> pd.DataFrame:
+    def _read(self, names: list[str], text: list[str], n_rows: int | None) -> Iterator[pd.DataFrame]:
+        raise NotImplementedError
+
+    def most_rows(self) -> int:
+        """Count the rows fast; there may be fewer."""
         raise NotImplementedError
 
     def read(self, names: list[str], text: Sequence[str] = ()) -> pd.DataFrame:
         """Read columns; those in `text` stay unparsed if the file holds text."""
+        [table] = self.chunks(names, text, None)
+        return table
+
+    def chunks(self, names: list[str], text: Sequence[str], n_rows: int | None) -> Iterator[pd.DataFrame]:
+        """Read columns as `read` does, so many rows at a time; None reads all at once.
+
+        There is at least one chunk, which may have no rows.
+        """
         stored = [name for name in names if name not in self.partition]
-        # A column is read even if none is needed, for the number of rows.
-        frame = self._read(stored or self.columns[:1], [name for name in text if name in stored])
         constants = {name: self.partition[name] for name in names if name in self.partition}
-        return frame.assign(**constants)[names] if constants else frame[names]
+        n_seen = 0
+        # A column is read even if none is needed, for the number of rows.
+        for frame in self._read(stored or self.columns[:1], [name for name in text if name in stored], n_rows):
+            self.rows_before = n_seen
+            n_seen += len(frame)
+            yield frame.assign(**constants)[names] if constants else frame[names]
 
     def place(self, row: int) -> str:
-        """Describe the place of a row."""
-        return f"row {row + 1}"
+        """Describe the place of a row of the table that was given last."""
+        return f"row {self.rows_before + row + 1}"
 
     def require(self, names: Sequence[str]) -> None:
         """Refuse names of columns that are not there, or not unique."""
@@ -109,7 +125,8 @@ class CsvTable(TableFile):
     """A CSV file in UTF-8, plain or compressed (.gz, .zst), whose first line names the columns."""
 
     def place(self, row: int) -> str:
-        """Describe the place of a row: the line on which it begins."""
+        """Describe the place of a row of the table that was given last: the line on which it begins."""
+        row += self.rows_before
         with self._errors(), self._open_text() as file:
             lines = csv.reader(file, delimiter=self.settings.separator)
             next(lines)
@@ -135,19 +152,35 @@ class CsvTable(TableFile):
                 self.hint = f". If {found!r} separates its columns, use --separator {found!r}"
         return names
 
-    def _read(self, names: list[str], text: list[str]) -> pd.DataFrame:
+    def most_rows(self) -> int:
+        """Count the line ends; a field in quotes may hold some."""
+        n_lines = 1
+        with self._errors(), self._open() as file:
+            while block := file.read(1 << 20):
+                n_lines += block.count(b"\n")
+        return n_lines
+
+    def _read(self, names: list[str], text: list[str], n_rows: int | None) -> Iterator[pd.DataFrame]:
         # By position: names may come twice, or be empty.
         at = {name: self.columns.index(name) for name in names}
+        names_of = {position: name for name, position in at.items()}
         missing = {at[name]: [""] if name in text else [*MISSING, *self.settings.missing] for name in names}
+        n_read = 0
         with self._errors(), self._open() as file:
-            frame = pd.read_csv(
+            tables = pd.read_csv(
                 file, names=list(range(len(self.columns))), header=0, usecols=sorted(at.values()),
                 dtype={at[name]: "str" for name in text}, encoding="utf-8-sig", sep=self.settings.separator,
                 decimal=self.settings.decimal, keep_default_na=False, na_values=missing, low_memory=False,
-                index_col=False,
+                index_col=False, chunksize=n_rows,
             )  # fmt: skip
-            self._check_fields(len(frame))
-        return frame.rename(columns={position: name for name, position in at.items()})
+            if n_rows is None:
+                self._check_fields(len(tables))
+                tables = [tables]
+            for table in tables:
+                n_read += len(table)
+                yield table.reset_index(drop=True).rename(columns=names_of)
+            if n_rows is not None:
+                self._check_fields(n_read)
 
     def _check_fields(self, n_rows: int) -> None:
         """Refuse what pandas would silently cut or fill: lines with more or fewer fields than columns, and NUL."""
@@ -214,11 +247,21 @@ class ParquetTable(TableFile):
         with self._errors():
             return list(self.parquet.read_schema(self.path).names)
 
-    def _read(self, names: list[str], _text: list[str]) -> pd.DataFrame:
+    def most_rows(self) -> int:
+        """Return the number of rows that the file states."""
         with self._errors():
-            table = self.parquet.ParquetFile(self.path).read(columns=names)
-            # Without the metadata of pandas all names are text, as in the file.
-            return table.to_pandas(ignore_metadata=True, date_as_object=False)[names]
+            return int(self.parquet.read_metadata(self.path).num_rows)
+
+    def _read(self, names: list[str], _text: list[str], n_rows: int | None) -> Iterator[pd.DataFrame]:
+        with self._errors():
+            file = self.parquet.ParquetFile(self.path)
+            if n_rows is None or file.metadata.num_rows == 0:
+                tables: Iterable[Any] = [file.read(columns=names)]
+            else:
+                tables = map(_one_batch, file.iter_batches(n_rows, columns=names))
+            for table in tables:
+                # Without the metadata of pandas all names are text, as in the file.
+                yield table.to_pandas(ignore_metadata=True, date_as_object=False)[names]
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -228,6 +271,12 @@ class ParquetTable(TableFile):
             yield
         except (pyarrow.ArrowException, OSError) as error:
             raise InputError(f"{self.name} cannot be read as a Parquet file: {error}") from error
+
+
+def _one_batch(batch: Any) -> Any:
+    import pyarrow
+
+    return pyarrow.Table.from_batches([batch])
 
 
 def import_parquet() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pandas as pd
 from tsae.data import frames
 from tsae.data.series import GroupedSeries, first_infinite
 from tsae.jobs.errors import InputError, JobError
-from tsae.jobs.parts import stem
+from tsae.jobs.parts import Part, stem
 from tsae.jobs.spec import Columns
 from tsae.jobs.table_files import TableFile, open_table
 
@@ -66,16 +66,50 @@ def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[s
         For a file that cannot be read or lacks a column, for text or infinities in a value column, for missing ids
         or times, and for times that do not increase within a series.
     """
+    [rows] = read_chunks(path, columns, None, name=name, extra=extra)
+    return rows
+
+
+def read_chunks(
+    path: Path, columns: Columns, n_rows: int | None, *, name: str = "", extra: Sequence[str] = ()
+) -> Iterator[Rows]:
+    """Read and check a table of any size, so many rows at a time; otherwise as `read_rows`.
+
+    Times are of one kind in all chunks; that they increase is checked within each chunk alone.
+    """
     name = name or path.name
     _check_time_format(columns.time_format)
     source = open_table(path, name, columns)
-    values = columns.values or source.other_columns({*columns.ids, columns.time, *extra, *source.partition})
+    values = columns.values or _other_columns(source, extra)
     unparsed = [column for column in (*columns.ids, columns.time) if column is not None]
     source.require([*unparsed, *values, *extra])
-    frame = source.read(list(dict.fromkeys([*unparsed, *values, *extra])), unparsed)
+    columns = replace(columns, values=tuple(values))
+    for frame in source.chunks(list(dict.fromkeys([*unparsed, *values, *extra])), unparsed, n_rows):
+        rows = _as_rows(frame, columns, source, extra)
+        columns = replace(columns, time_kind=rows.time_kind)
+        yield rows
+
+
+def channels_of(part: Part, columns: Columns, extra: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the channels of a table: those asked for, or all other columns.
+
+    Raises
+    ------
+    InputError
+        If the names of the columns cannot be read, or none is left.
+    """
+    return columns.values or _other_columns(open_table(part.path, part.name, columns), extra)
+
+
+def _other_columns(source: TableFile, extra: Sequence[str]) -> tuple[str, ...]:
+    columns = source.settings
+    return source.other_columns({*columns.ids, columns.time, *extra, *source.partition})
+
+
+def _as_rows(frame: pd.DataFrame, columns: Columns, source: TableFile, extra: Sequence[str]) -> Rows:
+    values = columns.values
     if len(frame) == 0:
         return Rows(_no_rows(list(values), columns), columns.time_kind, frame[list(extra)])
-
     table = pd.DataFrame({column: _numbers(frame[column], source) for column in values}, index=frame.index)
     _refuse_infinite(table, source)
     ids = _ids(frame, source) if columns.ids else None
@@ -83,8 +117,8 @@ def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[s
     try:
         series = _grouped(table, ids, times)
     except ValueError as error:
-        raise InputError(f"{name}: {error}") from error
-    names = series.names if ids is not None else [stem(name) if columns.id_from_file else "0"]
+        raise InputError(f"{source.name}: {error}") from error
+    names = series.names if ids is not None else [stem(source.name) if columns.id_from_file else "0"]
     series = replace(series, names=pd.Index(names, dtype=object))
     others = frame[list(extra)]
     if ids is not None and extra:  # in the order of the series: rows of one id together
@@ -226,7 +260,7 @@ def _times(column: pd.Series, columns: Columns, source: TableFile) -> tuple[pd.I
     if columns.time_kind not in (None, kind):
         raise InputError(
             f"{source.name}: column {column.name!r} holds times of kind {kind!r}, but the model was trained on "
-            f"{columns.time_kind!r}"
+            f"{columns.time_kind!r} (in training: the rows before are of this kind)"
         )
     return times, kind
 

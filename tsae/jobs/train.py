@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.inspection import MarkerWarning, describe_markers, find_labels
+from tsae.data.inspection import MarkerWarning, describe_markers, find_labels, sounds_like_label
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps, inferred_max_gaps
 from tsae.data.windows import Windows
@@ -22,13 +22,19 @@ from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.logs import log_event
+from tsae.jobs.memory import default_memory, fits, release_memory, rows_within, size_text
 from tsae.jobs.models import load_tensorflow, save_model
 from tsae.jobs.outputs import check_target
-from tsae.jobs.parts import list_parts
+from tsae.jobs.parts import Part, list_parts
+from tsae.jobs.sampling import Limits, draw_windows, surveyed_spec
+from tsae.jobs.selection import Selection
 from tsae.jobs.spec import Columns, WindowSpec
+from tsae.jobs.survey import Survey, survey
+from tsae.jobs.table_reader import channels_of
 
 # Parameters that are objects with parameters of their own, which "--set decoder_options__attention=dot" reaches.
 _OPTIONS: dict[str, Any] = {"decoder_options": DecoderOptions, "augmentation": Augmentation}
+RUN_WIDTHS = 4  # windows of a detector are drawn in runs of so many widths
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,9 @@ class Training:
         Rows in which this column is neither 0 nor empty are known anomalies; windows that contain any are left out.
     autoencoder, detector : dict
         Parameters of the estimators.
+    memory : int or None
+        Bytes that training may use. A data set that needs more is read in two passes, and windows are drawn from it.
+        None: a quarter of the memory that is free.
     """
 
     columns: Columns
@@ -61,10 +70,11 @@ class Training:
     label_column: str | None = None
     autoencoder: dict[str, Any] = field(default_factory=dict)
     detector: dict[str, Any] = field(default_factory=dict)
+    memory: int | None = None
 
 
 def train(source: str, target: Path, training: Training, *, overwrite: bool = False) -> Any:
-    """Train on a data set, which is read into memory, and write a model file.
+    """Train on a data set, or on windows drawn from it if it does not fit into memory, and write a model file.
 
     Parameters
     ----------
@@ -90,12 +100,12 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     check_target(target, "the model", overwrite=overwrite)
     if target.exists() and any(part.path.samefile(target) for part in list_parts(source)):
         raise JobError(f"the model {target} would replace the input")
-    windows, chosen, spec = read_windows(source, training)
-    windows = windows[chosen]
+    windows, spec = training_windows(source, training)
     log_event(
         f"training on {len(windows):,} windows of {windows.width} steps, channels {', '.join(windows.channel_names)}"
     )
     estimator = make_estimator(training, len(windows))
+    release_memory()
     load_tensorflow()
     try:
         with warnings.catch_warnings():
@@ -144,12 +154,32 @@ def _with_settings(autoencoder: Any, settings: dict[str, Any]) -> Any:
     return autoencoder.set_params(**settings)
 
 
-def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, WindowSpec]:
+def training_windows(source: str, training: Training) -> tuple[Windows, WindowSpec]:
+    """Return the windows to train on: all of a data set, or as many as fit into memory, drawn at random.
+
+    Raises
+    ------
+    JobError
+        For input that cannot be used, and if no window is left to train on.
+    """
+    parts, columns = list_parts(source), training.columns
+    extra = [] if training.label_column is None else [training.label_column]
+    n_channels = len(channels_of(parts[0], columns, extra))
+    memory = default_memory(training.width) if training.memory is None else training.memory
+    if not fits(parts, columns, n_channels, training.width, memory):
+        return _drawn_windows(parts, training, memory)
+    windows, chosen, spec = read_windows(source, training, parts)
+    return windows[chosen], spec
+
+
+def read_windows(
+    source: str, training: Training, parts: list[Part] | None = None
+) -> tuple[Windows, np.ndarray, WindowSpec]:
     """Return all windows of a data set, a mask of those to train on, and their specification."""
     extra = [] if training.label_column is None else [training.label_column]
-    data = read_dataset(source, training.columns, extra)
+    data = read_dataset(source, training.columns, extra, parts)
     if not training.columns.values:
-        _warn_of_labels(data.series)
+        _warn_of_labels(*find_labels(data.series))
     _warn_of_markers(data.series)
     try:
         max_gap, origin, _ = find_gaps(data.series, training.max_gap)
@@ -166,11 +196,8 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     windows = spec.cut(data.series)
     _report_short(windows, spec, origin)
 
-    chosen = windows.observed
-    if training.before is not None:
-        chosen &= _is_before(windows, training.before, data.columns)
-    if training.label_column is not None:
-        chosen &= ~windows.touching(data.labels(training.label_column))
+    labels = None if training.label_column is None else data.labels(training.label_column)
+    chosen = Selection.of(training.before, training.label_column, data.columns).mask(windows, labels)
     if not chosen.any():
         raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
     return windows, chosen, spec
@@ -180,9 +207,37 @@ def _plain(max_gap: Any) -> str | float:
     return str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
 
 
-def _warn_of_labels(series: GroupedSeries) -> None:
+def _drawn_windows(parts: list[Part], training: Training, memory: int) -> tuple[Windows, WindowSpec]:
+    """Draw windows from a data set that does not fit into memory; both passes find parts that cannot be used."""
+    extra = [] if training.label_column is None else [training.label_column]
+    found = survey(parts, training.columns, extra)
+    if not training.columns.values:
+        _warn_of_labels(*_surveyed_labels(found))
+    _warn_of_surveyed_markers(found)
+    spec, origin = surveyed_spec(found, training.width, training.stride, training.max_gap)
+    if spec.columns.time is not None:
+        log_event(f"a time step longer than {spec.max_gap} ends a window ({origin})")
+    n_rows = rows_within(memory, len(found.columns.values), training.width)
+    # A detector is calibrated on timestamps that as many windows cover as later on.
+    consecutive = -(-RUN_WIDTHS * spec.width // spec.stride) if training.task == "anomalies" else 1
+    seed = training.autoencoder.get("random_state", 0)
+    selection = Selection.of(training.before, training.label_column, spec.columns)
+    sample = draw_windows(
+        parts, spec, selection, Limits(None, n_rows, consecutive), np.random.default_rng(seed), origin
+    )
+    log_event(
+        f"drew {len(sample.windows):,} of {sample.n_allowed:,} windows ({len(sample.windows.values):,} of "
+        f"{found.n_rows:,} rows) to train within {size_text(memory)}; --memory {size_text(memory)} draws them again",
+        event="sample", windows=len(sample.windows), n_windows=sample.n_allowed, memory=memory,
+    )  # fmt: skip
+    without = len(found.series) - len(sample.windows_of)
+    if without:
+        _warn(f"{without} of {len(found.series)} series have no stretch of width={spec.width} rows and are left out")
+    return sample.windows, spec
+
+
+def _warn_of_labels(labels: list[str], flags: list[str]) -> None:
     """Warn of channels that were not asked for by name and look like labels."""
-    labels, flags = find_labels(series)
     for name in dict.fromkeys([*flags, *labels]):
         _warn(
             f"column {name!r} {'holds only 0 and 1' if name in flags else 'is named like a label'} and is taken as a "
@@ -191,12 +246,33 @@ def _warn_of_labels(series: GroupedSeries) -> None:
         )
 
 
+def _surveyed_labels(found: Survey) -> tuple[list[str], list[str]]:
+    """Channels that are named like a label, and channels that hold nothing but 0 and 1, as `find_labels` gives them."""
+    names, channels = list(found.columns.values), found.channels
+    if len(names) < 2:
+        return [], []
+    is_flag = channels.is_flag & (channels.low == 0) & (channels.high == 1)
+    labels = [name for name in names if sounds_like_label(name, names)]
+    return labels, [name for name, flag in zip(names, is_flag, strict=True) if flag]
+
+
 def _warn_of_markers(series: GroupedSeries) -> None:
     """Warn of few equal values that make up most of the spread of a channel."""
     message, markers = describe_markers(series.values, series.channel_names)
     if message:
         option = f"--missing-values={','.join(f'{marker:.9g}' for marker in markers)}"
         _warn(f"{message}: if this marks missing values, use {option}")
+
+
+def _warn_of_surveyed_markers(found: Survey) -> None:
+    """Warn of the same where data are not read whole."""
+    for channel, name in enumerate(found.columns.values):
+        for value, count in found.channels.dominating_values(channel):
+            _warn(
+                f"{count:,} of {found.n_rows:,} rows of column {name!r} hold {value:.9g}, which makes up most of its "
+                f"spread, so that all else looks constant; if it marks missing values: --missing-values={value:.9g}",
+                column=name,
+            )
 
 
 def _report_short(windows: Windows, spec: WindowSpec, origin: str) -> None:
@@ -225,20 +301,3 @@ def _report_short(windows: Windows, spec: WindowSpec, origin: str) -> None:
 
 def _warn(message: str, **fields: Any) -> None:
     log_event(f"warning: {message}", level=logging.WARNING, event="warning", **fields)
-
-
-def _is_before(windows: Windows, before: str, columns: Columns) -> np.ndarray:
-    """Mask of the windows that end before a time."""
-    is_dated = columns.time_kind in ("datetime", "utc")
-    try:
-        limit = pd.to_datetime(before, format="ISO8601") if is_dated else float(before)
-    except ValueError as error:
-        allowed = "a time in ISO 8601, such as 2024-02-03" if is_dated else "a number"
-        raise JobError(f"--before {before} is not {allowed}") from error
-    if isinstance(limit, pd.Timestamp) and limit.tz is not None:
-        if columns.time_kind == "datetime":
-            raise JobError(f"--before {before} has a time zone, but the times of the input have none")
-        limit = limit.tz_convert("UTC").tz_localize(None)
-    elif columns.time_kind == "utc":
-        log_event(f"--before {before} is taken as UTC")
-    return np.asarray(windows.index["end"] < limit)
