@@ -115,7 +115,7 @@ def test_the_encoder_does_not_see_what_is_to_be_predicted(fitted, X):
 
 
 def test_imputation_reconstructs_hidden_steps(X):
-    model = small(mask_span=1, scale="channel").fit(X)
+    model = small(bidirectional=True, mask_span=1, scale="channel").fit(X)
     output = model.reconstruct(X)
     for step in (0, 7, 15):  # with spans of one step every third is hidden, so its own value has no effect
         changed = X.copy()

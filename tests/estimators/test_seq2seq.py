@@ -44,7 +44,7 @@ def doubler():
 # -- tokens -------------------------------------------------------------------------------------------------------
 
 
-def test_strings_are_said_with_their_own_lengths(reverser):
+def test_strings_are_predicted_with_their_own_lengths(reverser):
     assert reverser.predict(["up", "left", "off"]) == ["pu", "tfel", "ffo"]
     assert reverser.predict(["up", "left", "off"], beam_width=3) == ["pu", "tfel", "ffo"]
     assert reverser.score(WORDS, turned(WORDS)) == 1.0
@@ -54,7 +54,7 @@ def test_strings_are_said_with_their_own_lengths(reverser):
     assert reverser.predict(["down"], n_timesteps=2) == ["nw"]
 
 
-def test_an_answer_does_not_depend_on_its_neighbours(reverser):
+def test_a_prediction_does_not_depend_on_other_sequences(reverser):
     words = ["u", "left", "ooooooff", "nd"]
     together = reverser.predict(words)
     assert together == [reverser.predict([word])[0] for word in words]
@@ -176,7 +176,7 @@ def test_as_many_targets_as_inputs():
 # -- values --------------------------------------------------------------------------------------------------------
 
 
-def test_values_are_said_in_their_units(doubler):
+def test_values_are_predicted_in_their_units(doubler):
     model, X, Y = doubler
     predicted = model.predict(X)
     assert predicted.shape == Y.shape
@@ -210,9 +210,9 @@ def test_what_is_missing_in_a_target_counts_for_nothing():
     Y = np.tile(np.arange(3.0), (16, 1))
     Y[3, 1] = np.nan
     model = make(**{**QUICK, "scale": None}, feedback=None).fit(X, Y)
-    model = make(**{**QUICK, "scale": None, "learning_rate": 1e-12, "epochs": 1}, feedback=None).fit(X, Y)
-    error = np.square(model.predict(X)[..., 0] - Y)
-    assert model.history_.loss.iloc[0] == pytest.approx(np.nanmean(error), rel=1e-4)
+    untrained = make(**{**QUICK, "scale": None, "learning_rate": 1e-12, "epochs": 1}, feedback=None).fit(X, Y)
+    error = np.square(untrained.predict(X)[..., 0] - Y)
+    assert untrained.history_.loss.iloc[0] == pytest.approx(np.nanmean(error), rel=1e-4)
     assert model.history_.loss.iloc[1] < model.history_.loss.iloc[0]
 
 
@@ -228,17 +228,19 @@ def test_the_next_value_and_tokens_from_values():
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("side", "options"),
     [
-        {"units": (4, 3), "bidirectional": True, "decoder_units": (5, 4, 3)},
-        {"cell": "gru", "attention": "concat", "feedback": "scheduled_sampling", "decay": "inverse_sigmoid"},
-        {"cell": "gru", "bidirectional": True, "attention": "dot", "input_feeding": True, "bridge": "both"},
-        {"attention": "location", "feedback": None, "bridge": "repeat_vector"},
-        {"attention": "additive", "feedback": "scheduled_sampling", "decay_epochs": 0, "embedding": 4},
-        {"unroll": True, "kernel_regularizer": "l2", "dropout": 0.2, "validation_fraction": 0.2, "schedule": "cosine"},
+        ("tokens", {"units": (4, 3), "bidirectional": True, "decoder_units": (5, 4, 3)}),
+        ("values", {"cell": "gru", "attention": "concat", "feedback": "scheduled_sampling",
+                    "decay": "inverse_sigmoid"}),
+        ("tokens", {"cell": "gru", "bidirectional": True, "attention": "dot", "input_feeding": True, "bridge": "both"}),
+        ("values", {"attention": "location", "feedback": None, "bridge": "repeat_vector"}),
+        ("tokens", {"attention": "additive", "feedback": "scheduled_sampling", "decay_epochs": 0, "embedding": 4}),
+        ("values", {"unroll": True, "kernel_regularizer": "l2", "dropout": 0.2, "validation_fraction": 0.2,
+                    "schedule": "cosine"}),
+        ("tokens", {"unroll": True, "attention": "location", "feedback": None, "bridge": "repeat_vector"}),
     ],
-)
-@pytest.mark.parametrize("side", ["tokens", "values"])
+)  # fmt: skip
 def test_combinations_fit_and_travel(options, side):
     if side == "tokens":
         X, Y = WORDS, turned(WORDS)
@@ -317,8 +319,8 @@ def test_loaded_in_a_new_process_it_predicts_the_same(reverser, tmp_path):
         f"for model in (pickled, tsae.load(r'{tmp_path / 'model.tsae'}')):\n"
         "    print(model.predict(words), model.predict(words, beam_width=3))\n"
     )
-    predicted = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     words = ["up", "left", "noff"]
     expected = f"{reverser.predict(words)} {reverser.predict(words, beam_width=3)}"
-    assert predicted.splitlines() == [expected, expected]
+    assert printed.splitlines() == [expected, expected]
     assert load(tmp_path / "model.tsae").score(WORDS, turned(WORDS)) == 1.0

@@ -16,7 +16,7 @@ import numpy as np
 from tsae import AnomalyDetector, LSTMAutoencoder, LSTMClassifier, load, make_windows
 from tsae.errors import ForkedProcessError
 X = np.random.default_rng(0).normal(size=(33, 9, 1))
-small = {"units": 3, "epochs": 1, "random_state": 0}
+small = {"units": 3, "bidirectional": False, "epochs": 1, "random_state": 0}
 """
 
 
@@ -80,7 +80,7 @@ def test_nothing_is_written_to_standard_error():
     code = """
 for _ in range(7):
     LSTMAutoencoder(**small).fit(X).transform(X[:3])
-    LSTMAutoencoder(**small, batch_size=5, decoder="composite").fit(X)
+LSTMAutoencoder(**small, batch_size=5, decoder="composite").fit(X)
 series = np.random.default_rng(0).normal(size=(400, 1))
 windows = make_windows(series, 9)
 AnomalyDetector(LSTMAutoencoder(**small), alpha=0.3, random_state=0).fit(windows).score_timeline(windows)
@@ -118,14 +118,15 @@ def other_settings(request):
 
 
 def results(X):
-    quick = {"units": (3, 2), "epochs": 1, "random_state": 0}
+    quick = {"units": 3, "bidirectional": False, "epochs": 1, "random_state": 0}
     options = DecoderOptions(units=4, attention="additive", feedback="scheduled_sampling", bridge="both")
-    for cell in ("lstm", "gru"):
-        model = LSTMAutoencoder(**quick, cell=cell, decoder=("composite", "imputation"), decoder_options=options,
-                                kernel_regularizer="l2").fit(X)  # fmt: skip
+    for cell, decoder in (("lstm", ("prediction", "imputation")), ("gru", "reconstruction")):
+        model = LSTMAutoencoder(
+            **quick, cell=cell, decoder=decoder, decoder_options=options, kernel_regularizer="l2"
+        ).fit(X)
         assert {variable.dtype for variable in model.model_.weights} == {"float32"}
         yield model.transform(X)
-        yield model.reconstruct(X, "prediction")
+        yield model.reconstruct(X)
     yield LSTMClassifier(**quick).fit(X, np.arange(len(X)) % 2).predict_proba(X)
     feeding = DecoderOptions(attention="general", input_feeding=True)
     words = ["ab", "c"] * 8
