@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 _HOMES = (
     "tsae.anomaly.combination",
     "tsae.anomaly.detector",
+    "tsae.anomaly.linear",
     "tsae.anomaly.scores",
     "tsae.anomaly.thresholds",
     "tsae.data.scaling",

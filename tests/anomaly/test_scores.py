@@ -129,6 +129,39 @@ def test_scores_of_several_decoders(series):
     np.testing.assert_allclose(timeline[["score_errors", "score_subspace"]].mean(axis=1), timeline["score"])
 
 
+def test_linear_errors_equal_a_plain_loop(series, faulty):
+    windows = make_windows(series, 20)
+    detector = AnomalyDetector(LinearAutoencoder(8), scores="linear", random_state=0).fit(windows)
+    [score] = detector.combination_.scores
+    test = make_windows(faulty[:350], 20, 7)
+    found = detector.contributions(test)
+    for number, window in enumerate(test.gather()):
+        scaled = (np.where(np.isnan(window), score.mean_, window) - score.mean_) / score.std_
+        rest = scaled.ravel() - score.center_
+        rebuilt = score.center_ + sum((rest @ axis) * axis for axis in score.components_)
+        squared = (window - (rebuilt.reshape(window.shape) * score.std_ + score.mean_)) ** 2
+        known = ~np.isnan(squared).all(axis=0)
+        with np.errstate(invalid="ignore"):
+            mean = np.array([np.nanmean(squared[:, c]) if known[c] else np.nan for c in range(3)])
+        np.testing.assert_allclose(found[number], np.log(1 + mean / score.scale_[0]) / known.sum(), rtol=1e-6)
+
+
+def test_three_scores(series, faulty, tmp_path):
+    network = LSTMAutoencoder(units=3, bidirectional=False, epochs=1, decoder="reconstruction", random_state=0)
+    detector = AnomalyDetector(network, scores=("errors", "linear", "subspace"), alpha=0.3, random_state=0)
+    detector.fit(make_windows(series[:900], 20, 3))
+    windows = make_windows(faulty, 20)
+    timeline = detector.score_timeline(windows)
+    singles = timeline[["score_errors", "score_linear", "score_subspace"]]
+    np.testing.assert_allclose(singles.mean(axis=1), timeline["score"])
+    assert 190 <= timeline["score"].idxmax() <= 230
+    detector.save(tmp_path / "model.tsae")
+    pd.testing.assert_frame_equal(load(tmp_path / "model.tsae").score_timeline(windows), timeline, rtol=1e-5)
+    ragged = np.split(series[:900], [15, 40, 60])
+    with pytest.raises(ValueError, match="'linear' needs windows of one length"):
+        AnomalyDetector(LinearAutoencoder(), scores="linear", calibration_fraction=0.5).fit(ragged)
+
+
 # -- events
 
 

@@ -19,6 +19,7 @@ from tsae.anomaly.calibration import (
 from tsae.anomaly.combination import Combination, window_means
 from tsae.anomaly.defaults import check_scores, choose_scores, default_autoencoder, default_encoder
 from tsae.anomaly.dependence import estimate_block_length, max_windows_per_row
+from tsae.anomaly.linear import LinearErrors
 from tsae.anomaly.residuals import check_magnitude, rounding_floor, total
 from tsae.anomaly.scores import SCORES, RelativeErrors, Score, SubspaceResidual
 from tsae.anomaly.scoring import RowValues
@@ -52,7 +53,8 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
         `sklearn.frozen.FrozenEstimator` is used as it is, and ``calibration_fraction=1.0`` is allowed. Any
         estimator with ``reconstruct(X, decoder)`` will do.
     scores : str or tuple of str, default="auto"
-        What is combined: names in `tsae.anomaly.scores.SCORES` ("errors", "relative_errors", "subspace"). "auto":
+        What is combined: names in `tsae.anomaly.scores.SCORES` ("errors", "linear", "relative_errors",
+        "subspace"). "auto":
         ("errors", "subspace"), or "relative_errors" for an estimator without ``transform`` and where nothing is held
         out (``calibration_fraction=1.0``). A single score is not put on the scale of p-values.
     threshold : str, default="conformal"
@@ -259,7 +261,7 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
     def error_scale_(self) -> np.ndarray:
         """Typical squared error of each decoder and channel on held-out normal data."""
         for score in self.combination_.scores:
-            if isinstance(score, RelativeErrors):
+            if isinstance(score, RelativeErrors) and not isinstance(score, LinearErrors):
                 return score.scale_
         raise AttributeError(f"error_scale_ needs a score of errors; there are only {self.combination_.names}")
 

@@ -6,6 +6,7 @@ score               what it is
 `RelativeErrors`    squared errors of the decoders over their typical size, mean over the channels
 `LogErrors`         the same on a logarithmic scale: one channel that is far out does not hide the others
 `SubspaceResidual`  how far the encoded window lies outside the subspace of the encoded training windows
+`LinearErrors`      as `LogErrors`, of principal components of the values instead of decoders (`tsae.anomaly.linear`)
 ==================  =============================================================================================
 
 Each gives values for every step and channel of a window, which are averaged over all windows that cover a timestamp,
