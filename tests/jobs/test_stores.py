@@ -6,6 +6,7 @@ import threading
 
 import pandas as pd
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from tests.jobs.conftest import COLUMNS, names_of, write_parts
 from tests.jobs.light_job import run_light
@@ -139,7 +140,8 @@ def test_windows_are_drawn_from_a_store(bucket, local):
 
 
 @pytest.mark.cluster
-def test_workers_read_from_the_store(bucket, local, tmp_path, monkeypatch):
+def test_workers_read_from_the_store(bucket, local, tmp_path):
+    get_reusable_executor().shutdown(wait=True)  # workers of earlier tests started with another environment
     run_light(local, tmp_path / "local")
     run_light(bucket, tmp_path / "out", execution=Execution(2))
     for name in names_of(tmp_path / "local" / "features"):
