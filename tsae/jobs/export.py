@@ -105,7 +105,7 @@ class _Run:
         return self.manifest
 
     def _n_bytes(self) -> int:
-        return sum(part.path.stat().st_size for part in self.parts)
+        return sum(part.size for part in self.parts)
 
     # -- the existing output --------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from tsae.jobs.execution import Execution
 from tsae.jobs.models import ModelFile
 from tsae.jobs.parts import Part
 from tsae.jobs.spec import WindowSpec
+from tsae.jobs.stores import is_address
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ class Job:
         ------
         JobError
         """
+        if is_address(self.output.as_posix()):
+            raise JobError(f"the output {self.output} is an address; results are written to a directory")
         output, source = self.output.resolve(), Path(self.source)
         if self.output.exists() and not self.output.is_dir():
             raise JobError(f"the output {self.output} is a file; name a directory")
-        has_inputs = any(output in part.path.resolve().parents for part in parts)
+        has_inputs = any(output in part.path.resolve().parents for part in parts if isinstance(part.path, Path))
         if has_inputs or (source.is_dir() and source.resolve() in [output, *output.parents]):
             raise JobError(f"the output {self.output} and the input {self.source} lie within each other")
         if self.on_error == "skip" and self.spec.columns.time is None and not self.whole_series:

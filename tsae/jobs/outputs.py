@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from tsae.jobs.errors import JobError
+from tsae.jobs.stores import is_address
 
 
 def check_target(path: Path, what: str, *, overwrite: bool = True) -> None:
@@ -23,6 +24,8 @@ def check_target(path: Path, what: str, *, overwrite: bool = True) -> None:
     ------
     JobError
     """
+    if is_address(path.as_posix()):
+        raise JobError(f"{what} {path} is an address; it is written to a file")
     if path.is_dir():
         raise JobError(f"{what} {path} is a directory; name a file")
     if path.exists() and not overwrite:

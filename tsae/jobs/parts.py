@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tsae.jobs.errors import JobError
 from tsae.jobs.logs import log_event
+from tsae.jobs.stores import StoredFile, is_address, list_files, without_secrets
 
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 KINDS = ".csv (also .csv.gz, .csv.zst) or .parquet file"
@@ -21,10 +22,15 @@ KINDS = ".csv (also .csv.gz, .csv.zst) or .parquet file"
 
 @dataclass(frozen=True)
 class Part:
-    """A file of a data set; `name` is its path within the data set, with forward slashes."""
+    """A file of a data set, local or in a store; `name` is its path within the data set, with forward slashes."""
 
-    path: Path
+    path: Path | StoredFile
     name: str
+
+    @property
+    def size(self) -> int:
+        """Size of the file in bytes."""
+        return self.path.bytes if isinstance(self.path, StoredFile) else self.path.stat().st_size
 
     @property
     def stem(self) -> str:
@@ -40,7 +46,8 @@ def list_parts(source: str | os.PathLike[str]) -> list[Part]:
     source : path-like
         A .csv, .csv.gz, .csv.zst or .parquet file, a directory (searched with its subdirectories, also linked ones,
         except names that start with a dot or an underscore), or a pattern such as ``"logs/2024-*.csv"``, in which
-        ``**`` stands for any subdirectories. Other files are named in a warning.
+        ``**`` stands for any subdirectories; or the address of one of these in a store, such as ``s3://bucket/logs``.
+        Other files are named in a warning.
 
     Returns
     -------
@@ -64,7 +71,9 @@ def list_parts(source: str | os.PathLike[str]) -> list[Part]:
     if not source.strip():
         raise JobError("the input is empty; name a file, a directory or a pattern ('.' is the current directory)")
     path = Path(source)
-    if path.is_dir():
+    if is_address(source):
+        found, what = _stored_tables(source), f"{without_secrets(source)} holds no {KINDS}"
+    elif path.is_dir():
         found, what = _tables(_walk(path), path), f"the directory {source} holds no {KINDS}"
     elif path.exists():
         if not _suffix(path.name):
@@ -95,10 +104,12 @@ def natural_key(text: str) -> list[tuple[int, str]]:
     return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split(r"(\d+)", text)]
 
 
-def checksum(path: Path) -> dict[str, Any]:
-    """Compute the size in bytes and the SHA-256 of a file."""
+def checksum(path: Path | StoredFile) -> dict[str, Any]:
+    """Return the size in bytes and the SHA-256 of a file; of one in a store the tag of its content, if it has one."""
+    if isinstance(path, StoredFile) and path.tag:
+        return {"bytes": path.bytes, "sha256": f"tag:{path.tag}"}
     digest, size = hashlib.sha256(), 0
-    with open(path, "rb") as file:
+    with path.open() if isinstance(path, StoredFile) else open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
             size += len(block)
@@ -127,6 +138,26 @@ def _is_within(path: Path, root: Path) -> bool:
     return path == root or root in path.parents
 
 
+def _stored_tables(address: str) -> list[Part]:
+    """Return the tables among the files of a store that are not hidden; warn of the others."""
+    files = list_files(address)
+    shown, is_pattern = str(StoredFile(address, 0).path), any(mark in address for mark in "*?[")
+    root = (
+        PurePosixPath(re.split(r"[*?\[]", shown)[0].rpartition("/")[0] or "/") if is_pattern else PurePosixPath(shown)
+    )
+    found, others = [], []
+    for file in files:
+        name = file.name if file.path == root else file.path.relative_to(root).as_posix()
+        if any(step.startswith((".", "_")) for step in name.split("/")):
+            continue
+        if _suffix(name):
+            found.append(Part(file, name))
+        else:
+            others.append(name)
+    _warn_of_others(without_secrets(address), others, f"no {KINDS}")
+    return found
+
+
 def _tables(files: Iterable[Path], root: Path) -> list[Part]:
     """Return the tables among files that are not hidden; warn of the others."""
     found, others, dead = [], [], []
@@ -140,11 +171,16 @@ def _tables(files: Iterable[Path], root: Path) -> list[Part]:
             found.append(Part(file, name))
         else:
             others.append(name)
-    for names, what in ((dead, "links to files that are not there"), (others, f"no {KINDS}")):
-        if names:
-            shown = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            log_event(
-                f"warning: passed over in {root}, {what}: {shown}", level=logging.WARNING, event="warning",
-                passed_over=sorted(names),
-            )  # fmt: skip
+    _warn_of_others(root, dead, "links to files that are not there")
+    _warn_of_others(root, others, f"no {KINDS}")
     return found
+
+
+def _warn_of_others(root: Path | str, names: list[str], what: str) -> None:
+    """Name files that are passed over, if there are any."""
+    if names:
+        shown = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        log_event(
+            f"warning: passed over in {root}, {what}: {shown}", level=logging.WARNING, event="warning",
+            passed_over=sorted(names),
+        )  # fmt: skip

@@ -125,7 +125,7 @@ class Planning:
         self, what: str, function: Callable[[Any], CountResult], tasks: Iterable[Any], parts: list[Part]
     ) -> Iterator[CountResult]:
         """Give the results of workers, with progress."""
-        sizes = {part.name: part.path.stat().st_size for part in parts}
+        sizes = {part.name: part.size for part in parts}
         if not sizes:
             return
         with job_progress(what, len(sizes), sum(sizes.values()), "read") as advance:

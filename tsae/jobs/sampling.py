@@ -156,7 +156,7 @@ def draw_windows(
     """
     extra = [] if selection.label_column is None else [selection.label_column]
     n_rows, drawn, carry = chunk_rows(len(spec.columns.values)), _Drawn(spec, limits, rng), Carry.empty()
-    with job_progress("sampling", len(parts), sum(part.path.stat().st_size for part in parts), "read") as advance:
+    with job_progress("sampling", len(parts), sum(part.size for part in parts), "read") as advance:
         for part in parts:
             n_read = 0
             for rows in one_ahead(read_chunks(part.path, spec.columns, n_rows, name=part.name, extra=extra)):
@@ -169,7 +169,7 @@ def draw_windows(
                     ) from error
                 drawn.count_rows(rows.series)
                 drawn.add(windows.windows, windows.new, selection)
-            advance(part.path.stat().st_size, n_read)
+            advance(part.size, n_read)
     return drawn.sample(origin)
 
 

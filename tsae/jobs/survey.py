@@ -149,12 +149,12 @@ def survey(parts: Sequence[Part], columns: Columns, extra: Sequence[str] = ()) -
     """
     columns, times = _settled_columns(parts, columns, extra)
     found: Survey | None = None
-    with job_progress("statistics", len(parts), sum(part.path.stat().st_size for part in parts), "read") as advance:
+    with job_progress("statistics", len(parts), sum(part.size for part in parts), "read") as advance:
         for part, of_part in zip(
             parts, Execution().map(partial(_survey_part, columns=columns, extra=extra, times=times), parts), strict=True
         ):
             found = of_part if found is None else found + of_part
-            advance(part.path.stat().st_size, of_part.n_rows)
+            advance(part.size, of_part.n_rows)
     assert found is not None
     return found
 

@@ -19,6 +19,7 @@ import pandas as pd
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.logs import log_event
 from tsae.jobs.spec import Columns
+from tsae.jobs.stores import StoredFile
 
 MAX_COLUMNS = 10_000  # with more, channels must be named
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]  # missing values in CSV files
@@ -26,7 +27,7 @@ INDEX_NAME = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # of an index tha
 SEPARATORS = ";\t|,"
 
 
-def open_table(path: Path, name: str, columns: Columns) -> TableFile:
+def open_table(path: Path | StoredFile, name: str, columns: Columns) -> TableFile:
     """Open a .parquet file, or a .csv file, which may be compressed.
 
     Raises
@@ -54,7 +55,7 @@ class TableFile:
     hint = ""  # added to messages on columns and values
     rows_before = 0  # of the file, before the rows that were read last
 
-    def __init__(self, path: Path, name: str, settings: Columns):
+    def __init__(self, path: Path | StoredFile, name: str, settings: Columns):
         self.path, self.name, self.settings = path, name, settings
         self.columns = self._read_names()
         pairs = (folder.partition("=") for folder in path.parent.parts)
@@ -211,15 +212,16 @@ class CsvTable(TableFile):
 
     def _open(self) -> IO[bytes]:
         suffix = self.path.suffix.lower()
+        stored = self.path.open() if isinstance(self.path, StoredFile) else None
         if suffix == ".gz":
-            return gzip.open(self.path, "rb")  # type: ignore[return-value]
+            return gzip.open(stored or str(self.path), "rb")  # type: ignore[return-value]
         if suffix == ".zst":
             try:
                 import pyarrow
             except ImportError as error:
                 raise JobError(".zst files need pyarrow: pip install 'tsae[parquet]'") from error
-            return io.BufferedReader(pyarrow.input_stream(str(self.path), compression="zstd"))
-        return open(self.path, "rb")
+            return io.BufferedReader(pyarrow.input_stream(stored or str(self.path), compression="zstd"))
+        return stored or open(str(self.path), "rb")
 
     def _open_text(self) -> IO[str]:
         return io.TextIOWrapper(self._open(), encoding="utf-8-sig", newline="")
@@ -245,16 +247,19 @@ class ParquetTable(TableFile):
     def _read_names(self) -> list[str]:
         self.parquet = import_parquet()
         with self._errors():
-            return list(self.parquet.read_schema(self.path).names)
+            return list(self.parquet.read_schema(self._file()).names)
+
+    def _file(self) -> Any:
+        return self.path.open(in_order=False) if isinstance(self.path, StoredFile) else self.path
 
     def most_rows(self) -> int:
         """Return the number of rows that the file states."""
         with self._errors():
-            return int(self.parquet.read_metadata(self.path).num_rows)
+            return int(self.parquet.read_metadata(self._file()).num_rows)
 
     def _read(self, names: list[str], _text: list[str], n_rows: int | None) -> Iterator[pd.DataFrame]:
         with self._errors():
-            file = self.parquet.ParquetFile(self.path)
+            file = self.parquet.ParquetFile(self._file())
             if n_rows is None or file.metadata.num_rows == 0:
                 tables: Iterable[Any] = [file.read(columns=names)]
             else:

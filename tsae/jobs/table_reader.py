@@ -15,6 +15,7 @@ from tsae.data.series import GroupedSeries, first_infinite
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.parts import Part, stem
 from tsae.jobs.spec import Columns
+from tsae.jobs.stores import StoredFile
 from tsae.jobs.table_files import TableFile, open_table
 
 WITH_ZONE = r"\d[ T]\d.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)\s*$"  # a time of day, and the offset from UTC
@@ -41,12 +42,12 @@ class Rows:
     extra: pd.DataFrame
 
 
-def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[str] = ()) -> Rows:
+def read_rows(path: Path | StoredFile, columns: Columns, *, name: str = "", extra: Sequence[str] = ()) -> Rows:
     """Read and check a table.
 
     Parameters
     ----------
-    path : Path
+    path : Path or StoredFile
         A .csv file (UTF-8, one line of names), also compressed as .csv.gz or .csv.zst, or a .parquet file.
     columns : Columns
     name : str
@@ -71,7 +72,7 @@ def read_rows(path: Path, columns: Columns, *, name: str = "", extra: Sequence[s
 
 
 def read_chunks(
-    path: Path, columns: Columns, n_rows: int | None, *, name: str = "", extra: Sequence[str] = ()
+    path: Path | StoredFile, columns: Columns, n_rows: int | None, *, name: str = "", extra: Sequence[str] = ()
 ) -> Iterator[Rows]:
     """Read and check a table of any size, so many rows at a time; otherwise as `read_rows`.
 

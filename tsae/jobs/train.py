@@ -98,7 +98,8 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     """
     _check_parameters(training)
     check_target(target, "the model", overwrite=overwrite)
-    if target.exists() and any(part.path.samefile(target) for part in list_parts(source)):
+    local = [part.path for part in list_parts(source) if isinstance(part.path, Path)] if target.exists() else []
+    if any(path.samefile(target) for path in local):
         raise JobError(f"the model {target} would replace the input")
     windows, spec = training_windows(source, training)
     log_event(
