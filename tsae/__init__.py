@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tsae import datasets, splitting, timeline
     from tsae.anomaly.detector import AnomalyDetector
     from tsae.data.channels_first import from_channels_first
     from tsae.data.cutting import make_windows
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tsae.plotting import EmbeddingDisplay, HistoryDisplay, ReconstructionDisplay, TimelineDisplay
 
 __version__ = "0.1.0"
+
+_MODULES = {"datasets", "splitting", "timeline"}
 
 _HOMES = {
     "AnomalyDetector": "anomaly.detector",
@@ -61,14 +64,19 @@ __all__ = [
     "TimelineDisplay",
     "TrainingDivergedError",
     "Windows",
+    "datasets",
     "export_onnx",
     "from_channels_first",
     "load",
     "make_windows",
+    "splitting",
+    "timeline",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"tsae.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"tsae.{_HOMES[name]}"), name)

@@ -19,7 +19,7 @@ SMALL = ["--set", "bidirectional=false"]
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["export-onnx"], ["demo"]]
+    "command", [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["export-onnx"], ["demo"], ["sample-data"]]
 )
 def test_help(tsae, command):
     code, out, _ = tsae(*command, "--help")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from tsae.jobs import errors
+from tsae.jobs import data_commands, errors
 from tsae.jobs.options import character, common_options, dataset_options, integers, names, one_or_several, setting
 
 EXIT_CODES = """\b
@@ -30,6 +30,7 @@ ANEW = {
     "train": "no model was written; the same command starts training again",
     "export-onnx": "the same command starts again",
     "demo": "the same command starts again",
+    "sample-data": "the same command starts again, with --overwrite",
 }
 
 # -- commands -----------------------------------------------------------------------------------------------------
@@ -43,6 +44,7 @@ def cli(context: click.Context) -> None:
 
     \b
     Try it on the sample data:  tsae demo
+    Get the sample data:        tsae sample-data FOLDER
     Use your own data:          tsae train, then tsae features or tsae anomalies
     """  # noqa: D301, click keeps the lines after a backspace character
     if isinstance(context.obj, dict):
@@ -260,7 +262,9 @@ def export_onnx_command(
 @cli.command("demo")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo_output"), show_default=True,
               help="Directory for all output.")  # fmt: skip
-@click.option("--data", type=click.Path(path_type=Path), help="Directory of the sample data.  [default: sample_data]")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Directory with machines/machines.csv.  [default: simulated]"
+)
 @common_options
 def demo_command(output: Path, data: Path | None, quiet: bool, log_json: bool) -> None:
     """Run all jobs once on the sample data, and print how well they did.
@@ -272,6 +276,10 @@ def demo_command(output: Path, data: Path | None, quiet: bool, log_json: bool) -
 
     set_up_logging(quiet=quiet, log_json=log_json)
     click.echo(run_demo(output, data))
+
+
+for command in data_commands.COMMANDS:
+    cli.add_command(command)
 
 
 def _job(kind: str, model: Path, source: str, output: Path, options: dict[str, Any]) -> Any:
