@@ -13,7 +13,7 @@ from tsae.jobs.options import common_options
 Example:
   tsae sample-data data/
 
-data/ then holds pumps.csv, pump_faults.csv and sea_surface_temperature.csv, the tables of tsae.datasets.""")  # fmt: skip
+Then data/ holds pumps.csv, pump_faults.csv and sea_surface_temperature.csv: what tsae.datasets loads.""")  # fmt: skip
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @common_options
