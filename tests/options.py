@@ -1,4 +1,4 @@
-"""Parameters of estimators for tests, with those of nested objects named beside the others."""
+"""Parameters of estimators for tests, with those of nested objects named among the others."""
 
 from __future__ import annotations
 

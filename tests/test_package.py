@@ -1,4 +1,4 @@
-"""What an installation holds: the wheel is built from a copy of the sources and looked into."""
+"""What an installation holds: the wheel is built from a copy of the sources and read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The built wheel, opened; the sources lie beside other folders, as in the repository."""
+    """The built wheel, opened; the sources are next to other folders, as in the repository."""
     folder = tmp_path_factory.mktemp("package")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 # Modules that define them; imported before a class is looked up by name. None of them loads TensorFlow.
 _HOMES = (
+    "tsae.anomaly.combination",
     "tsae.anomaly.detector",
+    "tsae.anomaly.scores",
     "tsae.anomaly.thresholds",
     "tsae.data.scaling",
     "tsae.estimators.augmentation",

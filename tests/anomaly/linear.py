@@ -55,3 +55,11 @@ class ShakenAutoencoder(LinearAutoencoder):
         X = np.asarray(X)
         factors = 1 + self.shake * np.random.default_rng(0).uniform(-1, 1, size=X.shape)
         return X - (X - super().reconstruct(X, decoder)) * factors
+
+
+class LinearEncoder(LinearAutoencoder):
+    """With features: the values of a window, scaled, and their squares."""
+
+    def transform(self, X):
+        scaled = (self._flat(X) - self.mean_) / self.std_
+        return np.hstack([scaled, scaled**2])

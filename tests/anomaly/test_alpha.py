@@ -1,4 +1,4 @@
-"""What `fit` says of alpha, and a default that always has an answer."""
+"""The smallest usable alpha, and a default that always works."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def test_a_level_that_cannot_be_used_is_told_of_after_fit_and_needs_no_new_fit(f
     detector.set_params(alpha=0.002, block_length=None)
     with pytest.warns(UserWarning, match="for timestamps alpha=0.002 cannot be used, and events will raise") as found:
         detector.fit(windows)
-    shown = float(re.search(r"smallest alpha is ([\d.]+)", str(found[0].message)).group(1))
-    assert detector.alpha_ == 0.002 < detector.smallest_alpha_ <= shown < 0.1
+    smallest = float(re.search(r"smallest alpha is ([\d.]+)", str(found[0].message)).group(1))
+    assert detector.alpha_ == 0.002 < detector.smallest_alpha_ <= smallest < 0.1
     with pytest.raises(ValueError, match="choose a larger alpha") as error:
         detector.events(windows)
     named = float(re.search(r"at least ([\d.]+)\)", str(error.value)).group(1))
-    for usable in (shown, named, "auto"):  # what a message names can be used
+    for usable in (smallest, named, "auto"):  # what a message names can be used
         assert len(detector.events(faulty(), alpha=usable))
     assert len(detector.set_params(alpha="auto").events(faulty()))
 

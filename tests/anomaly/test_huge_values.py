@@ -1,4 +1,4 @@
-"""Finite values of any size have the highest score, and none makes a channel deaf."""
+"""Finite values of any size have the highest score, and none hides the faults of its channel."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ def test_a_huge_value_is_the_highest_score_and_an_event(networks, series, kind, 
     windows = make_windows(test, 20)
     timeline = detector.score_timeline(windows)
     assert np.isfinite(timeline["score"]).all()
-    assert 97 <= timeline["score"].idxmax() <= 103  # scores are smoothed over five steps
-    assert timeline["score"][100] > 1e6 * calm["score"].max()
+    assert 97 <= timeline["score"].idxmax() <= 103  # scores are averaged over five steps at least
+    # The score of a network counts in powers of ten of p-values.
+    assert timeline["score"][100] > (1e6 if kind == "linear" else 3) * calm["score"].max()
     assert timeline["p_value"][100] == timeline["p_value"].min() == detector.timeline_threshold_.smallest_alpha_
     assert timeline["contribution_channel_1"][100] > 0.9 * timeline["score"][100]
     away = np.r_[:80, 121:200]

@@ -73,7 +73,7 @@ def test_raised_scores_keep_their_order():
 def test_rounding_changes_no_decision_of_a_detector(kind, shake):
     rng = np.random.default_rng(4)
     series = waves(rng, 1500)
-    series = np.hstack([series, series[:, :1]])  # two equal channels, equally to blame
+    series = np.hstack([series, series[:, :1]])  # two equal channels, with equal contributions
     windows = make_windows(series, 20)
     detector = AnomalyDetector(ShakenAutoencoder(8), threshold=kind, alpha=0.1, random_state=0).fit(windows)
     faulty = series.copy()

@@ -1,4 +1,4 @@
-"""Writes the stored model files of one format version, and what their models say of fixed windows.
+"""Writes the stored model files of one format version, and their models' results for fixed windows.
 
     python -m tests.data.make_model_files
 
@@ -39,11 +39,11 @@ def main() -> None:
         ),
         "seq2seq": LSTMSeq2Seq(units=3, epochs=1, embedding=2, random_state=0).fit(["abc", "ba"] * 4, ["xyz", "x"] * 4),
     }  # fmt: skip
-    said = {}
+    results = {}
     for name, model in models.items():
         model.save(FOLDER / f"{name}.tsae")
-        said.update({f"{name}.{what}": value for what, value in answers(model, X).items()})
-    np.savez(FOLDER / "answers.npz", **said)
+        results.update({f"{name}.{what}": value for what, value in answers(model, X).items()})
+    np.savez(FOLDER / "answers.npz", **results)
 
 
 def windows() -> np.ndarray:
@@ -56,7 +56,7 @@ def windows() -> np.ndarray:
 
 
 def answers(model, X: np.ndarray) -> dict[str, np.ndarray]:
-    """What a model says, in arrays."""
+    """Results of a model, as arrays."""
     if isinstance(model, LSTMSeq2Seq):
         return {"predict": np.array(model.predict(["ab", "cab", "a"]))}
     if isinstance(model, LSTMClassifier):
@@ -64,8 +64,8 @@ def answers(model, X: np.ndarray) -> dict[str, np.ndarray]:
     if isinstance(model, AnomalyDetector):
         timeline: pd.DataFrame = model.score_timeline(X)
         return {"score_samples": model.score_samples(X), "timeline": timeline[["score", "p_value"]].to_numpy()}
-    said = {"transform": model.transform(X), "score_samples": model.score_samples(X)}
-    return {**said, "forecast": model.forecast(X)} if model.horizon else said
+    results = {"transform": model.transform(X), "score_samples": model.score_samples(X)}
+    return {**results, "forecast": model.forecast(X)} if model.horizon else results
 
 
 if __name__ == "__main__":

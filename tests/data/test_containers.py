@@ -343,13 +343,13 @@ def test_few_steps_of_very_many_channels_are_refused(shape):
     np.testing.assert_array_equal(meant.gather(), X)
 
 
-def test_more_channels_than_steps_are_worth_a_warning():
+def test_more_channels_than_steps_are_warned_of():
     with pytest.warns(UserWarning, match=r"24 steps of 100 channels.*from_channels_first\(X\)"):
         assert as_windows(np.zeros((5, 24, 100))).shape == (5, 24, 100)
 
 
 @pytest.mark.parametrize("shape", [(5, 24, 20), (5, 7, 12), (5, 1, 3), (5, 100, 60)])
-def test_usual_shapes_pass_in_silence(shape):
+def test_usual_shapes_give_no_warning(shape):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         as_windows(np.zeros(shape))

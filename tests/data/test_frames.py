@@ -61,7 +61,7 @@ DAYS = pd.date_range("2024-01-01", periods=3)
         (["batch", "step"], DAYS[:2], [0, 1, 2], 1),
     ],
 )  # fmt: skip
-def test_levels_are_told_by_their_types_and_names(names, first, second, time):
+def test_levels_are_recognised_by_their_types_and_names(names, first, second, time):
     index = pd.MultiIndex.from_product([first, second], names=names)
     for data in (pd.DataFrame({"x": np.arange(6.0)}, index=index), pd.Series(np.arange(6.0), index=index)):
         windows = make_windows(data, 3)
@@ -79,7 +79,7 @@ def test_levels_are_told_by_their_types_and_names(names, first, second, time):
         (["time", "step"], DAYS, [0, 1], "name id_column='step' and time_column='time'"),
     ],
 )  # fmt: skip
-def test_levels_that_cannot_be_told_are_refused(names, first, second, advice):
+def test_ambiguous_levels_are_refused(names, first, second, advice):
     index = pd.MultiIndex.from_product([first, second], names=names)
     frame = pd.DataFrame({"x": np.arange(float(len(index)))}, index=index)
     with pytest.raises(ValueError, match=f"MultiIndex of levels .*, which do not tell ids from times: .*{advice}"):

@@ -72,13 +72,13 @@ def test_make_windows_warns_of_markers_and_names_the_option():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             LSTMAutoencoder(units=2, bidirectional=False, epochs=1).fit(X)
-        told = [str(warning.message) for warning in caught if "-999" in str(warning.message)]
-        assert [message[:35] for message in told] == (
+        warned = [str(warning.message) for warning in caught if "-999" in str(warning.message)]
+        assert [message[:35] for message in warned] == (
             ["8 of 800 rows of channel 'channel_1"] if X is not windows else []
         )
 
 
-def test_of_many_rows_a_sample_is_looked_at():
+def test_of_many_rows_a_sample_is_checked():
     values = np.tile(with_entries(None, m999=range(8)), 1000)
     with pytest.warns(UserWarning, match=r"1000 of 100000 sampled rows of channel 'channel_0' are -999"):
         make_windows(values, 10)
@@ -122,7 +122,7 @@ def test_columns_of_0_and_1_are_warned_of(values):
         make_windows(frame, 10)
 
 
-def test_chosen_columns_and_others_pass_in_silence():
+def test_chosen_columns_and_others_give_no_warning():
     flag = np.arange(800) % 2
     with warnings.catch_warnings():
         warnings.simplefilter("error")

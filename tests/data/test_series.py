@@ -77,15 +77,15 @@ def test_what_lies_beyond_the_range_of_scaling_is_refused_by_place(value, dtype,
     values[7, 1] = value
     if has_missing:
         values[3, 0] = np.nan
-    shown = re.escape(f"{dtype(value)}")
+    value_text = re.escape(f"{dtype(value)}")
     with pytest.raises(
-        ValueError, match=rf"data holds {shown} in series 0, step 7, column 'channel_1'.*missing_values="
+        ValueError, match=rf"data holds {value_text} in series 0, step 7, column 'channel_1'.*missing_values="
     ):
         make_windows(values, 5)
     frame = pd.DataFrame(values, columns=["a", "b"])
-    with pytest.raises(ValueError, match=rf"data holds {shown} in series 0, step 7, column 'b'"):
+    with pytest.raises(ValueError, match=rf"data holds {value_text} in series 0, step 7, column 'b'"):
         make_windows(frame, 5)
-    with pytest.raises(ValueError, match=rf"X holds {shown} in window 1, step 2, channel 1; .*beyond 1e\+36"):
+    with pytest.raises(ValueError, match=rf"X holds {value_text} in window 1, step 2, channel 1; .*beyond 1e\+36"):
         as_windows(values.reshape(10, 5, 2))
     with pytest.raises(ValueError, match="X holds"):
         as_windows([values[:5], values[5:]])

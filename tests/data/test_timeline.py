@@ -1,4 +1,4 @@
-"""to_timeline and Timeline: the results of an obvious loop over timestamps, however windows come in batches."""
+"""to_timeline and Timeline: the results of a plain loop over timestamps, however windows come in batches."""
 
 from __future__ import annotations
 

@@ -84,6 +84,15 @@ def test_series_of_two_sampling_rates_have_each_their_own_max_gap():
     assert "inferred for each series: 2.5 x its usual step, 60.0 to 3600.0" in repr(windows)
 
 
+def test_each_series_may_be_given_a_max_gap():
+    rows = [("fast", time, [1.0]) for time in (0, 1, 2, 4, 5)] + [("slow", time, [1.0]) for time in (0, 10, 20, 31, 41)]
+    windows = make_windows(as_frame(rows), 2, max_gap={"slow": 10, "fast": 1.5, "other": 7}, **COLUMNS)
+    assert windows.layout.begins.tolist() == [0, 3, 5, 8]
+    assert windows.max_gap == 10
+    dated = make_windows(as_frame(rows, "datetimes"), 2, max_gap={"slow": "10min", "fast": "90s"}, **COLUMNS)
+    assert dated.layout.begins.tolist() == [0, 3, 5, 8]
+
+
 def test_short_series_share_the_usual_step_of_the_table():
     rows = [("long", time, [1.0]) for time in range(0, 600, 60)] + [("short", time, [1.0]) for time in (0, 9000)]
     windows = quiet_windows(as_frame(rows), 2, **COLUMNS)
@@ -163,7 +172,8 @@ def test_series_of_single_rows_have_no_gaps():
         ([1], r"max_gap=\[1\] is not a length of time"),
         (True, "max_gap=True"),
         (np.bool_(True), "max_gap=np.True_"),
-        ({}, r"max_gap=\{\} is not a length of time"),
+        ({}, "max_gap has no entry for 1 of 1 series, such as 'a'"),
+        ({"a": "soon"}, r"max_gap\['a'\]='soon'"),
         (pd.NaT, "max_gap=NaT; it must not be negative"),
         (pd.offsets.MonthEnd(), "max_gap=<MonthEnd> is not a length of time, such as '30D'"),
         (pd.offsets.BusinessDay(), "max_gap=<BusinessDay> is not a length of time, such as '30D'"),

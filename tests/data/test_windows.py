@@ -1,4 +1,4 @@
-"""make_windows and Windows: the same windows as an obvious loop, from every kind of table and array."""
+"""make_windows and Windows: the same windows as a plain loop, from every kind of table and array."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def assert_same(windows, expected, times="numbers"):
         np.testing.assert_array_equal(value, np.array(steps))
 
 
-# ------------------------------------------------------------------------------------------ the obvious loop
+# ------------------------------------------------------------------------------------------ the plain loop
 
 
 @settings(deadline=None, max_examples=200)
@@ -69,7 +69,7 @@ def assert_same(windows, expected, times="numbers"):
     layout=st.sampled_from(["long", "multiindex", "polars", "datetimes", "zoned"]),
     align=st.sampled_from(["start", "end"]),
 )
-def test_windows_are_those_of_the_obvious_loop(rows, width, stride, max_gap, layout, align):
+def test_windows_are_those_of_a_plain_loop(rows, width, stride, max_gap, layout, align):
     limit = naive.infer_max_gaps(rows) if max_gap is None else max_gap
     expected = naive.cut_windows(rows, width, stride, limit, align)
     times = layout if layout in ("datetimes", "zoned") else "numbers"
@@ -169,7 +169,7 @@ times = st.lists(st.sampled_from([1, 1, 1, 2, 5]), max_size=12).map(lambda steps
     stride=st.integers(1, 7),
     max_gap=st.sampled_from([1, 2, np.inf]),
 )
-def test_cut_lays_windows_over_the_stretches_between_gaps(series, width, stride, max_gap):
+def test_cut_makes_windows_of_the_stretches_between_gaps(series, width, stride, max_gap):
     windows = Windows.cut(as_series(series), width, stride, max_gap=max_gap)
     stretches = naive.layout(series, width, stride, max_gap)
     assert list(zip(windows.layout.begins, windows.layout.counts, strict=True)) == stretches
@@ -233,7 +233,7 @@ def test_pickling_keeps_everything():
     np.testing.assert_array_equal(again.gather(), windows.gather())
 
 
-def test_repr_says_what_was_cut_and_how_gaps_were_found():
+def test_repr_shows_what_was_cut_and_how_gaps_were_found():
     frame = as_frame([("a", time, [1.0, 2.0]) for time in (0, 10, 20, 60, 70)], "datetimes")
     text = repr(make_windows(frame, 2, **COLUMNS))
     for part in ("n_windows=3", "width=2", "stride=1", "n_series=1", "['x0', 'x1']", "inferred: 2.5 x"):
@@ -259,7 +259,7 @@ def test_wrong_keys_are_refused(key):
         make_windows(np.arange(6.0), 2)[key]
 
 
-def test_overlapping_tells_whether_rows_are_shared():
+def test_overlapping_is_whether_rows_are_shared():
     windows = make_windows([np.arange(20.0), np.arange(20.0)], 4)
     assert windows.overlapping()
     assert not windows[::4].overlapping()
@@ -303,7 +303,7 @@ def test_observed_marks_windows_with_any_value():
     assert make_windows(np.zeros(5), 2).observed.all()
 
 
-def test_windows_tell_given_names_from_numbered_channels():
+def test_names_that_were_given_differ_from_numbered_channels():
     frame = pd.DataFrame({"load": np.arange(9.0), "heat": np.arange(9.0)})
     named = [make_windows(frame, 2), make_windows(frame["load"], 2), make_windows(frame, 2)[::3].compact()]
     assert all(windows.has_names for windows in named)

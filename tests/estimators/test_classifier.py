@@ -43,10 +43,10 @@ def fitted(data):
 
 @pytest.fixture(scope="module")
 def autoencoder(data):
-    return LSTMAutoencoder(units=5, epochs=1, scale="window", random_state=1).fit(data[0])
+    return LSTMAutoencoder(units=5, bidirectional=False, epochs=1, scale="window", random_state=1).fit(data[0])
 
 
-def test_it_tells_slow_from_fast(fitted):
+def test_it_classifies_slow_and_fast(fitted):
     X, y = waves(seed=1)
     assert fitted.score(X, y) > 0.9
     assert list(fitted.classes_) == ["fast", "slow"]
@@ -55,7 +55,7 @@ def test_it_tells_slow_from_fast(fitted):
     assert list(fitted.predict(X)) == [fitted.classes_[i] for i in probabilities.argmax(axis=1)]
 
 
-def test_a_windows_answer_is_its_own(fitted, data):
+def test_predictions_do_not_depend_on_other_windows(fitted, data):
     X, _ = data
     np.testing.assert_array_equal(fitted.predict_proba(X[:3]), fitted.predict_proba(X)[:3])
 
@@ -116,7 +116,7 @@ def test_class_weight_moves_the_decision(data):
 
 
 @pytest.mark.parametrize("way", ["pickle", "file"])
-def test_copies_give_the_same_answers(fitted, autoencoder, data, way, tmp_path):
+def test_copies_give_the_same_results(fitted, autoencoder, data, way, tmp_path):
     X, y = data
     seeded = LSTMClassifier(autoencoder, epochs=1, random_state=0).fit(X, y)
     for classifier in (fitted, seeded):
@@ -129,7 +129,7 @@ def test_copies_give_the_same_answers(fitted, autoencoder, data, way, tmp_path):
         assert list(copy.predict(X)) == list(classifier.predict(X))
 
 
-def test_warm_start_goes_on_and_keeps_its_classes(data):
+def test_warm_start_continues_and_keeps_its_classes(data):
     X, y = data
     classifier = LSTMClassifier(**QUICK, epochs=2, warm_start=True).fit(X, y).fit(X[y == "slow"], y[y == "slow"])
     assert list(classifier.history_.epoch) == [0, 1, 2, 3]

@@ -8,7 +8,7 @@ import pytest
 
 from tsae import AnomalyDetector, LSTMAutoencoder, LSTMClassifier, LSTMSeq2Seq, load, make_windows
 
-QUICK = {"units": 3, "epochs": 1, "random_state": 0}
+QUICK = {"units": 3, "bidirectional": False, "epochs": 1, "random_state": 0}
 ORDER = r"\['heat', 'load'\].*\['load', 'heat'\].*another order.*value_columns=\['load', 'heat'\]"
 OTHERS = r"\['co2', 'rpm'\].*\['load', 'heat'\]"
 

@@ -82,9 +82,9 @@ def test_beams_find_what_the_loop_finds(width):
                 fed = fed if code is None else network.output_tokens(tf.constant([code]))
             return tf.nn.log_softmax(decoded.values)[0].numpy()
 
-        said, score = naive.beam_search(gains, n_steps, width, network.end_token)
+        predicted, score = naive.beam_search(gains, n_steps, width, network.end_token)
         codes = [code for code in found["codes"].numpy()[row] if code >= 0]
-        assert codes == [code for code in said if code != network.end_token]
+        assert codes == [code for code in predicted if code != network.end_token]
         assert float(found["score"][row]) == pytest.approx(score, abs=1e-4)
 
 
@@ -112,11 +112,11 @@ def test_attention_weights_lie_on_the_input(attention):
 def test_integers_of_one_length_come_back_as_an_array():
     X = np.random.default_rng(0).integers(10, 14, (32, 4))
     model = make(**QUICK, embedding=3, bidirectional=True).fit(X, X[:, :2])
-    said = model.predict(X[:5])
+    predicted = model.predict(X[:5])
     assert not model.has_end_token_
-    assert said.shape == (5, 2)
-    assert said.dtype.kind == "i"
-    assert set(said.ravel()) <= set(range(10, 14))
+    assert predicted.shape == (5, 2)
+    assert predicted.dtype.kind == "i"
+    assert set(predicted.ravel()) <= set(range(10, 14))
     assert model.input_vocabulary_ == [10, 11, 12, 13]
 
 
@@ -130,8 +130,8 @@ def test_integers_of_one_length_come_back_as_an_array():
 )
 def test_words_and_ragged_integers_keep_their_form(Y, kind):
     model = make(**QUICK).fit(["ab", "c"] * 8, Y)
-    said = model.predict(["ab", "c"])
-    assert all(isinstance(sequence, kind) for sequence in said)
+    predicted = model.predict(["ab", "c"])
+    assert all(isinstance(sequence, kind) for sequence in predicted)
 
 
 def test_shared_vocabulary_are_one_set_and_weights_are_those_of_the_tutorial():
@@ -178,12 +178,12 @@ def test_as_many_targets_as_inputs():
 
 def test_values_are_said_in_their_units(doubler):
     model, X, Y = doubler
-    said = model.predict(X)
-    assert said.shape == Y.shape
+    predicted = model.predict(X)
+    assert predicted.shape == Y.shape
     assert model.score(X, Y) > 0.8
-    assert abs(said.mean() - Y.mean()) < 0.3
+    assert abs(predicted.mean() - Y.mean()) < 0.3
     assert model.predict(X, n_timesteps=5).shape == (64, 5, 1)
-    np.testing.assert_array_equal(model.predict(X[:3]), said[:3])
+    np.testing.assert_array_equal(model.predict(X[:3]), predicted[:3])
 
 
 @pytest.mark.parametrize("question", ["beam", "sample"])
@@ -210,9 +210,9 @@ def test_what_is_missing_in_a_target_counts_for_nothing():
     Y = np.tile(np.arange(3.0), (16, 1))
     Y[3, 1] = np.nan
     model = make(**{**QUICK, "scale": None}, feedback=None).fit(X, Y)
-    said = make(**{**QUICK, "scale": None, "learning_rate": 1e-12, "epochs": 1}, feedback=None).fit(X, Y)
-    error = np.square(said.predict(X)[..., 0] - Y)
-    assert said.history_.loss.iloc[0] == pytest.approx(np.nanmean(error), rel=1e-4)
+    model = make(**{**QUICK, "scale": None, "learning_rate": 1e-12, "epochs": 1}, feedback=None).fit(X, Y)
+    error = np.square(model.predict(X)[..., 0] - Y)
+    assert model.history_.loss.iloc[0] == pytest.approx(np.nanmean(error), rel=1e-4)
     assert model.history_.loss.iloc[1] < model.history_.loss.iloc[0]
 
 
@@ -246,13 +246,13 @@ def test_combinations_fit_and_travel(options, side):
         X = np.random.default_rng(0).normal(size=(40, 5, 2))
         Y = X[:, ::-1, :1]
     model = make(**{**QUICK, **options}).fit(X, Y)
-    said = model.predict(X[:6])
+    predicted = model.predict(X[:6])
     copy = pickle.loads(pickle.dumps(model))
     if side == "tokens":
-        assert copy.predict(X[:6]) == said
+        assert copy.predict(X[:6]) == predicted
         assert len(copy.predict(X[:6], beam_width=2)) == 6
     else:
-        np.testing.assert_array_equal(copy.predict(X[:6]), said)
+        np.testing.assert_array_equal(copy.predict(X[:6]), predicted)
 
 
 def test_unrolled_is_looped(doubler):
@@ -306,7 +306,7 @@ def test_divergence_is_named(doubler):
         make(**{**QUICK, "epochs": 30}, optimizer="sgd", learning_rate=1e30, clipnorm=None).fit(X, Y)
 
 
-def test_loaded_in_a_new_process_it_says_the_same(reverser, tmp_path):
+def test_loaded_in_a_new_process_it_predicts_the_same(reverser, tmp_path):
     with open(tmp_path / "model.pickle", "wb") as file:
         pickle.dump(reverser, file)
     reverser.save(tmp_path / "model.tsae")
@@ -317,8 +317,8 @@ def test_loaded_in_a_new_process_it_says_the_same(reverser, tmp_path):
         f"for model in (pickled, tsae.load(r'{tmp_path / 'model.tsae'}')):\n"
         "    print(model.predict(words), model.predict(words, beam_width=3))\n"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    predicted = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     words = ["up", "left", "noff"]
     expected = f"{reverser.predict(words)} {reverser.predict(words, beam_width=3)}"
-    assert said.splitlines() == [expected, expected]
+    assert predicted.splitlines() == [expected, expected]
     assert load(tmp_path / "model.tsae").score(WORDS, turned(WORDS)) == 1.0

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tsae import LSTMAutoencoder, LSTMClassifier, make_windows
 
-QUICK = {"units": 3, "epochs": 2, "batch_size": 8, "random_state": 0, "schedule": "constant"}
+QUICK = {"units": 3, "bidirectional": False, "epochs": 2, "batch_size": 8, "random_state": 0, "schedule": "constant"}
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def parts_of(data: bytes) -> tuple[dict, dict[str, bytes]]:
 
 
 def signed(manifest: dict, members: dict[str, bytes]) -> bytes:
-    """A model file of these members with all checksums right, as a forger would make it."""
+    """A model file of these members with all checksums right, as an attacker would make it."""
     checksums = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
     }
@@ -48,7 +48,7 @@ def npy(array: np.ndarray, allow_pickle: bool = False) -> bytes:
 
 
 def npy_claiming(shape: tuple, dtype: str = "<f4", data: bytes = b"") -> bytes:
-    """A .npy file whose header says one thing and whose data are another."""
+    """A .npy file whose header does not fit its data."""
     header = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape!r}, }}".encode().ljust(117) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
 

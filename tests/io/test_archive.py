@@ -63,18 +63,16 @@ def read(data: bytes):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {},
-        {"cell": "gru", "bidirectional": False, "pooling": "last"},
-        {"decoder": "composite", "horizon": 3, "scale": "window"},
+        {"units": (3, 2), "bidirectional": True, "decoder_units": 9},  # without a decoder that has units
+        {"cell": "gru", "pooling": "last", "random_state": np.random.RandomState(3)},
+        {"decoder": "composite", "horizon": 3, "scale": "window", "random_state": np.random.default_rng(3)},
         {"decoder": ("reconstruction", "imputation"), "decoder_units": 5, "scale": None, "kernel_regularizer": "l2"},
-        {"decoder_units": 9},  # without a decoder that has units
-        {"random_state": np.random.RandomState(3)},
-        {"random_state": np.random.default_rng(3)},
-        {"attention": "general", "decoder": "reconstruction", "feedback": "teacher_forcing", "bidirectional": False},
+        {"attention": "general", "decoder": "reconstruction", "feedback": "teacher_forcing"},
     ],
 )
-def test_a_loaded_estimator_says_the_same(X, tmp_path, parameters):
-    model = LSTMAutoencoder(**nested({"units": (3, 2), "epochs": 1, "random_state": 0, **parameters})).fit(X)
+def test_a_loaded_estimator_gives_the_same_results(X, tmp_path, parameters):
+    small = {"units": 3, "bidirectional": False, "epochs": 1, "random_state": 0}
+    model = LSTMAutoencoder(**nested({**small, **parameters})).fit(X)
     model.save(tmp_path / "model.tsae")
     again = load(tmp_path / "model.tsae")
     for method in ("transform", "score_samples"):
@@ -102,14 +100,14 @@ def test_the_same_answers_in_a_new_process(X, model, tmp_path):
 def test_ragged_windows_and_column_names_travel(tmp_path):
     rng = np.random.default_rng(1)
     ragged = [rng.normal(size=(n, 2)) for n in (5, 9, 7)]
-    model = LSTMAutoencoder(units=2, epochs=1, random_state=0).fit(ragged)
+    model = LSTMAutoencoder(units=2, bidirectional=False, epochs=1, random_state=0).fit(ragged)
     model.save(tmp_path / "ragged.tsae")
     again = load(tmp_path / "ragged.tsae")
     assert again.n_timesteps_ is None
     np.testing.assert_array_equal(again.transform(ragged), model.transform(ragged))
 
     frame = pd.DataFrame(rng.normal(size=(6, 8)), columns=[f"step {i}" for i in range(8)])
-    model = LSTMAutoencoder(units=2, epochs=1, random_state=0).fit(frame)
+    model = LSTMAutoencoder(units=2, bidirectional=False, epochs=1, random_state=0).fit(frame)
     model.save(tmp_path / "frame.tsae")
     assert list(load(tmp_path / "frame.tsae").feature_names_in_) == list(frame)
 
@@ -177,14 +175,14 @@ def test_the_file_is_json_and_arrays_that_numpy_reads_without_pickle(saved):
 
 @pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
 @pytest.mark.parametrize("name", ["autoencoder", "gru", "detector", "classifier", "seq2seq"])
-def test_stored_files_say_what_they_said(version, name):
+def test_stored_files_give_their_results(version, name):
     folder = DATA / f"model_files_{version}"
     model = load(folder / f"{name}.tsae")
     assert read_manifest(folder / f"{name}.tsae")["format_version"] == version
     with np.load(folder / "answers.npz") as stored:
-        said = make_model_files.answers(model, make_model_files.windows())
-        assert {f"{name}.{what}" for what in said} == {key for key in stored if key.startswith(f"{name}.")}
-        for what, values in said.items():
+        results = make_model_files.answers(model, make_model_files.windows())
+        assert {f"{name}.{what}" for what in results} == {key for key in stored if key.startswith(f"{name}.")}
+        for what, values in results.items():
             if values.dtype.kind == "f":
                 np.testing.assert_allclose(values, stored[f"{name}.{what}"], rtol=1e-4, atol=1e-5)
             else:
@@ -230,7 +228,8 @@ def test_a_detector_is_checked_as_a_whole(fitted_detector, tmp_path):
     fitted_detector.save(tmp_path / "model.tsae")
     data = (tmp_path / "model.tsae").read_bytes()
     edits = {
-        "error_scale_": 1, "channel_names_": [], "window_threshold_": None, "threshold": "pot",
+        "combination_": None, "decoders_": ["imputation"],
+        "channel_names_": [], "window_threshold_": None, "threshold": "pot",
         "autoencoder_": {"$object": "ChannelScaler", "state": {}}, "offset_": {"$array": 999},
     }  # fmt: skip
     for key, value in edits.items():
@@ -240,17 +239,17 @@ def test_a_detector_is_checked_as_a_whole(fitted_detector, tmp_path):
 @pytest.mark.parametrize("start", [None, "unfitted", "fitted"])
 def test_a_classifier(X, tmp_path, start):
     y = np.array(["even", "odd"] * 15)
-    autoencoder = None if start is None else LSTMAutoencoder(units=2, epochs=1, random_state=0)
+    small = {"units": 2, "bidirectional": False, "epochs": 1, "random_state": 0}
+    autoencoder = None if start is None else LSTMAutoencoder(**small)
     if start == "fitted":
         autoencoder.fit(X)
-    classifier = LSTMClassifier(autoencoder, units=2, epochs=1, random_state=0).fit(X, y)
+    classifier = LSTMClassifier(autoencoder, **small).fit(X, y)
     again = read_saved(classifier, tmp_path)
     np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
     np.testing.assert_array_equal(again.classes_, classifier.classes_)
 
 
-@pytest.mark.parametrize("attention", [None, "location", "additive"])
-@pytest.mark.parametrize("embedding", [None, 3])
+@pytest.mark.parametrize(("attention", "embedding"), [(None, None), ("location", 3), ("additive", None)])
 def test_a_sequence_model_of_tokens(tmp_path, attention, embedding):
     words, answers = ["abc", "ba", "c", "ab"] * 3, ["xyz", "x", "zz", "yx"] * 3
     options = DecoderOptions(attention=attention)
@@ -467,7 +466,7 @@ def test_permissions_are_those_of_any_new_file(model, tmp_path):
     assert (tmp_path / "model.tsae").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_missing_folder_is_said_so(model, tmp_path):
+def test_a_missing_folder_is_named(model, tmp_path):
     with pytest.raises(FileNotFoundError):
         model.save(tmp_path / "nowhere" / "model.tsae")
 
@@ -744,7 +743,7 @@ def watch():
 
 
 def test_ten_thousand_damaged_files(saved, watch, tmp_path, monkeypatch):
-    """A damaged file is refused, or loads as if nothing had happened: there are bytes in a zip that say nothing."""
+    """A damaged file is refused, or gives the same answers: some bytes of a zip file have no meaning."""
     monkeypatch.chdir(tmp_path)
     expected = read_archive(io.BytesIO(saved))
     survivors = 0

@@ -72,7 +72,8 @@ def test_scores_and_events_do_not_depend_on_the_division_into_parts(
     assert measures["n_labelled_events"] == 1
     assert measures["n_found"] == 1
     assert measures["n_false_events"] < measures["n_events"] == len(events)
-    assert measures["auc_pr"] > 0.9 > 0.1 > measures["labelled_share"]
+    # Each timestamp has the mean over the windows that cover it, so that those near the fault score high as well.
+    assert measures["auc_pr"] > 0.8 > 0.1 > measures["labelled_share"]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -28,8 +28,12 @@ def as_rows(windows):
 def test_parts_give_the_windows_of_the_whole(seed):
     rng = np.random.default_rng(seed)
     table = random_rows(rng)
-    spec = WindowSpec(Columns(), width=int(rng.integers(1, 7)), stride=int(rng.integers(1, 9)), max_gap=2)
-    whole = cut_windows(table.itertuples(index=False, name=None), spec.width, spec.stride, spec.max_gap)
+    spec = WindowSpec(
+        Columns(), width=int(rng.integers(1, 7)), stride=int(rng.integers(1, 9)), max_gap=2,
+        max_gaps={"a": 6.0} if seed % 2 else {},
+    )  # fmt: skip
+    max_gaps = {"a": 2, "b": 2, "c": 2, **spec.max_gaps}
+    whole = cut_windows(table.itertuples(index=False, name=None), spec.width, spec.stride, max_gaps)
 
     cuts = np.sort(rng.integers(0, len(table) + 1, int(rng.integers(0, 8))))
     parts = [rows for rows in np.split(np.arange(len(table)), cuts) if len(rows)]

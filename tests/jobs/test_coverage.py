@@ -31,7 +31,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("command", ["features", "anomalies"])
-def test_where_nothing_is_scored_the_reason_is_said(tsae, autoencoder_file, detector_file, tmp_path, case, command):
+def test_where_nothing_is_scored_the_reason_is_given(tsae, autoencoder_file, detector_file, tmp_path, case, command):
     table, reason = CASES[case]
     source = write_parts(table, tmp_path / "in", 2 if len(table) else 1)
     file = autoencoder_file if command == "features" else detector_file

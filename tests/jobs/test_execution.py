@@ -12,18 +12,18 @@ def double(task):
     return os.getpid(), 2 * task
 
 
-def endless(drawn):
+def endless(taken):
     for number in range(1000):
-        drawn.append(number)
+        taken.append(number)
         yield number
 
 
-def test_in_process_two_tasks_are_worked_on_and_one_is_drawn_ahead():
-    drawn = []
-    results = Execution().map(double, endless(drawn))
+def test_in_process_two_tasks_run_and_one_is_prepared():
+    taken = []
+    results = Execution().map(double, endless(taken))
     assert next(results) == (os.getpid(), 0)
     results.close()
-    assert drawn == [0, 1, 2]
+    assert taken == [0, 1, 2]
 
 
 def test_in_process_results_come_in_the_order_of_the_tasks():
@@ -44,11 +44,11 @@ def test_an_error_in_process_comes_after_the_results_before_it():
 
 
 def test_local_processes_work_on_a_few_tasks_at_a_time():
-    drawn = []
-    results = [Execution(n_jobs=2).map(double, endless(drawn))]
+    taken = []
+    results = [Execution(n_jobs=2).map(double, endless(taken))]
     pid, _ = next(results[0])
     assert pid != os.getpid()
-    assert len(drawn) < 20
+    assert len(taken) < 20
     results[0].close()
 
 
@@ -66,7 +66,7 @@ def test_errors_of_the_task_list_come_after_the_results_before_them(n_jobs):
     assert sorted(found) == [2, 4]
 
 
-def test_threads_are_shared_out():
+def test_threads_are_divided_among_processes():
     assert Execution(n_jobs=10_000).threads_per_process() == 1
     assert Execution(n_jobs=2, dask="tcp://somewhere").threads_per_process() is None
 

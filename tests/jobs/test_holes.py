@@ -1,4 +1,4 @@
-"""Parts that are skipped or hold no rows: nothing of the parts beside them is lost."""
+"""Parts that are skipped or hold no rows: no row of the parts next to them is lost."""
 
 import json
 

@@ -109,7 +109,7 @@ def test_events_come_with_their_reconstruction(page, detector, faulty):
     assert channel["name"] == "load"
     assert channel["share"] > 0.6
     assert len(channel["reconstruction"]) == len(channel["values"]) == len(detail["time"])
-    # The obvious loop, for one row.
+    # A plain loop, for one row.
     row = 610
     windows = cut(faulty)
     covering = windows[(windows.starts <= row) & (windows.starts + 16 > row)]

@@ -14,7 +14,7 @@ from tsae.jobs.spec import Columns, WindowSpec
 
 @pytest.mark.parametrize("max_gap", [None, 2.5, "0 days 00:15:00"])
 def test_window_specs_are_stored_as_plain_values(max_gap):
-    spec = WindowSpec(Columns("a", "b", ("c", "d"), time_kind="utc"), 12, 3, max_gap)
+    spec = WindowSpec(Columns("a", "b", ("c", "d"), time_kind="utc"), 12, 3, max_gap, max_gaps={"fast": 0.5})
     assert WindowSpec.from_dict(spec.as_dict()) == spec
     assert spec.longest_step == {None: np.inf, 2.5: 2.5}.get(max_gap, pd.Timedelta("15min"))
 

@@ -53,9 +53,9 @@ def test_a_terminal_shows_a_bar(stderr, monkeypatch):
     with job_progress("features", 2, 200) as advance:
         logs.log_event("a line above the bar")
         advance(200, 10)
-    shown = stderr()
-    assert "part 1/2" in shown
-    assert "a line above the bar" in shown
+    text = stderr()
+    assert "part 1/2" in text
+    assert "a line above the bar" in text
 
 
 def test_suppressed_stderr_also_covers_what_does_not_go_through_python():

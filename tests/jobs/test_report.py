@@ -65,7 +65,7 @@ def test_a_model_file_is_described_without_being_loaded(autoencoder_file):
     assert "values: load, heat" in lines_of(described)
 
 
-def test_what_is_not_there_is_said(tmp_path):
+def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(JobError, match="there is no model file"):
         describe_model(tmp_path / "none.tsae")
     (tmp_path / "text.tsae").write_text("text")

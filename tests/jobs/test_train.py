@@ -1,4 +1,7 @@
 import logging
+import re
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +203,32 @@ def test_where_gaps_leave_no_window_the_message_names_them(table, tmp_path):
     with pytest.raises(JobError, match=r"Windows end at 100% of the time steps, which are longer than max_gap="
                        r"0 days 00:15:00 \(given\); the median step is 0 days 01:.*--max-gap"):  # fmt: skip
         windows_of(source, max_gap="15min")
+
+
+def test_series_of_different_sampling_rates_keep_their_own_max_gap(table, tmp_path):
+    slow = table[table["machine"] == "m0"].assign(machine="slow")
+    slow["time"] = slow["time"].iloc[0] + 100 * (slow["time"] - slow["time"].iloc[0])
+    both = pd.concat([table[table["machine"] == "m1"], slow])
+    windows, spec = windows_of(write_parts(both, tmp_path / "in", 1))
+    assert spec.max_gaps == {"m1": "0 days 00:25:00", "slow": "1 days 17:40:00"}
+    assert spec.max_gap == "1 days 17:40:00"  # of series that come later
+    whole = make_windows(both, 12, id_column="machine", time_column="time", value_columns=["load", "heat"])
+    assert len(windows) == len(whole[whole.observed])
+    assert windows_of(tmp_path / "in", max_gap="15min")[1].max_gaps == {}
+
+
+def test_values_that_look_like_markers_are_warned_about(table, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("tsae"), "propagate", True)
+    marked = table.assign(heat=table["heat"].where(table.index % 100 > 0, -999.0))
+    source = write_parts(marked, tmp_path / "in", 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(str(source), tmp_path / "model.tsae", Training(COLUMNS, 12, stride=5, autoencoder=SMALL))
+    [warning] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert re.match(r"warning: \d+ of \d+ rows of channel 'heat' are -999, .* use --missing-values=-999$", warning)
+    caplog.clear()
+    windows_of(source, columns=replace(COLUMNS, missing=("-999",)))
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
 def test_series_that_are_left_out_are_warned_about(table, tmp_path, caplog, monkeypatch):

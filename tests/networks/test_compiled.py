@@ -17,6 +17,7 @@ SHAPES = [
     {"units": [5], "pooling": ["cell", "last"], "bidirectional": True},
     {"units": [4, 6], "dilations": [1, 3], "bidirectional": True, "pooling": ALL, "pooled_layers": "all"},
     {"units": [6], "pooling": ["mean"], "window_scale": "concat", "differences": True},
+    {"units": [4, 3], "pooling": ["mean", "ppv"], "quantiles": (0.3, 0.6), "pooled_layers": "all"},
 ]
 
 
@@ -28,6 +29,7 @@ def windows(n, width=11):
 @pytest.mark.parametrize("n", [1, COMPILED_SHARD_ROWS, 2 * COMPILED_SHARD_ROWS + 3])
 def test_compiled_features_are_the_features(shape, n):
     encoder = make_encoder(2, seed=4, **shape)
+    encoder.learn_thresholds([windows(40)])
 
     def features(x, masked):
         inputs = encoder.read(x, masked)
@@ -58,13 +60,13 @@ def test_only_what_the_fused_kernel_runs_is_compiled():
 
 def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
     X = windows(700)
-    autoencoder = LSTMAutoencoder(6, epochs=1, random_state=0).fit(X)
+    autoencoder = LSTMAutoencoder(6, bidirectional=False, epochs=1, random_state=0).fit(X)
     small = autoencoder.transform(X)
     calls = []
     monkeypatch.setattr("tsae.networks.compiled.compiled_features", lambda *a: calls.append(1) or compiled_features(*a))
     monkeypatch.setattr(tsae.estimators.base, "COMPILED_CALL_STEPS", 700 * 11)
     autoencoder._traced = {}
-    np.testing.assert_allclose(autoencoder.transform(X), small, atol=1e-6)
+    np.testing.assert_allclose(autoencoder.transform(X), small, atol=2e-5)  # rounding counts more within ramps
     assert calls == [1]
     autoencoder.transform(X[:-1])  # one window fewer is a small call
     X[5, 3] = np.nan
@@ -73,5 +75,5 @@ def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
 
 
 def test_features_alone_have_a_compiled_form():
-    autoencoder = LSTMAutoencoder(6, epochs=1).fit(windows(20))
+    autoencoder = LSTMAutoencoder(6, bidirectional=False, epochs=1).fit(windows(20))
     assert set(autoencoder._compiled_functions()) == {"features"} < set(functions(autoencoder._network))

@@ -41,35 +41,35 @@ ATTENTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("looks", ATTENTIONS)
+@pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("feedback_width", [0, 2])
 @pytest.mark.parametrize("bridge", ["repeat_vector", "initial_state", "both"])
-def test_decoders_say_what_the_loop_says(looks, feedback_width, bridge):
-    decoder, encoded = make(feedback_width=feedback_width, bridge=bridge, **looks)
+def test_decoders_agree_with_a_loop_over_steps(attention, feedback_width, bridge):
+    decoder, encoded = make(feedback_width=feedback_width, bridge=bridge, **attention)
     decoded = decoder.decode(encoded, 4)
     for row in range(BATCH):
-        said, looked = naive.decode(decoder, *row_of(encoded, row), 4)
-        np.testing.assert_allclose(decoded.values[row], said, atol=1e-5)
-        if looks:
-            np.testing.assert_allclose(decoded.weights[row, :, : LENGTHS[row]], looked, atol=1e-5)
+        values, weights = naive.decode(decoder, *row_of(encoded, row), 4)
+        np.testing.assert_allclose(decoded.values[row], values, atol=1e-5)
+        if attention:
+            np.testing.assert_allclose(decoded.weights[row, :, : LENGTHS[row]], weights, atol=1e-5)
 
 
-@pytest.mark.parametrize("looks", ATTENTIONS)
-def test_the_truth_is_fed_one_step_late(looks):
-    decoder, encoded = make(feedback_width=2, **looks)
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_the_truth_is_fed_one_step_late(attention):
+    decoder, encoded = make(feedback_width=2, **attention)
     truth = np.random.default_rng(1).normal(size=(BATCH, 4, 2)).astype(np.float32)
     decoded = decoder.decode(encoded, 4, TeacherForcing(tf.constant(truth)))
     for row in range(BATCH):
-        said, _ = naive.decode(decoder, *row_of(encoded, row), 4, truth[row])
-        np.testing.assert_allclose(decoded.values[row], said, atol=1e-5)
+        values, _ = naive.decode(decoder, *row_of(encoded, row), 4, truth[row])
+        np.testing.assert_allclose(decoded.values[row], values, atol=1e-5)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("looks", [{}, {"attention": "general"}, {"attention": "location"}])
+@pytest.mark.parametrize("attention", [{}, {"attention": "general"}, {"attention": "location"}])
 @pytest.mark.parametrize("n_timesteps", [3, UNROLLED_STEPS + 4])
-def test_direct_is_recursive(cell, looks, n_timesteps):
-    """The whole sequence at once, fed what one step at a time came to say, says the same, and learns the same."""
-    decoder, encoded = make(cell=cell, units=(3, 4), feedback_width=2, bridge="both", **looks)
+def test_direct_is_recursive(cell, attention, n_timesteps):
+    """The whole sequence at once, given the outputs of the step-by-step form, has the same outputs and gradients."""
+    decoder, encoded = make(cell=cell, units=(3, 4), feedback_width=2, bridge="both", **attention)
     with tf.GradientTape() as tape:
         stepwise = decoder.decode_recursively(encoded, n_timesteps)
         direct = decoder.decode_directly(encoded, n_timesteps, stepwise.values)
@@ -79,9 +79,9 @@ def test_direct_is_recursive(cell, looks, n_timesteps):
     assert all(np.max(np.abs(gradient)) < 1e-3 for gradient in gradients if gradient is not None)
 
 
-@pytest.mark.parametrize("looks", [{}, {"attention": "dot"}])
-def test_unconditioned_direct_is_recursive(looks):
-    decoder, encoded = make(**looks)
+@pytest.mark.parametrize("attention", [{}, {"attention": "dot"}])
+def test_direct_without_feedback_is_recursive(attention):
+    decoder, encoded = make(**attention)
     np.testing.assert_allclose(
         decoder.decode_directly(encoded, 6).values, decoder.decode_recursively(encoded, 6).values, atol=1e-5
     )
@@ -95,15 +95,15 @@ def test_states_cross_a_bridge_where_widths_differ(bidirectional, units):
     widths = [8, 6] if bidirectional else [4, 3]
     for depth, n_units in enumerate(units):
         assert bool(decoder.bridge_layers[depth]) == (widths[min(depth, 1)] != n_units)
-    said, _ = naive.decode(decoder, *row_of(encoded, 1), 3)
-    np.testing.assert_allclose(decoder.decode(encoded, 3).values[1], said, atol=1e-5)
+    values, _ = naive.decode(decoder, *row_of(encoded, 1), 3)
+    np.testing.assert_allclose(decoder.decode(encoded, 3).values[1], values, atol=1e-5)
 
 
-def test_outputs_are_fed_back_as_told():
+def test_outputs_are_fed_back_through_a_function():
     decoder, encoded = make(feedback_width=2)
-    decoded = decoder.decode(encoded, 4, feed=lambda said: tf.sign(said))
-    said, _ = naive.decode(decoder, *row_of(encoded, 0), 4, feed=np.sign)
-    np.testing.assert_allclose(decoded.values[0], said, atol=1e-5)
+    decoded = decoder.decode(encoded, 4, feed=tf.sign)
+    values, _ = naive.decode(decoder, *row_of(encoded, 0), 4, feed=np.sign)
+    np.testing.assert_allclose(decoded.values[0], values, atol=1e-5)
 
 
 def test_scheduled_sampling_mixes_truth_and_own_output():
@@ -118,15 +118,15 @@ def test_scheduled_sampling_mixes_truth_and_own_output():
     np.testing.assert_allclose(mixed(1.0), decoder.decode(encoded, 5, TeacherForcing(truth)).values, atol=1e-5)
     np.testing.assert_allclose(mixed(0.0), decoder.decode(encoded, 5).values, atol=1e-5)
     # at one half, each step of each row was fed one or the other
-    told = StepRandomState(tf.constant([3, 1])).uniform([BATCH, 5]).numpy() < 0.5
-    assert 0 < told.mean() < 1
+    teacher_forced = StepRandomState(tf.constant([3, 1])).uniform([BATCH, 5]).numpy() < 0.5
+    assert 0 < teacher_forced.mean() < 1
     half = mixed(0.5).numpy()
     for row in range(BATCH):
         fed = np.zeros((5, 2))
-        for step in range(4):  # what stands at `step` is fed at step + 1
-            fed[step] = truth[row, step] if told[row, step + 1] else half[row, step]
-        said, _ = naive.decode(decoder, *row_of(encoded, row), 5, fed)
-        np.testing.assert_allclose(half[row], said, atol=1e-5)
+        for step in range(4):  # the value of `step` is input of step + 1
+            fed[step] = truth[row, step] if teacher_forced[row, step + 1] else half[row, step]
+        values, _ = naive.decode(decoder, *row_of(encoded, row), 5, fed)
+        np.testing.assert_allclose(half[row], values, atol=1e-5)
 
 
 @pytest.mark.parametrize("schedule", ["linear", "exponential", "inverse_sigmoid"])

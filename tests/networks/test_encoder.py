@@ -67,7 +67,7 @@ def test_gaps_are_read_as_straight_lines():
     np.testing.assert_allclose(encoder(gap), encoder(line), atol=1e-6)
 
 
-def test_window_scaling_forgets_level_and_size():
+def test_window_scaling_removes_level_and_size():
     encoder = make_encoder(2, [5], pooling=["last"], window_scale="only")
     x = normal(3, 9, 2)
     np.testing.assert_allclose(encoder(x), encoder(x * np.float32([30, 0.01]) + np.float32([5, -2])), atol=1e-4)
@@ -87,7 +87,7 @@ def test_a_small_ripple_is_not_taken_for_rounding(level):
     np.testing.assert_allclose(encoder.read(still).values, 0, atol=1e-6)
 
 
-def test_both_scalings_stand_side_by_side():
+def test_both_scalings_are_concatenated():
     encoder = make_encoder(2, [5], pooling=["last"], window_scale="concat")
     x = tf.constant(normal(3, 9, 2))
     values = encoder.read(x).values.numpy()
@@ -97,7 +97,7 @@ def test_both_scalings_stand_side_by_side():
 
 
 @pytest.mark.parametrize("scale", ["none", "only", "concat"])
-def test_differences_stand_beside_what_is_read(scale):
+def test_differences_are_further_channels(scale):
     encoder = make_encoder(2, [5], window_scale=scale, differences=True)
     whole = 30 * normal(4, 9, 2) + 5
     complete = encoder.read(tf.constant(whole), masked=False)
@@ -122,7 +122,7 @@ def test_differences_stand_beside_what_is_read(scale):
     np.testing.assert_array_equal(inputs.observed[..., -2:], known & before)
 
 
-def test_differences_of_rounding_are_not_blown_up():
+def test_differences_of_rounding_are_not_amplified():
     encoder = make_encoder(1, [5], differences=True)
     swing = np.sin(np.arange(5000) / 800)[None, :, None]
     near, far = (np.float32(level + 1e-3 * swing) for level in (0, 1000))  # the second moves in steps of 6e-5
@@ -138,15 +138,15 @@ def test_a_hidden_step_shows_in_no_difference():
     hidden[0, [3, 4, 8]] = True
     other = np.where(hidden, other, x)
 
-    def shown(x):  # at the scale of one and the same window
+    def scaled(x):  # at the scale of one and the same window
         values = encoder.read(tf.constant(x), masked=False).values.numpy()
         values[..., 2:] = np.concatenate([x, x - np.pad(x[:, :-1], [(0, 0), (1, 0), (0, 0)])], axis=-1)
         return encoder.hide(tf.constant(values), tf.constant(hidden)).numpy()
 
-    np.testing.assert_array_equal(shown(x), shown(other))
-    assert (shown(x)[0, [3, 4, 8]] == 0).all()
-    assert (shown(x)[0, 5, -2:] == 0).all()
-    assert (shown(x)[0, [0, 1, 2, 6, 7]] != 0).all()
+    np.testing.assert_array_equal(scaled(x), scaled(other))
+    assert (scaled(x)[0, [3, 4, 8]] == 0).all()
+    assert (scaled(x)[0, 5, -2:] == 0).all()
+    assert (scaled(x)[0, [0, 1, 2, 6, 7]] != 0).all()
 
 
 def test_complete_windows_take_the_cheaper_way_to_the_same_features():
@@ -157,13 +157,13 @@ def test_complete_windows_take_the_cheaper_way_to_the_same_features():
     np.testing.assert_allclose(encoder.pool(encoder.run(inputs)), encoder(x), atol=1e-5)
 
 
-def test_names_say_layer_pooling_and_unit():
+def test_names_hold_layer_pooling_and_unit():
     assert encoder_config(1, [2], pooling=["last", "mean"]).feature_names() == ["last_0", "last_1", "mean_0", "mean_1"]
     config = encoder_config(1, [1, 1], pooling=["max"], pooled_layers="all")
     assert config.feature_names() == ["layer0_max_0", "layer1_max_0"]
 
 
-def test_a_row_without_any_value_does_no_harm_to_the_others():
+def test_a_row_without_any_value_has_no_effect_on_others():
     encoder = make_encoder(1, [3], [2], bidirectional=True, pooling=ALL)
     x = normal(2, 6, 1)
     x[0] = np.nan

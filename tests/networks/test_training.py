@@ -28,11 +28,15 @@ def data(n=50, n_timesteps=12, n_channels=2, seed=0, ragged=False, missing=0.0):
     return TrainingData(values, np.arange(n) * n_timesteps, lengths, weights, n_timesteps, ragged or missing > 0)
 
 
-def network(decoders=("reconstruction", "prediction"), seed=0, **options):
-    encoder = {
-        "n_channels": 2, "units": [6, 4], "dilations": [1, 2], "bidirectional": True, "pooling": ["last", "mean"],
-        "pooled_layers": "all", "seed": seed, "kernel_regularizer": options.pop("kernel_regularizer", None),
-    }  # fmt: skip
+# Two layers in both directions, two decoders; for what depends on the network.
+DEEP = {"decoders": ("reconstruction", "prediction"), "units": [6, 4], "dilations": [1, 2], "bidirectional": True,
+        "pooling": ["last", "mean"], "pooled_layers": "all"}  # fmt: skip
+_OF_THE_ENCODER = ("units", "dilations", "bidirectional", "pooling", "pooled_layers", "kernel_regularizer")
+
+
+def network(decoders=("reconstruction",), seed=0, **options):
+    encoder = {name: options.pop(name) for name in _OF_THE_ENCODER if name in options}
+    encoder = {"n_channels": 2, "units": [4], "seed": seed, **encoder}
     return Autoencoder(autoencoder_config(encoder, decoders, [5], seed=seed + 1, **options))
 
 
@@ -43,16 +47,17 @@ def trained(n_shards, data, epochs=2, batch_size=32, **options):
     return net, history
 
 
-@pytest.mark.parametrize("kind", [{}, {"ragged": True}, {"missing": 0.2}])
-@pytest.mark.parametrize("decoders", [("reconstruction", "prediction"), ("imputation",)])
+@pytest.mark.parametrize(
+    ("kind", "decoders"),
+    [({}, ("imputation",)), ({"ragged": True}, ("imputation",)), ({"missing": 0.2}, ("reconstruction", "prediction"))],
+)
 def test_shards_add_up_to_the_batch(kind, decoders):
     """Gradients of shards, with the last batch filled up by weight zero, add up to those of the batch."""
-    results = [trained(n_shards, data(**kind), decoders=decoders) for n_shards in (1, 2, 4)]
-    unsharded, unsharded_history = results[0]
-    for net, history in results[1:]:
-        assert history[-1]["loss"] == pytest.approx(unsharded_history[-1]["loss"], rel=1e-5)
-        for ours, whole in zip(net.get_weights(), unsharded.get_weights(), strict=True):
-            np.testing.assert_allclose(ours, whole, atol=2e-5)
+    results = [trained(n_shards, data(**kind), **{**DEEP, "decoders": decoders}) for n_shards in (1, 4)]
+    (unsharded, unsharded_history), (net, history) = results
+    assert history[-1]["loss"] == pytest.approx(unsharded_history[-1]["loss"], rel=1e-5)
+    for ours, whole in zip(net.get_weights(), unsharded.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, whole, atol=2e-5)
 
 
 def test_gradients_are_those_of_plain_keras():
@@ -80,12 +85,13 @@ def test_missing_values_are_neither_inputs_nor_targets():
     changed = data(ragged=True)
     for start, length in zip(kept.starts, kept.lengths, strict=True):
         changed.values[start + length : start + kept.width] = 1e6
-    for ours, theirs in zip(trained(1, kept)[0].get_weights(), trained(1, changed)[0].get_weights(), strict=True):
+    nets = [trained(1, given, bidirectional=True)[0] for given in (kept, changed)]
+    for ours, theirs in zip(*(net.get_weights() for net in nets), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_the_same_seed_trains_to_the_same_bits():
-    options = {"noise": 0.1, "mask_rate": 0.2, "dropout": 0.1}
+    options = {"units": [4, 3], "noise": 0.1, "mask_rate": 0.2, "dropout": 0.1}
     first, second = (trained(2, data(), **options) for _ in range(2))
     assert first[1] == second[1]
     for ours, theirs in zip(first[0].get_weights(), second[0].get_weights(), strict=True):
@@ -260,7 +266,7 @@ def test_imputation_targets_are_the_values_at_the_offsets_in_the_window(lengths,
     weight = np.broadcast_to(weight, target.shape)
     expected = np.zeros(target.shape)
     for row, length in enumerate(lengths or (9, 9, 9)):
-        around = naive.told_by_states([None if np.isnan(v) else v for v in x[row, :length, 0]], offsets)
+        around = naive.imputation_targets([None if np.isnan(v) else v for v in x[row, :length, 0]], offsets)
         for step, values in enumerate(around):
             for place, value in enumerate(values):
                 if value is not None:

@@ -135,7 +135,7 @@ def _report(calibrator: Calibrator, alpha: float | str, unit: str, method: str) 
 
 def find_threshold(calibrator: Calibrator, alpha: float, unit: str) -> float:
     """Return the threshold for ``alpha``; where there is none, the error names the remedies."""
-    alpha = WANTED_ALPHA if math.isnan(alpha) else alpha  # "auto" found none: the error tells why
+    alpha = WANTED_ALPHA if math.isnan(alpha) else alpha  # "auto" found none: the error explains why
     try:
         return calibrator.threshold(alpha)
     except ValueError as error:

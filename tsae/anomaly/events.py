@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.anomaly.scoring import CONTRIBUTION
+from tsae.anomaly.scoring import CONTRIBUTION, SINGLE
 from tsae.anomaly.tolerance import largest_first, raised
 
 COLUMNS = ["series", "start", "end", "peak", "score", "p_value", "channels"]
+RAISED_BY = "raised_by"  # only for timelines of several scores
 
 
 def find_events(
@@ -55,7 +56,7 @@ def find_events(
         channels.append(
             tuple(names[i].removeprefix(CONTRIBUTION) for i in largest_first(weight)[:n_channels] if weight[i] > 0)
         )
-    return pd.DataFrame(
+    events = pd.DataFrame(
         {
             "series": timeline["series"].to_numpy()[first],
             "start": timeline["time"].array[first],
@@ -67,6 +68,21 @@ def find_events(
         },
         columns=COLUMNS,
     )
+    singles = _single_columns(timeline)
+    if not singles:
+        return events
+    highest = _largest_scores(timeline[singles].to_numpy()[peak])
+    return events.assign(**{RAISED_BY: [singles[number].removeprefix(SINGLE) for number in highest]})
+
+
+def _largest_scores(scores: np.ndarray) -> np.ndarray:
+    """Return the position of the largest score in each row (n, n_scores); of those equal up to rounding, the first."""
+    known = np.nan_to_num(scores)
+    return np.asarray(np.argmax(raised(known) >= known.max(axis=1, keepdims=True), axis=1))
+
+
+def _single_columns(timeline: pd.DataFrame) -> list[str]:
+    return [column for column in timeline.columns if str(column).startswith(SINGLE)]
 
 
 def is_timeline(X: Any) -> bool:
@@ -74,7 +90,7 @@ def is_timeline(X: Any) -> bool:
     return isinstance(X, pd.DataFrame) and {"series", "time", "score", "p_value"} <= set(X.columns)
 
 
-def check_timeline(timeline: pd.DataFrame, channel_names: list[str]) -> pd.DataFrame:
+def check_timeline(timeline: pd.DataFrame, channel_names: list[str], singles: list[str]) -> pd.DataFrame:
     """Check a timeline that was stored, selected or sorted since it was computed.
 
     Parameters
@@ -83,6 +99,8 @@ def check_timeline(timeline: pd.DataFrame, channel_names: list[str]) -> pd.DataF
         As from `AnomalyDetector.score_timeline`, its columns in any order.
     channel_names : list of str
         Channels of the detector.
+    singles : list of str
+        Columns of the detector's scores by themselves; left out where the timeline does not have all of them.
 
     Returns
     -------
@@ -104,11 +122,12 @@ def check_timeline(timeline: pd.DataFrame, channel_names: list[str]) -> pd.DataF
             f"X is a timeline with the columns {found}, but the detector has the channels {channel_names}, each with "
             f"a column {CONTRIBUTION}<channel>"
         )
-    for column in ("score", "p_value", *names):
+    singles = singles if set(singles) <= set(timeline.columns) else []
+    for column in ("score", "p_value", *singles, *names):
         if not pd.api.types.is_numeric_dtype(timeline[column]):
             raise ValueError(f"X is a timeline whose column {column!r} has dtype {timeline[column].dtype}, not numbers")
     _check_order(timeline)
-    return timeline[["series", "time", "score", "p_value", *names]]
+    return timeline[["series", "time", "score", "p_value", *singles, *names]]
 
 
 def _check_order(timeline: pd.DataFrame) -> None:
@@ -137,7 +156,7 @@ def _check_order(timeline: pd.DataFrame) -> None:
 def _empty(timeline: pd.DataFrame) -> pd.DataFrame:
     """No event, with the columns and dtypes that events have."""
     time, nothing = timeline["time"].iloc[:0], timeline["score"].iloc[:0]
-    return pd.DataFrame(
+    events = pd.DataFrame(
         {
             "series": timeline["series"].iloc[:0],
             "start": time,
@@ -149,3 +168,4 @@ def _empty(timeline: pd.DataFrame) -> pd.DataFrame:
         },
         columns=COLUMNS,
     )
+    return events.assign(**{RAISED_BY: pd.Series([], dtype=object)}) if _single_columns(timeline) else events

@@ -29,15 +29,9 @@ LARGEST_SCALED = 1e15
 LARGEST_FITTED = 1e30
 
 
-def error_chunks(
-    autoencoder: Any, windows: Windows, decoders: tuple[str | None, ...]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield positions of windows and their `squared_errors`, a bounded number of values at a time."""
-    n_at_once = max(1, CHUNK_VALUES // (windows.width * windows.n_channels))
-    shown = clipped(autoencoder, windows)
-    for first in range(0, len(windows), n_at_once):
-        positions = np.arange(first, min(first + n_at_once, len(windows)))
-        yield positions, squared_errors(autoencoder, windows[positions], shown[positions], decoders)
+def chunk_size(windows: Windows) -> int:
+    """Return how many windows go through the autoencoder at once."""
+    return max(1, CHUNK_VALUES // (windows.width * windows.n_channels))
 
 
 def squared_errors(autoencoder: Any, windows: Windows, shown: Windows, decoders: tuple[str | None, ...]) -> np.ndarray:

@@ -21,7 +21,7 @@ class TimelineStream:
 
     Made by `AnomalyDetector.stream`. A timestamp is complete when the last window that covers it is: with
     windows of ``width`` steps that begin every ``stride`` steps, up to ``width - 1`` steps after it. The stream
-    holds the rows of one window and the errors of the timestamps that are not complete, whatever the length
+    holds the rows of one window and the values of the timestamps that are not complete, whatever the length
     of the series.
 
     Parameters
@@ -65,7 +65,7 @@ class TimelineStream:
         self._state = self._empty_state()
 
     def _empty_state(self) -> StreamState:
-        return StreamState.empty(len(self._scorer.decoders), len(self._scorer.channel_names))
+        return StreamState.empty(self._scorer.combination.n_values, len(self._scorer.channel_names))
 
     def push(self, rows: Any, times: Any = None) -> pd.DataFrame:
         """Add new rows.
@@ -211,10 +211,10 @@ class TimelineStream:
         windows = make_windows(state.rows[state.next_window :], self._width, self._stride)
         first_row = state.next_window
         windows = windows[windows.observed]
-        for positions, errors in self._scorer.errors(windows):
+        for positions, found in self._scorer.values(windows):
             rows = first_row + windows[positions].starts[:, np.newaxis] + np.arange(self._width)
-            known = ~np.isnan(errors)
-            np.add.at(state.sums, rows, np.where(known, errors, 0.0))
+            known = ~np.isnan(found)
+            np.add.at(state.sums, rows, np.where(known, found, 0.0))
             np.add.at(state.counts, rows, known)
         state.next_window += n_windows * self._stride
         return self._complete(state, min(state.next_window, len(state.rows)))
@@ -229,9 +229,9 @@ class TimelineStream:
 
     def _frame(self, state: StreamState, n_rows: int) -> pd.DataFrame:
         with np.errstate(invalid="ignore"):
-            errors = state.sums[:n_rows] / state.counts[:n_rows]
+            values = state.sums[:n_rows] / state.counts[:n_rows]
         head = pd.DataFrame({"series": pd.Series([self._series] * n_rows), "time": state.times[:n_rows]})
-        return self._scorer.table(head, errors)
+        return self._scorer.table(head, values)
 
 
 def _hold(state: StreamState, rows: np.ndarray, times: pd.Index) -> None:

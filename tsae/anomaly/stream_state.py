@@ -30,8 +30,8 @@ class StreamState:
     ----------
     rows : float64 ndarray of shape (n_held, n_channels)
         Of the timestamps that are not complete.
-    sums, counts : ndarrays of shape (n_held, n_decoders, n_channels)
-        Of the errors of the windows that cover them.
+    sums, counts : ndarrays of shape (n_held, n_values, n_channels)
+        Of the values of the windows that cover them.
     times : Index of length n_held
     last_time : Index of length 0 or 1
         Of the last row.
@@ -55,19 +55,19 @@ class StreamState:
     finished: bool = False
 
     @classmethod
-    def empty(cls, n_decoders: int, n_channels: int) -> StreamState:
+    def empty(cls, n_values: int, n_channels: int) -> StreamState:
         """Make the state before the first row."""
-        shape = (0, n_decoders, n_channels)
+        shape = (0, n_values, n_channels)
         return cls(np.empty((0, n_channels)), np.zeros(shape), np.zeros(shape, dtype=np.int32))
 
-    def check(self, n_decoders: int, n_channels: int, width: int) -> None:
+    def check(self, n_values: int, n_channels: int, width: int) -> None:
         """Refuse a state that does not belong together.
 
         Raises
         ------
         ValueError
         """
-        held, shape = len(self.times), (len(self.times), n_decoders, n_channels)
+        held, shape = len(self.times), (len(self.times), n_values, n_channels)
         expected = ((self.rows, shape[::2], "f8"), (self.sums, shape, "f8"), (self.counts, shape, "i4"))
         if any(array.shape != size or array.dtype != np.dtype(kind) for array, size, kind in expected):
             raise ValueError("its arrays have other shapes or types")
@@ -125,7 +125,7 @@ def read_state(
         state = StreamState(
             **{**held, "times": _index_from_plain(held["times"]), "last_time": _index_from_plain(held["last_time"])}
         )
-        state.check(len(scorer.decoders), len(scorer.channel_names), width)
+        state.check(scorer.combination.n_values, len(scorer.channel_names), width)
         if options["width"] != width or type(options["stride"]) is not int or options["stride"] < 1:
             raise ValueError(f"its windows have {options['width']!r} steps, {options['stride']!r} apart")
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
@@ -135,8 +135,9 @@ def read_state(
 
 def fingerprint(scorer: TimestampScorer) -> str:
     """Return a checksum of all that makes up scores but the network: equal for a detector that was saved and loaded."""
-    digest = hashlib.sha256(repr((scorer.decoders, scorer.channel_names, scorer.smoothing)).encode())
-    for array in (scorer.error_scale, scorer.calibrator.scores_):
+    made_of = (scorer.combination.names, scorer.channel_names, scorer.smoothing)
+    digest = hashlib.sha256(repr(made_of).encode())
+    for array in (*scorer.combination.arrays(), scorer.calibrator.scores_):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

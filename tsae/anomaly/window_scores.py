@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from tsae.anomaly.calibration import choose_alpha, find_threshold
-from tsae.anomaly.residuals import contributions, error_chunks, mean_steps, total
+from tsae.anomaly.combination import Combination, window_means
+from tsae.anomaly.residuals import total
 from tsae.anomaly.thresholds import Calibrator
 from tsae.estimators.reading import WindowReader
 
@@ -18,8 +19,7 @@ class WindowScores(WindowReader):
 
     alpha: float | str
     autoencoder_: Any
-    decoders_: tuple[str | None, ...]
-    error_scale_: np.ndarray
+    combination_: Combination
     window_threshold_: Calibrator
 
     @property
@@ -45,14 +45,11 @@ class WindowScores(WindowReader):
         ndarray of shape (n_windows, n_channels), float64
             Not negative; rows sum to ``-score_samples``. NaN for a channel without any value in the window.
         """
-        windows = self._read_fitted(X)
-        by_window = np.empty((len(windows), len(self.decoders_), self.n_channels_))
-        for positions, errors in error_chunks(self.autoencoder_, windows, self.decoders_):
-            by_window[positions] = mean_steps(errors)
-        return contributions(by_window, self.error_scale_)
+        means = window_means(self.combination_, self.autoencoder_, self._read_fitted(X))
+        return self.combination_.contributions(self.combination_.by_window(means))
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Return the score of each window: the higher, the more normal; about -1 on normal data.
+        """Return the score of each window: the higher, the more normal.
 
         Parameters
         ----------

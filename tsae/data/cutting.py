@@ -50,11 +50,11 @@ def make_windows(
         increase within an id. None: the index is read as times, unless it holds numbers.
     value_columns : list of columns, default=None
         The channels; None: every other column.
-    max_gap : number, timedelta or str such as "10min", default=None
+    max_gap : number, timedelta, str such as "10min" or dict of these, default=None
         A longer step of time ends a window; infinity lets windows span every gap. Of times with a time zone, whole
-        days are days of the calendar. None: 2.5 times the usual step, which is the longest of 95 % of the steps that
-        are no gaps themselves, so that jitter and single lost samples do not end a window. Series of different
-        sampling rates have each their own.
+        days are days of the calendar. A dict has a limit for each series, by its id. None: 2.5 times the usual step,
+        which is the longest of 95 % of the steps that are no gaps themselves, so that jitter and single lost samples
+        do not end a window. Series of different sampling rates have each their own.
     align : {"start", "end"}, default="start"
         Where the rows are that are in no window, where the length of a series (or stretch between gaps) does not fit
         `stride`: "start" begins the first window with its first row, "end" ends the last window with its newest row.

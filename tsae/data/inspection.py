@@ -20,6 +20,10 @@ MIN_ROWS = 20  # fewer rows do not tell
 SAMPLED_ROWS = 100_000  # about so many make a sample
 
 
+class MarkerWarning(UserWarning):
+    """A few equal values, as of a marker of missing values, make up most of the spread of a channel."""
+
+
 def warn_of_labels(series: GroupedSeries) -> None:
     """Warn if any of several channels, which were not chosen, is named like a label or holds nothing but 0 and 1.
 
@@ -29,10 +33,7 @@ def warn_of_labels(series: GroupedSeries) -> None:
         Read from a table.
     """
     names = series.channel_names
-    if len(names) < 2:
-        return
-    labels = [name for name in names if _sounds_like_label(name, names)]
-    flags = [name for name, column in zip(names, series.values.T, strict=True) if _is_flag(column)]
+    labels, flags = find_labels(series)
     parts = [f"{_some(labels)} named like a label"] if labels else []
     parts += [f"{_some(flags)} 0 or 1 in every row"] if flags else []
     if parts:
@@ -45,10 +46,49 @@ def warn_of_labels(series: GroupedSeries) -> None:
         )
 
 
+def find_labels(series: GroupedSeries) -> tuple[list[str], list[str]]:
+    """Find channels that may be labels.
+
+    Parameters
+    ----------
+    series : GroupedSeries
+        Read from a table.
+
+    Returns
+    -------
+    labels, flags : list of str
+        Channels that are named like a label, and channels that hold nothing but 0 and 1. None where there is only one
+        channel.
+    """
+    names = series.channel_names
+    if len(names) < 2:
+        return [], []
+    labels = [name for name in names if _sounds_like_label(name, names)]
+    return labels, [name for name, column in zip(names, series.values.T, strict=True) if _is_flag(column)]
+
+
 def warn_of_markers(
     values: np.ndarray, channel_names: Sequence[str], *, sample: bool = False, stacklevel: int = 3
 ) -> None:
     """Warn if a few equal values, as of a marker like -999, make up most of the spread of a channel.
+
+    Parameters
+    ----------
+    values, channel_names, sample
+        As of `describe_markers`.
+    stacklevel : int, default=3
+        As for ``warnings.warn``.
+    """
+    message, markers = describe_markers(values, channel_names, sample=sample)
+    if message:
+        advice = f"pass missing_values={markers[:5]} to make_windows (or put NaN in their place)"
+        warnings.warn(f"{message}: if this marks missing values, {advice}", MarkerWarning, stacklevel=stacklevel)
+
+
+def describe_markers(
+    values: np.ndarray, channel_names: Sequence[str], *, sample: bool = False
+) -> tuple[str, list[float]]:
+    """Describe few equal values, as of a marker like -999, that make up most of the spread of a channel.
 
     Parameters
     ----------
@@ -57,9 +97,14 @@ def warn_of_markers(
     channel_names : sequence of str
         For the message.
     sample : bool, default=False
-        Whether to look at evenly spaced rows alone, where there are many.
-    stacklevel : int, default=3
-        As for ``warnings.warn``.
+        Whether to examine evenly spaced rows alone, where there are many.
+
+    Returns
+    -------
+    message : str
+        Names values and channels; empty where there are none.
+    markers : list of float
+        The values.
     """
     step = max(1, len(values) // SAMPLED_ROWS) if sample else 1
     values, rows = values[::step], "rows" if step == 1 else "sampled rows"
@@ -67,19 +112,14 @@ def warn_of_markers(
     for name, column in zip(channel_names, values.T, strict=True):
         found += [(name, value, count, len(column)) for value, count in dominating_values(column)]
     if not found:
-        return
+        return "", []
     parts = [
         f"{count} of {total} {rows} of channel {name!r} {'is' if count == 1 else 'are'} {value:.9g}"
         for name, value, count, total in found[:5]
     ]
     more = f" (and {len(found) - 5} more)" if len(found) > 5 else ""
-    markers = list(dict.fromkeys(float(f"{value:.9g}") for _, value, _, _ in found))
-    warnings.warn(
-        f"{', '.join(parts)}{more}, which makes up most of the spread, so that all else looks constant: if this marks "
-        f"missing values, pass missing_values={markers[:5]} to make_windows (or put NaN in their place)",
-        UserWarning,
-        stacklevel=stacklevel,
-    )
+    message = f"{', '.join(parts)}{more}, which makes up most of the spread, so that all else looks constant"
+    return message, list(dict.fromkeys(float(f"{value:.9g}") for _, value, _, _ in found))
 
 
 def dominating_values(column: np.ndarray) -> list[tuple[float, int]]:

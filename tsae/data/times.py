@@ -213,13 +213,13 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
     ----------
     grouped : GroupedSeries
         The series.
-    max_gap : number, timedelta, str or None
+    max_gap : number, timedelta, str, dict or None
         As in `tsae.make_windows`.
 
     Returns
     -------
     max_gap : float, pandas.Timedelta or None
-        As given, or inferred: `GAP_IN_STEPS` times the usual step (`usual_steps`), the longest of all series. None
+        As given, or inferred: `GAP_IN_STEPS` times the usual step (`usual_steps`); the longest of all series. None
         where there are no steps.
     origin : str
         Where `max_gap` comes from, for messages.
@@ -234,9 +234,49 @@ def find_gaps(grouped: GroupedSeries, max_gap: Any) -> tuple[Any, str, np.ndarra
         steps = _steps(grouped)
         limits, max_gap, origin = _infer_max_gap(steps, grouped)
         return max_gap, origin, np.flatnonzero(steps > limits) + 1
-    is_gap = longer_steps(grouped.times, max_gap)
+    if isinstance(max_gap, dict):
+        max_gap, is_gap = _gaps_by_series(grouped, max_gap)
+    else:
+        is_gap = longer_steps(grouped.times, max_gap)
     is_gap[_borders(grouped)] = False
     return as_duration(max_gap, grouped.times, "max_gap"), "given", np.flatnonzero(is_gap) + 1
+
+
+def inferred_max_gaps(grouped: GroupedSeries) -> dict[Any, Any]:
+    """Return the inferred `max_gap` of each series, where series of different sampling rates have each their own.
+
+    Parameters
+    ----------
+    grouped : GroupedSeries
+        The series, with times.
+
+    Returns
+    -------
+    dict
+        Of names of series to a float or pandas.Timedelta; empty where all have the same.
+    """
+    usual = usual_steps(_steps(grouped), grouped.offsets)
+    if usual.min(initial=np.inf) >= usual.max(initial=0):
+        return {}
+    return {
+        name: _as_length(GAP_IN_STEPS * step, grouped.times)
+        for name, step in zip(grouped.names.tolist(), usual, strict=True)
+    }
+
+
+def _gaps_by_series(grouped: GroupedSeries, max_gaps: dict[Any, Any]) -> tuple[Any, np.ndarray]:
+    """Return the longest of the limits, and which steps are longer than that of their series."""
+    names = grouped.names.tolist()
+    missing = [name for name in names if name not in max_gaps]
+    if missing:
+        raise ValueError(f"max_gap has no entry for {len(missing)} of {len(names)} series, such as {missing[0]!r}")
+    limits = [as_duration(max_gaps[name], grouped.times, f"max_gap[{name!r}]") for name in names]
+    code_of = {limit: code for code, limit in enumerate(dict.fromkeys(limits))}
+    codes = np.repeat([code_of[limit] for limit in limits], np.diff(grouped.offsets))[1:]
+    is_gap = np.zeros(len(codes), dtype=bool)
+    for limit, code in code_of.items():
+        is_gap |= (codes == code) & longer_steps(grouped.times, limit)
+    return max(limits), is_gap
 
 
 def longer_steps(times: pd.Index, max_gap: Any) -> np.ndarray:
@@ -276,17 +316,18 @@ def _infer_max_gap(steps: np.ndarray, grouped: GroupedSeries) -> tuple[Any, Any,
     shortest, longest = float(usual.min(initial=np.inf)), float(usual.max(initial=0))
     if not 0 < longest < np.inf:
         return np.inf, None, "no step of time to infer it from"
-    times = as_clock_times(grouped.times)
-
-    def shown(number: float) -> Any:
-        return pd.Timedelta(number, unit=times.unit) if times.dtype.kind in "mM" else number
-
-    max_gap = shown(GAP_IN_STEPS * longest)
+    low, high = _as_length(shortest, grouped.times), _as_length(longest, grouped.times)
+    max_gap = _as_length(GAP_IN_STEPS * longest, grouped.times)
     if shortest == longest:
-        return GAP_IN_STEPS * longest, max_gap, f"inferred: {GAP_IN_STEPS} x the usual step, {shown(longest)}"
+        return GAP_IN_STEPS * longest, max_gap, f"inferred: {GAP_IN_STEPS} x the usual step, {high}"
     limits = GAP_IN_STEPS * np.repeat(usual, np.diff(grouped.offsets))[1:]
-    each = f"inferred for each series: {GAP_IN_STEPS} x its usual step, {shown(shortest)} to {shown(longest)}"
-    return limits, max_gap, each
+    return limits, max_gap, f"inferred for each series: {GAP_IN_STEPS} x its usual step, {low} to {high}"
+
+
+def _as_length(number: float, times: pd.Index) -> Any:
+    """Return a length of time that is given in the unit of the times."""
+    times = as_clock_times(times)
+    return pd.Timedelta(number, unit=times.unit) if times.dtype.kind in "mM" else number
 
 
 def _steps(grouped: GroupedSeries) -> np.ndarray:

@@ -90,7 +90,7 @@ class Windows:
             Steps in a window, at least 1.
         stride : int, default=1
             Steps from the start of a window to the start of the next, at least 1.
-        max_gap : number, timedelta or str such as "10min", default=None
+        max_gap : number, timedelta, str such as "10min" or dict of these, default=None
             A longer step of time ends a window; as in `make_windows`.
         align : {"start", "end"}, default="start"
             Whether the first window begins with the first row, or the last window ends with the last.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -13,20 +13,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from tsae.data.windows import Windows
 from tsae.estimators.autoencoder_parameters import AutoencoderParameters
-from tsae.estimators.base import TrainableModel
+from tsae.estimators.decoder_output import DecodingModel
 from tsae.estimators.decoding import check_memory, settled_options
 from tsae.estimators.parameters import TrainingParameters
-from tsae.estimators.validation import check_choice, check_flag
 from tsae.estimators.weighting import weighted
 from tsae.networks.config import AutoencoderConfig
-from tsae.networks.objectives import OBJECTIVES
-from tsae.networks.process import ensure_usable
 from tsae.storable import storable
+
+# Thresholds are quantiles of the states at about so many steps, of at least so many windows.
+THRESHOLD_STEPS = 1 << 16
+LEAST_THRESHOLD_WINDOWS = 64
 
 
 @storable
 @dataclass(eq=False, repr=False, match_args=False)
-class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameters, TrainableModel):
+class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameters, DecodingModel):
     """LSTM sequence autoencoder: learns from windows without labels, and turns each into a feature vector.
 
     An encoder of stacked LSTM layers reads a window; one or several decoders learn to reconstruct it, to predict its
@@ -54,12 +55,16 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     dilations : int, sequence of int or None, default=None
         Steps that each layer's state skips back [3]_ (section 2.1): several layers see several time scales. None:
         1, 4, 16, ... from the bottom up; 1: the usual recurrence in all layers.
-    pooling : str or sequence of str, default=("mean", "max", "min", "std", "change")
+    pooling : str or sequence of str, default=("mean", "std", "ppv")
         Which summaries of the states become features: "last" (final hidden state; of both directions where there are
         two), "cell" (final cell state), "mean", "max", "min", "std" (of the hidden state over time), "change" (mean
-        absolute change of the hidden state from step to step).
+        absolute change of the hidden state from step to step), "ppv" (proportion of positive values [6]_ (section 3):
+        the share of steps at which the hidden state is above a threshold, one for each of `ppv_quantiles`). The
+        thresholds are learned when training has ended, and decoders read the other summaries alone.
     pooled_layers : {"all", "last"}, default="all"
         Layers whose states are pooled.
+    ppv_quantiles : sequence of float, default=(0.25, 0.5, 0.75)
+        Of the states of each unit at the steps of the training windows: the thresholds of "ppv".
     decoder : {"reconstruction", "prediction", "composite", "imputation"} or a tuple of them, default="imputation"
         What the network learns:
 
@@ -103,7 +108,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     batch_size : int or "auto", default="auto"
         Windows per training step; "auto": a 32nd of the windows, at least 8 and at most 128.
     epochs : int or "auto", default="auto"
-        Passes over the windows; "auto": as many as make 600 steps, at least one.
+        Passes over the windows; "auto": as many as make 600 steps, at least one. 0: the encoder keeps its random
+        weights, and `fit` learns the channels' scale and the thresholds of "ppv" alone; features at almost no cost.
     validation_fraction : float, default=0.0
         Share of the windows held out of training. Where windows overlap, the last in time of each series, purged
         of overlaps; otherwise a random draw. The weights of the epoch with the lowest loss on them are kept.
@@ -152,6 +158,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     .. [4] Loshchilov, Hutter (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017, arXiv:1608.03983
     .. [5] Tan, Dempster, Bergmeir, Webb (2022). MultiRocket: multiple pooling operators and transformations for fast
        and effective time series classification. DMKD 36, arXiv:2102.00457
+    .. [6] Dempster, Schmidt, Webb (2021). MiniRocket: a very fast (almost) deterministic transform for time series
+       classification. KDD 2021, arXiv:2012.08791
 
     Examples
     --------
@@ -164,6 +172,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
     """
 
     units: int | Sequence[int] = (64, 64, 64)  # the one positional parameter
+    _fewest_epochs: ClassVar[int] = 0  # an encoder of random weights has its uses
 
     # -- fit ---------------------------------------------------------------------------------------------------
 
@@ -195,7 +204,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
         windows, weights = self._prepare(X, sample_weight, resume=resume)
-        self._train(windows, self._epochs(len(windows)), weights=weights, bucketed=resume)
+        self._train_and_measure(windows, self._epochs(len(windows)), weights=weights, bucketed=resume)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LSTMAutoencoder:  # noqa: ARG002
@@ -221,8 +230,31 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         """
         resume = self.__sklearn_is_fitted__()
         windows, weights = self._prepare(X, sample_weight, resume=resume, partial=True)
-        self._train(windows, epochs=1, validate=False, weights=weights, bucketed=True)
+        self._train_and_measure(windows, 1, validate=False, weights=weights, bucketed=True)
         return self
+
+    def _train_and_measure(self, windows: Windows, epochs: int, **options: Any) -> None:
+        """Train, and learn the thresholds of the pooled states from the same windows."""
+        try:
+            self._train(windows, epochs, **options)
+        finally:  # whatever ended training, these are the weights that stay
+            self._learn_thresholds(windows)
+
+    def _learn_thresholds(self, windows: Windows) -> None:
+        encoder = self._network.encoder
+        if not encoder.config.has_thresholds:
+            return
+        n_used = min(len(windows), max(LEAST_THRESHOLD_WINDOWS, THRESHOLD_STEPS // windows.width))
+        chosen = np.random.default_rng(encoder.config.seed).choice(len(windows), n_used, replace=False)
+        used = windows[np.sort(chosen)]
+
+        def batches() -> Iterator[np.ndarray]:
+            for _, values in self._chunks(used):
+                scaled = self.scaler_.transform(values)
+                rows = max(1, THRESHOLD_STEPS // scaled.shape[1] // 4)
+                yield from (scaled[first : first + rows] for first in range(0, len(scaled), rows))
+
+        encoder.learn_thresholds(batches(), min(1.0, THRESHOLD_STEPS / int(used.lengths.sum())))
 
     def _prepare(
         self, X: Any, sample_weight: Any, *, resume: bool, partial: bool = False
@@ -262,12 +294,6 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         encoder = self._network.encoder
         return {"features": partial(compiled_features, encoder, self.scaler_)} if can_compile(encoder) else {}
 
-    @property
-    def decoders_(self) -> tuple[str, ...]:
-        """Names of the trained decoders, as `reconstruct` takes them."""
-        check_is_fitted(self)
-        return tuple(self._network.config.objectives)
-
     def transform(self, X: Any) -> np.ndarray:
         """Encode windows.
 
@@ -299,135 +325,6 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             shorter window.
         """
         return self._apply("sequence", self._read_fitted(X), by_step=True)
-
-    def reconstruct(self, X: Any, decoder: str | None = None, *, masked: bool = True) -> np.ndarray:
-        """A decoder's output for each window, aligned with the window's own steps.
-
-        Parameters
-        ----------
-        X : Windows, ndarray, DataFrame or list of ndarray
-            As in `fit`.
-        decoder : {"reconstruction", "prediction", "imputation"} or None, default=None
-            None: the first of these that was trained.
-        masked : bool, default=True
-            "imputation" reconstructs each step while it is hidden. False: from the whole window, the step included;
-            what cannot be copied faithfully even so is unlike the training data. The other decoders hide nothing.
-
-        Returns
-        -------
-        ndarray of shape (n_windows, n_timesteps, n_channels), float32
-            In the units of X. NaN where the decoder has no output: with ``horizon=k`` "prediction" gives the last k
-            steps and "reconstruction" those before; without, "prediction" gives all but the first.
-        """
-        windows = self._read_fitted(X)
-        check_choice("decoder", decoder, [*self.decoders_, None])
-        check_flag("masked", masked)
-        name = decoder or self.decoders_[0]
-        hides = masked or not OBJECTIVES[name].needs_mask
-        return self.scaler_.inverse_transform(self._apply(name if hides else f"{name}_unmasked", windows, by_step=True))
-
-    def attention_weights(self, X: Any, decoder: str | None = None) -> np.ndarray:
-        """Weights of a decoder's attention: for each step of its output, the weight of each step that was read.
-
-        Parameters
-        ----------
-        X : Windows, ndarray, DataFrame or list of ndarray
-            As in `fit`.
-        decoder : {"reconstruction", "prediction"} or None, default=None
-            None: the first of these that was trained.
-
-        Returns
-        -------
-        ndarray of shape (n_windows, n_timesteps, n_timesteps), float32
-            ``[i, t, s]``: for step t of window i (aligned as by `reconstruct`), the weight of step s; the weights of
-            each t sum to 1, with `tbptt_steps` over the steps of its chunk. NaN where the decoder has no output or s
-            was not read.
-
-        Raises
-        ------
-        ValueError
-            Unless fitted with attention (`decoder_options`).
-        """
-        windows = self._read_fitted(X)
-        if self._network.config.decoder.attention is None:
-            raise ValueError("attention_weights needs attention; this one was fitted with attention=None")
-        trained = [name for name in self.decoders_ if OBJECTIVES[name].is_recurrent]
-        check_choice("decoder", decoder, [*trained, None])
-        return self._apply_attention(f"{decoder or trained[0]}_weights", windows, windows.width)
-
-    def forecast(self, X: Any) -> np.ndarray:
-        """Continue each window past its end.
-
-        Windows of one length are read from step `horizon` on, so that the encoder reads as many steps as it did in
-        training.
-
-        Parameters
-        ----------
-        X : Windows, ndarray, DataFrame or list of ndarray
-            As in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_windows, horizon, n_channels), float32
-            In the units of X.
-
-        Raises
-        ------
-        ValueError
-            Unless a "prediction" or "composite" decoder was trained with a `horizon`.
-        """
-        windows = self._read_fitted(X)
-        if not self._network.ahead:
-            raise ValueError(
-                f"forecast needs decoder='prediction' or 'composite' and a horizon; this one was fitted with "
-                f"decoder={self.decoder!r}, horizon={self.horizon}"
-            )
-        # An encoder trained on windows of one length reads windows of that length.
-        function = "forecast" if self.n_timesteps_ is None else "forecast_recent"
-        return self.scaler_.inverse_transform(self._apply(function, windows))
-
-    def decode(self, Z: Any, n_timesteps: int | None = None) -> np.ndarray:
-        """Turn feature vectors back into windows.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_vectors, n_features)
-            As `transform` gives them.
-        n_timesteps : int or None, default=None
-            Steps of each window; None: as many as the decoder was trained to reconstruct.
-
-        Returns
-        -------
-        ndarray of shape (n_vectors, n_timesteps, n_channels), float32
-            In the units of X; with ``scale="window"`` each at mean 0 and standard deviation 1 of its channels'
-            training scale, since the features do not hold a window's own.
-
-        Raises
-        ------
-        ValueError
-            Unless a "reconstruction" or "composite" decoder was trained that reads the feature vector alone: with
-            ``attention=None`` and ``bridge="repeat_vector"``.
-        """
-        check_is_fitted(self)
-        ensure_usable()
-        reads = self._network.config.decoder
-        if reads.attention is not None or reads.bridge != "repeat_vector":
-            raise ValueError(
-                "decode needs attention=None and bridge='repeat_vector', with which all that the decoder reads is the "
-                f"feature vector; this one was fitted with attention={reads.attention!r}, bridge={reads.bridge!r}"
-            )
-        if "reconstruction" not in self.decoders_:
-            raise ValueError(
-                f"decode needs decoder='reconstruction' or 'composite'; this one was fitted with {self.decoder!r}"
-            )
-        Z = np.asarray(Z, np.float32)
-        n_features = len(self.get_feature_names_out())
-        if Z.ndim != 2 or Z.shape[1] != n_features:
-            raise ValueError(f"Z has shape {Z.shape}; expected (n_vectors, {n_features}), as transform gives")
-        if n_timesteps is None and self.n_timesteps_ is None:
-            raise ValueError("n_timesteps=None is not allowed after fitting on windows of different lengths")
-        n_timesteps = n_timesteps or self.n_timesteps_ - self._network.ahead
-        return self.scaler_.inverse_transform(np.asarray(self._network.decode_features(Z, n_timesteps)))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """How well the decoders reconstruct or predict each window.

@@ -22,9 +22,17 @@ from tsae.estimators.decoding import (
     unused_option,
 )
 from tsae.estimators.parameters import EncoderParameters
-from tsae.estimators.validation import as_choices, as_layers, check_choice, check_flag, check_number
+from tsae.estimators.validation import (
+    as_choices,
+    as_layers,
+    check_choice,
+    check_flag,
+    check_number,
+    check_quantiles,
+)
 from tsae.networks.config import LOSS_NAMES, AutoencoderConfig
 from tsae.networks.objectives import COMBINATIONS, OBJECTIVES, Objective, objectives_of
+from tsae.networks.pooling import POOLINGS
 
 # What "auto" stands for in the decoder options of an autoencoder.
 _DEFAULTS = {"bridge": "repeat_vector", "feedback": None}
@@ -34,6 +42,8 @@ _DEFAULTS = {"bridge": "repeat_vector", "feedback": None}
 class AutoencoderParameters(EncoderParameters):
     """Parameters of the autoencoder; documented with `LSTMAutoencoder`."""
 
+    pooling: str | Sequence[str] = ("mean", "std", "ppv")
+    ppv_quantiles: Sequence[float] = (0.25, 0.5, 0.75)
     decoder: str | Sequence[str] = "imputation"
     horizon: int | None = None
     reverse_target: bool = True
@@ -45,6 +55,7 @@ class AutoencoderParameters(EncoderParameters):
 
     def _check_autoencoder_parameters(self) -> None:
         self._check_encoder_parameters()
+        check_quantiles("ppv_quantiles", self.ppv_quantiles)
         check_choice("loss", self.loss, LOSS_NAMES)
         check_number("horizon", self.horizon, 1, integer=True, none=True)
         check_flag("reverse_target", self.reverse_target)
@@ -56,8 +67,14 @@ class AutoencoderParameters(EncoderParameters):
 
     def _check_decoder_options(self) -> None:
         options, unused = self._options(), unused_option(self._options())
+        recurrent = any(objective.is_recurrent for objective in self._objectives().values())
+        if recurrent and options.bridge != "initial_state" and not self._context_poolings():
+            raise ValueError(
+                f"pooling={self.pooling!r} is not allowed with decoder={self.decoder!r}: its thresholds are known only "
+                "after training, and nothing is left for the decoder to read; add 'mean'"
+            )
         check_options(options, self._encoder_width(), self._decoder_units())
-        if unused is not None and not any(objective.is_recurrent for objective in self._objectives().values()):
+        if unused is not None and not recurrent:
             raise ValueError(
                 f"decoder_options.{unused}={getattr(options, unused)!r} is not allowed with decoder={self.decoder!r}: "
                 "its read-out of each step is no recurrent decoder; choose decoder='reconstruction', 'prediction' or "
@@ -112,6 +129,13 @@ class AutoencoderParameters(EncoderParameters):
     def _objectives(self) -> dict[str, Objective]:
         names = objectives_of(as_choices("decoder", self.decoder, (*OBJECTIVES, *COMBINATIONS)))
         return {name: OBJECTIVES[name] for name in names}
+
+    def _quantiles(self) -> tuple[float, ...]:
+        return tuple(float(quantile) for quantile in self.ppv_quantiles)
+
+    def _context_poolings(self) -> list[str]:
+        """Those whose features decoders read."""
+        return [kind for kind in self._pooling()[0] if not POOLINGS[kind].has_thresholds]
 
     def _options(self) -> DecoderOptions:
         return given_options(self.decoder_options)

@@ -192,6 +192,8 @@ class TrainableModel(Saveable, SequenceModel):
         targets: the target of each window, as the network reads it; None: learn from windows alone.
         bucketed: windows and targets that are as long as none before are filled up, to share a graph.
         """
+        if epochs == 0:
+            return
         weights = np.ones(len(windows), np.float32) if weights is None else weights
         history = self.history_.to_dict("records")
         train, validation = self._validation_split(windows, validate)

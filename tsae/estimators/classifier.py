@@ -24,6 +24,7 @@ from tsae.estimators.parameters import EncoderParameters, TrainingParameters
 from tsae.estimators.validation import check_flag, check_number
 from tsae.estimators.weighting import check_weights
 from tsae.networks.config import ClassifierConfig
+from tsae.networks.pooling import POOLINGS
 from tsae.storable import storable
 
 
@@ -245,6 +246,12 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
         self._check_class_weight()
         self._check_encoder_parameters()
         self._check_training_parameters()
+        learned = [kind for kind in self._pooling()[0] if POOLINGS[kind].has_thresholds]
+        if learned:
+            raise ValueError(
+                f"pooling={self.pooling!r} is not allowed: the thresholds of {learned[0]!r} are learned by an "
+                "LSTMAutoencoder alone; pass one as autoencoder, or choose other poolings"
+            )
         if source is not None and not source.__sklearn_is_fitted__():
             source._check_parameters()  # noqa: SLF001, an estimator of this package
 

@@ -147,7 +147,7 @@ def settled_options(options: DecoderOptions) -> dict[str, str]:
 
 
 def unused_option(options: DecoderOptions) -> str | None:
-    """A field that only recurrent decoders heed and that is not at its default; None where there is none."""
+    """A field that only recurrent decoders use and that is not at its default; None where there is none."""
     recurrent = {"bridge": "auto", "feedback": "auto", "attention": None}
     return next((name for name, default in recurrent.items() if getattr(options, name) != default), None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -57,6 +57,10 @@ class RecurrentParameters:
         """How states are pooled, and those of which layers."""
         return ("last",), "last"
 
+    def _quantiles(self) -> tuple[float, ...]:
+        """Of a unit's states: the thresholds of poolings that have them."""
+        return ()
+
     def _encoder_width(self) -> int:
         """Width of the hidden state of the top layer, both directions counted."""
         return as_layers("units", self.units)[-1] * (2 if self.bidirectional else 1)
@@ -73,6 +77,7 @@ class RecurrentParameters:
             bidirectional=self.bidirectional,
             pooling=pooling,
             pooled_layers=pooled_layers,
+            quantiles=self._quantiles() if any(POOLINGS[kind].has_thresholds for kind in pooling) else (),
             window_scale={"window": "only", "both": "concat"}.get(self.scale or "", "none"),
             differences=differences,
             dropout=self.dropout,
@@ -137,13 +142,15 @@ class TrainingParameters:
     random_state: Any = None
     verbose: int = 0
 
+    _fewest_epochs: ClassVar[int] = 1
+
     def _check_training_parameters(self) -> None:
         check_number("learning_rate", self.learning_rate, 0, open_low=True)
         check_choice("schedule", self.schedule, ["constant", "cosine"])
         check_number("clipnorm", self.clipnorm, 0, none=True, open_low=True)
         check_number("clipvalue", self.clipvalue, 0, none=True, open_low=True)
-        for name in ("batch_size", "epochs"):
-            check_or_auto(name, getattr(self, name), 1)
+        check_or_auto("batch_size", self.batch_size, 1)
+        check_or_auto("epochs", self.epochs, self._fewest_epochs)
         check_number("validation_fraction", self.validation_fraction, 0, 1, open_high=True)
         check_number("patience", self.patience, 1, integer=True, none=True)
         check_flag("warm_start", self.warm_start)

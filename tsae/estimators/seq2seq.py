@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,37 +13,13 @@ from tsae.data.containers import as_windows
 from tsae.data.scaling import ChannelScaler, covered_rows
 from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
-from tsae.estimators.decoding import (
-    DecoderOptions,
-    check_memory,
-    check_options,
-    decoder_config,
-    given_options,
-    settled_options,
-)
-from tsae.estimators.parameters import RecurrentParameters, TrainingParameters
+from tsae.estimators.decoding import check_memory
+from tsae.estimators.parameters import TrainingParameters
 from tsae.estimators.reading import check_names
-from tsae.estimators.validation import as_layers, check_choice, check_flag, check_number, draw_seed
-from tsae.networks.config import LOSS_NAMES, Seq2SeqConfig
+from tsae.estimators.seq2seq_parameters import Seq2SeqParameters
+from tsae.estimators.validation import check_number, draw_seed
+from tsae.networks.config import Seq2SeqConfig
 from tsae.storable import storable
-
-# What "auto" stands for in the decoder options of a sequence-to-sequence model.
-_DEFAULTS = {"bridge": "initial_state", "feedback": "teacher_forcing"}
-
-
-@dataclass(eq=False, repr=False, kw_only=True, match_args=False)
-class Seq2SeqParameters(RecurrentParameters):
-    """Parameters of sequence-to-sequence models; documented with `LSTMSeq2Seq`."""
-
-    units: int | Sequence[int] = field(default=128, kw_only=False)
-    bidirectional: bool = False
-    scale: str | None = "channel"
-    inputs: str = "auto"
-    outputs: str = "auto"
-    shared_vocabulary: bool = False
-    embedding: int | None = None
-    decoder_options: DecoderOptions | None = None
-    loss: str = "mse"
 
 
 @storable
@@ -184,22 +159,11 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
         return self
 
     def _check_parameters(self) -> None:
-        self._check_encoder_parameters()
+        self._check_seq2seq_parameters()
         self._check_training_parameters()
-        check_options(given_options(self.decoder_options), self._encoder_width(), self._decoder_units())
-        for name in ("inputs", "outputs"):
-            check_choice(name, getattr(self, name), ["auto", "tokens", "values"])
-        check_flag("shared_vocabulary", self.shared_vocabulary)
-        check_number("embedding", self.embedding, 1, integer=True, none=True)
-        check_choice("loss", self.loss, LOSS_NAMES)
-        check_choice("scale", self.scale, ["channel", None])
 
     def _settled(self) -> dict[str, str]:
-        kinds = {name: repr(getattr(self, name)) for name in ("inputs", "outputs", "shared_vocabulary")}
-        return {**super()._settled(), **kinds, **settled_options(given_options(self.decoder_options))}
-
-    def _decoder_units(self) -> list[int]:
-        return [units * (2 if self.bidirectional else 1) for units in as_layers("units", self.units)]
+        return {**super()._settled(), **self._settled_sides()}
 
     def _learn_vocabularies(self, X: Any, Y: Any) -> None:
         sides = {"inputs": (X, "X"), "outputs": (Y, "Y")}
@@ -277,14 +241,9 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
         n_inputs = windows.n_channels if self.input_vocabulary_ is None else len(self.input_vocabulary_)
         n_outputs = self.n_channels_out_ if self.output_vocabulary_ is None else len(self.output_vocabulary_)
         width = n_inputs if self.input_vocabulary_ is None else self.embedding or n_inputs
-        options = given_options(self.decoder_options)
-        decoder = decoder_config(
-            options, self._decoder_units(), _DEFAULTS, longest=windows.width, epochs=self._epochs(n),
-            updates_per_epoch=-(-n // self._batch_size(n)),
-        )  # fmt: skip
         return Seq2SeqConfig(
             encoder=self._encoder_config(seed, width),
-            decoder=decoder,
+            decoder=self._decoder_config(windows.width, self._epochs(n), -(-n // self._batch_size(n))),
             n_inputs=n_inputs,
             n_outputs=n_outputs,
             input_tokens=self.input_vocabulary_ is not None,

@@ -72,6 +72,17 @@ def as_choices(name: str, value: Any, allowed: Iterable[str]) -> list[str]:
     return chosen
 
 
+def check_quantiles(name: str, value: Any) -> None:
+    """Refuse what is not a sequence of numbers between 0 and 1, rising."""
+    numbers: list[Any] = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+    inside = all(isinstance(x, Real) and not isinstance(x, (bool, np.bool_)) and 0 < x < 1 for x in numbers)
+    if not numbers or not inside or any(low >= high for low, high in zip(numbers, numbers[1:], strict=False)):
+        raise ValueError(
+            f"{name}={value!r} is not allowed; it must be a sequence of rising numbers above 0 and below 1, such as "
+            "(0.25, 0.5, 0.75)"
+        )
+
+
 def check_random_state(random_state: Any) -> None:
     """Refuse what `draw_seed` cannot draw a seed from."""
     if not isinstance(random_state, (np.random.RandomState, np.random.Generator)):

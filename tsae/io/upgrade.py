@@ -118,8 +118,11 @@ def _decoder_options(state: Tree, own_defaults: Tree) -> Tree | None:
 
 def _detector(state: Tree) -> None:
     state["block_length"] = state.pop("block")
+    state["scores"] = "relative_errors"  # the only score there was
     if "normal_size_" in state:
-        state["error_scale_"] = state.pop("normal_size_")
+        score = {"scale_": state.pop("normal_size_"), "decoders_": state["decoders_"]}
+        combination = {"scores": {"$tuple": [{"$object": "RelativeErrors", "state": score}]}, "levels_": [[1.0, 1.0]]}
+        state["combination_"] = {"$object": "Combination", "state": combination}
 
 
 def _threshold(state: Tree) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.anomaly.scoring import single_columns
 from tsae.jobs.continuation import PartWindows
 from tsae.jobs.errors import JobError
 from tsae.jobs.export import Written, export
@@ -21,7 +22,6 @@ from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_writer import Append, read_result, with_zone, write_result
 
 EVENTS = "events.csv"
-_NO_ROWS = pd.DataFrame({"series": [], "time": [], "score": [], "p_value": []})
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class EventRule:
 def run_anomalies(job: Job, rule: EventRule) -> Manifest:
     """Score a data set and list its events.
 
-    Writes a timeline (`series`, `time`, `score`, `p_value` and one contribution per channel; one row per timestamp)
-    and ``events.csv``. See `tsae.jobs.export.export` for errors and for how a job is continued.
+    Writes a timeline (the columns of `AnomalyDetector.score_timeline`; one row per timestamp) and
+    ``events.csv``. See `tsae.jobs.export.export` for errors and for how a job is continued.
     """
     detector = job.model.estimator
     check_detector(detector, job.model.path)
@@ -64,7 +64,7 @@ def check_detector(estimator: Any, path: Path) -> None:
 def _check_alpha(detector: Any, rule: EventRule) -> None:
     """Refuse an alpha for which there are too few calibration scores, before any work."""
     try:
-        detector.events(_NO_ROWS, **asdict(rule))
+        detector.events(_no_rows(detector), **asdict(rule))
     except ValueError as error:
         raise JobError(f"this model cannot detect events: {error}") from error
 
@@ -87,8 +87,17 @@ def timeline_of(detector: Any, part: PartWindows) -> pd.DataFrame:
     rows = np.flatnonzero(part.final)
     grouped = part.windows.grouped
     table = pd.DataFrame({"series": grouped.names_at(rows), "time": grouped.times_at(rows)})
-    names = ["score", "p_value", *(f"contribution_{channel}" for channel in detector.channel_names_)]
+    names = [*_number_columns(detector), *(f"contribution_{channel}" for channel in detector.channel_names_)]
     return table.assign(**dict.fromkeys(names, np.full(len(rows), np.nan)))
+
+
+def _number_columns(detector: Any) -> list[str]:
+    """Columns of a timeline that hold scores."""
+    return ["score", "p_value", *single_columns(detector.combination_.names)]
+
+
+def _no_rows(detector: Any) -> pd.DataFrame:
+    return pd.DataFrame({name: [] for name in ("series", "time", *_number_columns(detector))})
 
 
 # -- events ------------------------------------------------------------------------------------------------------
@@ -112,7 +121,7 @@ def find_events_in_chunks(detector: Any, timelines: Iterable[pd.DataFrame], rule
                 held[series] = rows.iloc[closed:]
     found += [detector.events(rows, **asdict(rule)) for rows in held.values()]
     filled = [events for events in found if len(events)]
-    events = pd.concat(filled, ignore_index=True) if filled else detector.events(_NO_ROWS, **asdict(rule))
+    events = pd.concat(filled, ignore_index=True) if filled else detector.events(_no_rows(detector), **asdict(rule))
     return events.sort_values(["series", "start"], kind="stable", ignore_index=True)
 
 

@@ -161,7 +161,7 @@ class _Run:
                     for result in self.job.execution.map(_work, self._tasks()):
                         self._record(result)
                 if len(self.carries.failed) == n_failed:
-                    break  # otherwise the parts next to those that failed are computed again, beside a hole
+                    break  # otherwise the parts next to those that failed are computed again, next to a hole
             self._warn()
         except JobError as error:
             raise JobError(f"{error} ({self._summary()}; the same command continues)") from error
@@ -283,7 +283,7 @@ class _Run:
                 self._advance_bar(step.sums["bytes"], 0)
                 continue
             read = step.read or self.carries.read(step.position)
-            step.read = None  # what has been handed on need not stay in memory
+            step.read = None  # what was passed on need not stay in memory
             self._planned[part.name] = replace(
                 record, **step.sums, carry_in=step.carry_in, carry_out=read.after.digest, last=ends
             )

@@ -151,6 +151,7 @@ def _facts(
         ["Window", f"{windows.width} steps"],
         ["Flagged timestamps", f"{flagged:.2%} (of normal ones {100 * alpha:.3g}% by chance)"],
         ["Threshold", f"{detector.threshold}, on {calibrator.n_scores_:,} held-out normal timestamps"],
+        ["Scores", ", ".join(detector.combination_.names)],
         ["Errors of", ", ".join(str(name or "the decoder") for name in detector.decoders_)],
     ]
     if calibrator.block_length > 1:

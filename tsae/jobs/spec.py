@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,8 @@ class WindowSpec:
         Longest time step within a window: text for a duration, a number for numeric times, None for no limit.
     step : str, float or None
         Median time step of the training data; None: not known, or rows are numbered.
+    max_gaps : dict of str or float
+        That of each series of the training data, if they have different sampling rates. Other series have `max_gap`.
     """
 
     columns: Columns
@@ -78,18 +80,22 @@ class WindowSpec:
     stride: int
     max_gap: str | float | None = None
     step: str | float | None = None
+    max_gaps: dict[str, str | float] = field(default_factory=dict, hash=False)
 
     @property
     def longest_step(self) -> Any:
         """`max_gap` as a duration or number; infinity for no limit."""
-        if self.max_gap is None:
-            return np.inf
-        return pd.Timedelta(self.max_gap) if isinstance(self.max_gap, str) else self.max_gap
+        return _as_limit(self.max_gap)
 
     def cut(self, series: GroupedSeries) -> Windows:
         """Cut series into windows, of which there may be none."""
-        has_times = series.times is not None and len(series.times) > 0
-        return Windows.cut(series, self.width, self.stride, max_gap=self.longest_step if has_times else None)
+        max_gap: Any = None
+        if series.times is not None and len(series.times) > 0:
+            max_gap = self.longest_step
+            if self.max_gaps:
+                names = series.names.tolist()
+                max_gap = {name: _as_limit(self.max_gaps.get(name, self.max_gap)) for name in names}
+        return Windows.cut(series, self.width, self.stride, max_gap=max_gap)
 
     def with_stride(self, stride: int | None) -> WindowSpec:
         """Return a copy with another stride; None keeps the stride."""
@@ -114,6 +120,12 @@ class WindowSpec:
         columns: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain["columns"].items()}
         return cls(**{**{field.name: plain[field.name] for field in fields(cls) if field.name in plain},
                       "columns": Columns(**columns)})  # fmt: skip
+
+
+def _as_limit(max_gap: str | float | None) -> Any:
+    if max_gap is None:
+        return np.inf
+    return pd.Timedelta(max_gap) if isinstance(max_gap, str) else max_gap
 
 
 def plain_step(step: float, times: pd.Index) -> str | float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-import re
+import warnings
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.data.inspection import MarkerWarning, describe_markers, find_labels
 from tsae.data.series import GroupedSeries
-from tsae.data.times import find_gaps
+from tsae.data.times import find_gaps, inferred_max_gaps
 from tsae.data.windows import Windows
 from tsae.estimators.augmentation import Augmentation
 from tsae.estimators.decoding import DecoderOptions
@@ -28,7 +29,6 @@ from tsae.jobs.spec import Columns, WindowSpec
 
 # Parameters that are objects with parameters of their own, which "--set decoder_options__attention=dot" reaches.
 _OPTIONS: dict[str, Any] = {"decoder_options": DecoderOptions, "augmentation": Augmentation}
-LABEL_NAME = re.compile(r"(is_?)?(label|fault|anomaly|anomalies|outlier|change_?point|attack|failure|target|class)s?")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     estimator = make_estimator(training, len(windows))
     load_tensorflow()
     try:
-        estimator.fit(windows)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MarkerWarning)  # `_warn_of_markers` named the option for it
+            estimator.fit(windows)
     except ValueError as error:
         raise JobError(str(error)) from error
     save_model(estimator, spec, target)
@@ -148,16 +150,19 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     data = read_dataset(source, training.columns, extra)
     if not training.columns.values:
         _warn_of_labels(data.series)
+    _warn_of_markers(data.series)
     try:
         max_gap, origin, _ = find_gaps(data.series, training.max_gap)
+        by_series = inferred_max_gaps(data.series) if training.max_gap is None and origin else {}
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
     if data.columns.time is not None:
         log_event(f"a time step longer than {max_gap} ends a window ({origin})")
-    max_gap = str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
     step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
-    longest = None if max_gap in (None, np.inf) else max_gap
-    spec = WindowSpec(data.columns, training.width, training.stride, longest, step)
+    spec = WindowSpec(
+        data.columns, training.width, training.stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
+        {name: _plain(gap) for name, gap in by_series.items()},
+    )  # fmt: skip
     windows = spec.cut(data.series)
     _report_short(windows, spec, origin)
 
@@ -171,17 +176,27 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     return windows, chosen, spec
 
 
+def _plain(max_gap: Any) -> str | float:
+    return str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
+
+
 def _warn_of_labels(series: GroupedSeries) -> None:
     """Warn of channels that were not asked for by name and look like labels."""
-    for channel, name in enumerate(series.channel_names):
-        values = series.values[:, channel]
-        is_flag = set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0}
-        if is_flag or LABEL_NAME.fullmatch(name.strip().lower()):
-            _warn(
-                f"column {name!r} {'holds only 0 and 1' if is_flag else 'is named like a label'} and is taken as a "
-                "channel; if it marks anomalies, use --label-column, otherwise name the channels with --value-columns",
-                column=name,
-            )
+    labels, flags = find_labels(series)
+    for name in dict.fromkeys([*flags, *labels]):
+        _warn(
+            f"column {name!r} {'holds only 0 and 1' if name in flags else 'is named like a label'} and is taken as a "
+            "channel; if it marks anomalies, use --label-column, otherwise name the channels with --value-columns",
+            column=name,
+        )
+
+
+def _warn_of_markers(series: GroupedSeries) -> None:
+    """Warn of few equal values that make up most of the spread of a channel."""
+    message, markers = describe_markers(series.values, series.channel_names)
+    if message:
+        option = f"--missing-values={','.join(f'{marker:.9g}' for marker in markers)}"
+        _warn(f"{message}: if this marks missing values, use {option}")
 
 
 def _report_short(windows: Windows, spec: WindowSpec, origin: str) -> None:

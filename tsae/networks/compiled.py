@@ -49,7 +49,7 @@ def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarra
     settings = json.dumps({**to_json(encoder.config), "seed": 0}, sort_keys=True)
     encode = _compiled(settings, values.shape[1:], values.dtype.name)
     constants = [tf.constant(scaler.mean_), tf.constant(scaler.scale_)]
-    weights = [variable.value for variable in encoder.trainable_variables]
+    weights = [variable.value for variable in encoder.weights]
     whole = len(values) // COMPILED_SHARD_ROWS * COMPILED_SHARD_ROWS
     parts = [part for part in (values[:whole], fill_up(values[whole:], COMPILED_SHARD_ROWS)) if len(part)]
     features = [encode(tf.constant(part), *constants, *weights).numpy() for part in parts]
@@ -60,7 +60,7 @@ def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarra
 def _compiled(settings: str, shape: tuple[int, int], dtype: str):
     """The function (values, mean, scale, *weights) -> features of all encoders with these settings."""
     template = Encoder(from_json(EncoderConfig, json.loads(settings)))
-    variables = template.trainable_variables
+    variables = template.weights
 
     @tf.function(jit_compile=True, autograph=False)
     def encode(values, mean, scale, *weights):

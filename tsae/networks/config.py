@@ -39,6 +39,8 @@ class EncoderConfig:
     pooling : tuple of str
         Keys of `tsae.networks.pooling.POOLINGS`.
     pooled_layers : {"all", "last"}
+    quantiles : tuple of float
+        Of a unit's states on the training windows: the thresholds of "ppv".
     window_scale : {"none", "only", "concat"}
         Bring each window to mean 0 and standard deviation 1, channel by channel, before it is read: in place of the
         values, or as further channels.
@@ -60,6 +62,7 @@ class EncoderConfig:
     bidirectional: bool = False
     pooling: tuple[str, ...] = ("last",)
     pooled_layers: str = "last"
+    quantiles: tuple[float, ...] = ()
     window_scale: str = "none"
     differences: bool = False
     dropout: float = 0.0
@@ -93,16 +96,37 @@ class EncoderConfig:
 
     def feature_names(self) -> list[str]:
         """Names of the features in order: "mean_3", or "layer0_mean_3" where several layers are pooled."""
-        pooled = list(enumerate(self.widths)) if self.pooled_layers == "all" else [(-1, self.widths[-1])]
+        pooled = self.pooled_depths
         return [
-            (f"layer{depth}_" if len(pooled) > 1 else "") + f"{kind}_{i}"
-            for depth, width in pooled
+            (f"layer{depth}_" if len(pooled) > 1 else "") + f"{name}_{i}"
+            for depth in pooled
             for kind in self.pooling
-            for i in range(width)
+            for name in POOLINGS[kind].feature_names(kind, self.quantiles)
+            for i in range(self.widths[depth])
         ]
 
+    @property
+    def pooled_depths(self) -> list[int]:
+        """Depths of the layers whose states are pooled."""
+        return list(range(len(self.units))) if self.pooled_layers == "all" else [len(self.units) - 1]
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether states are compared with thresholds that are learned after training."""
+        return any(POOLINGS[kind].has_thresholds for kind in self.pooling)
+
+    def context_columns(self) -> np.ndarray:
+        """Positions of the features that decoders read: those that need no thresholds."""
+        counted = [
+            len(POOLINGS[kind].feature_names(kind, self.quantiles)) * self.widths[depth]
+            for depth in self.pooled_depths
+            for kind in self.pooling
+        ]
+        read = [not POOLINGS[kind].has_thresholds for _ in self.pooled_depths for kind in self.pooling]
+        return np.flatnonzero(np.repeat(read, counted))
+
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each weight array of the recurrent layers, by name: "lstm_0/kernel", "lstm_0_backward/bias", ..."""
+        """Shape of each weight array, by name: "lstm_0/kernel", "lstm_0_backward/bias", "pooling_0/thresholds", ..."""
         shapes: dict[str, tuple[int, ...]] = {}
         inputs = [self.n_inputs, *self.widths[:-1]]
         for names, units, width in zip(self.layer_names(), self.units, inputs, strict=True):
@@ -111,6 +135,10 @@ class EncoderConfig:
                 shapes[f"{name}/kernel"] = (width, n_columns)
                 shapes[f"{name}/recurrent_kernel"] = (units, n_columns)
                 shapes[f"{name}/bias"] = self.cell_entry.bias_shape(units)
+        if self.has_thresholds:
+            for depth in self.pooled_depths:
+                shapes[f"pooling_{depth}/thresholds"] = (len(self.quantiles), self.widths[depth])
+                shapes[f"pooling_{depth}/ramp"] = (self.widths[depth],)
         return shapes
 
     def check(self) -> None:
@@ -134,6 +162,9 @@ class EncoderConfig:
             "pooling": isinstance(self.pooling, tuple) and all(isinstance(kind, str) for kind in self.pooling)
             and known_poolings and 0 < len(self.pooling) == len(set(self.pooling)),
             "pooled_layers": self.pooled_layers in ("all", "last"),
+            "quantiles": isinstance(self.quantiles, tuple)
+            and all(type(quantile) is float and 0 < quantile < 1 for quantile in self.quantiles)
+            and (bool(self.quantiles) or not (known_poolings and self.has_thresholds)),
             "window_scale": self.window_scale in ("none", "only", "concat"),
             "differences": type(self.differences) is bool,
             "dilations": counts(self.dilations) and len(self.dilations) == len(self.units or ()),

@@ -18,14 +18,14 @@ from tsae.networks.loops import run_steps
 class Encoded(NamedTuple):
     """The encoder's result, as decoders read it."""
 
-    context: tf.Tensor  # (batch, n_features): its states pooled over time
+    context: tf.Tensor  # (batch, n_context): its states pooled over time
     states: list[list[tf.Tensor]]  # of each layer [h, c] or [h] after the last step: (batch, width)
     memory: tf.Tensor  # (batch, n_timesteps, width): the hidden state of each step of its top layer
     lengths: tf.Tensor | None  # (batch,) steps of each row; None: all
 
     @classmethod
     def by(cls, encoder: Encoder, states: list[LayerStates], lengths) -> Encoded:
-        return cls(encoder.pool(states, lengths), [layer.final for layer in states], states[-1].sequence, lengths)
+        return cls(encoder.context(states, lengths), [layer.final for layer in states], states[-1].sequence, lengths)
 
 
 class Decoded(NamedTuple):
@@ -119,7 +119,7 @@ class RecurrentDecoder(keras.layers.Layer):
         config, kind = self.config, encoder.config
         self.unroll = kind.unroll
         reads = (
-            len(kind.feature_names()) if self.reads_context else 0,
+            len(kind.context_columns()) if self.reads_context else 0,
             self.feedback_width,
             memory_width if self.attends_before else 0,
             config.units[-1] if config.input_feeding else 0,

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tsae.data.series import has_missing
 from tsae.networks import recurrent
 from tsae.networks.config import EncoderConfig
 from tsae.networks.configured import ConfiguredModel
 from tsae.networks.inputs import EncoderInputs, hide_steps, read_inputs
 from tsae.networks.masking import reverse_rows
-from tsae.networks.pooling import POOLINGS
+from tsae.networks.pooling import LEAST_RAMP, POOLINGS, RAMP
 from tsae.networks.regularizers import make_regularizer
+
+
+class Thresholds(keras.layers.Layer):
+    """Thresholds of one layer's states, which no gradient changes.
+
+    Parameters
+    ----------
+    config : EncoderConfig
+    depth : int
+    """
+
+    def __init__(self, config: EncoderConfig, depth: int):
+        super().__init__(name=f"pooling_{depth}", dtype="float32", trainable=False)
+        for weight in ("thresholds", "ramp"):
+            shape = config.weight_shapes()[f"{self.name}/{weight}"]
+            initial = "zeros" if weight == "thresholds" else "ones"
+            setattr(self, weight, self.add_weight(name=weight, shape=shape, initializer=initial))
+        self.built = True
+
+    def values(self) -> tuple[Any, Any]:
+        return self.thresholds.value, self.ramp.value
+
+    def learn(self, states: np.ndarray, quantiles: Sequence[float]) -> None:
+        """Set them to quantiles of states, (n, width)."""
+        self.thresholds.assign(np.quantile(states, quantiles, axis=0).astype(np.float32))
+        self.ramp.assign(np.maximum(RAMP * states.std(axis=0), LEAST_RAMP))
 
 
 class LayerStates(NamedTuple):
@@ -24,6 +51,8 @@ class LayerStates(NamedTuple):
     sequence: tf.Tensor  # (batch, n_timesteps, width): the hidden state of each step
     last: tf.Tensor  # (batch, width): the hidden state after the last step of each direction
     cell: tf.Tensor | None  # (batch, width): the cell state there; None for cells without
+    thresholds: Any = None  # (n_quantiles, width): of each unit; None where they are not pooled by thresholds
+    ramp: Any = None  # (width,): how wide the step from below to above is
 
     @property
     def final(self) -> list[tf.Tensor]:
@@ -83,6 +112,9 @@ class Encoder(ConfiguredModel):
             for names in zip(*config.layer_names(), strict=True)
         ]
         self.forward_layers, self.backward_layers = directions if config.bidirectional else (directions[0], [])
+        depths = config.pooled_depths if config.has_thresholds else []
+        self.thresholds = {depth: Thresholds(config, depth) for depth in depths}
+        self.threshold_layers = list(self.thresholds.values())  # Keras tracks the weights of layers in lists
         self.built = True
 
     def call(self, x):
@@ -122,15 +154,46 @@ class Encoder(ConfiguredModel):
                 back, back_state = recurrent.run_dilated(backward, reverse_rows(x, lengths), lengths, dilation)
                 sequence = tf.concat([sequence, reverse_rows(back, lengths)], axis=-1)
                 state = [tf.concat(pair, axis=-1) for pair in zip(state, back_state, strict=True)]
-            states.append(LayerStates(sequence, state[0], state[1] if len(state) > 1 else None))
+            learned = self.thresholds[depth].values() if depth in self.thresholds else ()
+            states.append(LayerStates(sequence, state[0], state[1] if len(state) > 1 else None, *learned))
             x = sequence
         return states
 
     def pool(self, states: list[LayerStates], lengths=None):
         """States -> features, (batch, n_features)."""
-        pooled = states if self.config.pooled_layers == "all" else states[-1:]
-        features = [POOLINGS[kind].pool(layer, lengths) for layer in pooled for kind in self.config.pooling]
-        return tf.concat(features, axis=-1)
+        return self._pooled(states, lengths, self.config.pooling)
+
+    def context(self, states: list[LayerStates], lengths=None):
+        """States -> what decoders read of the features; see `EncoderConfig.context_columns`."""
+        kinds = [kind for kind in self.config.pooling if not POOLINGS[kind].has_thresholds]
+        return self._pooled(states, lengths, kinds)
+
+    def _pooled(self, states, lengths, kinds):
+        pooled = [states[depth] for depth in self.config.pooled_depths]
+        features = [POOLINGS[kind].pool(layer, lengths) for layer in pooled for kind in kinds]
+        return tf.concat(features, axis=-1) if features else tf.zeros([tf.shape(states[0].last)[0], 0])
+
+    def learn_thresholds(self, batches: Iterable[np.ndarray], share: float = 1.0) -> None:
+        """Set the thresholds of all pooled layers to quantiles of their states.
+
+        Parameters
+        ----------
+        batches : iterable of float32 arrays of shape (batch, n_timesteps, n_channels)
+            Scaled windows, NaN where a value is missing.
+        share : float
+            Of all steps; so many are drawn and used.
+        """
+        rng = np.random.default_rng(self.config.seed)
+        collected: dict[int, list[np.ndarray]] = {depth: [] for depth in self.thresholds}
+        for x in batches:
+            inputs = self.read(tf.constant(x), masked=has_missing(x))
+            lengths = np.full(len(x), x.shape[1]) if inputs.lengths is None else inputs.lengths.numpy()
+            used = (np.arange(x.shape[1]) < lengths[:, None]) & (rng.random(x.shape[:2]) < share)
+            states = self.run(inputs)
+            for depth, parts in collected.items():
+                parts.append(tf.boolean_mask(states[depth].sequence, used).numpy())
+        for depth, parts in collected.items():
+            self.thresholds[depth].learn(np.concatenate(parts), self.config.quantiles)
 
     def zero_states(self, batch_size: int) -> list[list]:
         """The states of all forward layers before the first step."""

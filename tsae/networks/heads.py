@@ -126,9 +126,9 @@ class Prediction(Head):
 class Imputation(Head):
     """Reconstruct a window of which spans were hidden, by a linear read-out of each step's hidden state.
 
-    There is no bottleneck: every state learns to represent its surroundings (the denoising objective of Zerveas et al.
-    2021, section 3.3, on recurrent layers). The read-out also gives the values `target_offsets` steps before and after,
-    so that a state must represent more than its own step. Values of the step itself come first.
+    There is no bottleneck: every state learns to represent the neighbouring steps (the denoising objective of Zerveas
+    et al. 2021, section 3.3, on recurrent layers). The read-out also gives the values `target_offsets` steps before
+    and after, so that a state must represent more than its own step. Values of the step itself come first.
     """
 
     def _build(self, encoder: Encoder, seeds: Iterator[int]) -> None:

@@ -238,6 +238,7 @@ class Autoencoder(TrainableModel):
 
     def decode_features(self, features, n_timesteps: int):
         """Feature vectors -> windows; window scaling is not undone."""
+        features = tf.gather(features, self.config.encoder.context_columns(), axis=1)
         head = self.head("reconstruction")
         decoded = head.decode(Encoded(features, [], None, None), n_timesteps)
         return head.align(decoded.values, None, n_timesteps, 0)[..., : self.config.encoder.n_channels]

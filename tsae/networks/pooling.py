@@ -5,9 +5,16 @@ A new pooling is a class here. TensorFlow is loaded only where its form for Tens
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+# The ramp from 0 to 1 around a threshold, in units of the standard deviation of the unit's states. Rounding, which
+# differs between processors and run times, moves a state across a threshold, but not across the ramp.
+RAMP = 0.05
+# No ramp is narrower: a unit that hardly moves has no standard deviation to speak of.
+LEAST_RAMP = 1e-5
 
 
 class Pooling:
@@ -17,9 +24,29 @@ class Pooling:
     ----------
     needs_cell_state : bool
         Whether it can be used with cells that have a cell state alone.
+    has_thresholds : bool
+        Whether it needs thresholds, which are learned from the training windows once the network is trained. Until
+        then it says nothing, so that no decoder reads it.
     """
 
     needs_cell_state = False
+    has_thresholds = False
+
+    def feature_names(self, kind: str, quantiles: Sequence[float]) -> list[str]:  # noqa: ARG002
+        """Name of each value that it gives per unit.
+
+        Parameters
+        ----------
+        kind : str
+            Its key.
+        quantiles : sequence of float
+            Of the thresholds.
+
+        Returns
+        -------
+        list of str
+        """
+        return [kind]
 
     def pool(self, states: Any, lengths: Any) -> Any:
         """Pool in TensorFlow.
@@ -27,13 +54,14 @@ class Pooling:
         Parameters
         ----------
         states : tsae.networks.encoder.LayerStates
-            ``sequence``: (batch, n_timesteps, width); ``last`` and ``cell``: (batch, width).
+            ``sequence``: (batch, n_timesteps, width); ``last`` and ``cell``: (batch, width); ``thresholds``:
+            (n_quantiles, width), ``ramp``: (width,).
         lengths : int tensor of shape (batch,) or None
             Steps of each window; None: all.
 
         Returns
         -------
-        tensor of shape (batch, width)
+        tensor of shape (batch, width), or (batch, n_quantiles * width)
         """
         raise NotImplementedError
 
@@ -45,12 +73,13 @@ class Pooling:
         graph : tsae.onnx.builder.GraphBuilder
         states : tsae.onnx.recurrent.LayerStates
             Names of tensors: ``sequence``, (n_timesteps, batch, width); ``last`` and ``cell``, (batch, width);
-            ``inside``, (n_timesteps, batch, 1) bool, and ``lengths``, (batch,), None where all steps count.
+            ``inside``, (n_timesteps, batch, 1) bool, and ``lengths``, (batch,), None where all steps count. And arrays:
+            ``thresholds``, (n_quantiles, width), and ``ramp``, (width,).
 
         Returns
         -------
         str
-            Name of the result, (batch, width).
+            Name of the result, of the same shape.
         """
         raise NotImplementedError
 
@@ -146,6 +175,41 @@ class Change(Pooling):
         return _graph_mean_inside(graph, steps, graph.cut(states.inside, 0, 1, end), count)
 
 
+class ShareAbove(Pooling):
+    """The share of steps at which a unit is above each of its thresholds.
+
+    The proportion of positive values of Dempster et al. (2021), MiniRocket, arXiv:2012.08791, section 3, with one
+    threshold per quantile of the unit's states on the training windows. A step counts in part within a narrow ramp
+    around the threshold.
+    """
+
+    has_thresholds = True
+
+    def feature_names(self, kind, quantiles):
+        return [f"{kind}{100 * quantile:g}" for quantile in quantiles]
+
+    def pool(self, states, lengths):
+        import tensorflow as tf
+
+        slope = 1 / states.ramp
+        scaled = states.sequence * slope
+        shares = [
+            _mean(tf.clip_by_value(scaled - (threshold * slope - 0.5), 0.0, 1.0), lengths)
+            for threshold in tf.unstack(states.thresholds)
+        ]
+        return tf.concat(shares, axis=-1)
+
+    def add_to_graph(self, graph, states):
+        slope = 1 / states.ramp
+        scaled = graph("Mul", states.sequence, graph.constant(slope, np.float32))
+        zero, one = graph.constant(0, np.float32), graph.constant(1, np.float32)
+        shares = []
+        for threshold in states.thresholds:
+            above = graph("Sub", scaled, graph.constant(threshold * slope - np.float32(0.5), np.float32))
+            shares.append(_graph_mean(graph, graph("Clip", above, zero, one), states))
+        return graph("Concat", *shares, axis=-1)
+
+
 POOLINGS: dict[str, Pooling] = {
     "last": Last(),
     "cell": CellState(),
@@ -154,6 +218,7 @@ POOLINGS: dict[str, Pooling] = {
     "min": Min(),
     "std": Std(),
     "change": Change(),
+    "ppv": ShareAbove(),
 }
 
 

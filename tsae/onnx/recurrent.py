@@ -18,6 +18,8 @@ class LayerStates:
     def __init__(self, graph: GraphBuilder, sequence: str, last: str, cell: str | None, lengths: str | None):
         self.sequence, self.last, self.cell = sequence, last, cell  # (n_timesteps, batch, width), twice (batch, width)
         self.lengths = lengths  # (batch,) int64; None: all steps count
+        self.thresholds: np.ndarray | None = None  # (n_quantiles, width)
+        self.ramp: np.ndarray | None = None  # (width,)
         if lengths is not None:
             steps = graph.steps_of(sequence, 0, rank=3)
             self.inside = graph("Less", steps, graph("Reshape", lengths, graph.constant([1, -1, 1])))
@@ -30,8 +32,10 @@ def recurrent_layers(
     x = graph("Transpose", values, perm=[1, 0, 2])
     layers = []
     for depth in range(len(config.units)):
-        layers.append(_recurrent_layer(graph, config, weights, depth, x, lengths))
-        x = layers[-1].sequence
+        layer = _recurrent_layer(graph, config, weights, depth, x, lengths)
+        layer.thresholds, layer.ramp = (weights.get(f"pooling_{depth}/{name}") for name in ("thresholds", "ramp"))
+        layers.append(layer)
+        x = layer.sequence
     return layers
 
 

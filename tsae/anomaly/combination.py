@@ -1,0 +1,260 @@
+"""Several scores as one, made comparable by their distribution on held-out normal data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tsae.anomaly.residuals import chunk_size, clipped, mean_steps, total
+from tsae.anomaly.scores import Score
+from tsae.data.windows import Windows
+from tsae.storable import storable
+
+UPPER_SHARE = 0.1
+# The median is at least so large (scores are about 1 on normal data), the upper tenth at least so many times the
+# median: scores that hardly vary on normal data are not blown up.
+LEAST_MEDIAN, LEAST_RATIO = 1e-2, 1.2
+
+
+@storable
+class Combination:
+    r"""The mean of several scores, each on the scale of -log10 of its p-value.
+
+    A single score stays as it is. Several are made comparable on held-out normal data: a score ``s`` counts as
+
+    .. math:: -\log_{10} p(s), \quad p(s) = \frac{1}{1 + (s / m)^\beta}
+
+    a log-logistic law, where ``m`` is the median of normal scores and :math:`\beta` such that p is 0.1 at their upper
+    tenth. So 1 is reached by a tenth of normal timestamps, and 2 by a hundredth where the tail is like that. It is
+    continuous, and keeps its order beyond the highest normal score, where empirical p-values are all the same.
+    The mean of several is Fisher's combination, with equal weights. It is not a p-value itself: calibration turns it
+    into one.
+
+    Parameters
+    ----------
+    scores : tuple of Score
+        Fitted on training windows.
+
+    Attributes
+    ----------
+    levels_ : list of [float, float]
+        Median and upper tenth of each score on held-out normal data.
+
+    References
+    ----------
+    Fisher, *Statistical Methods for Research Workers* (4th edition, 1932), section 21.1 (sums of log p-values).
+    """
+
+    def __init__(self, scores: tuple[Score, ...]) -> None:
+        self.scores = scores
+
+    @property
+    def n_values(self) -> int:
+        """How many values the scores have for each step and channel."""
+        return sum(score.n_values for score in self.scores)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the scores."""
+        return tuple(score.name for score in self.scores)
+
+    def chunks(self, autoencoder: Any, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield positions of windows and their values, a bounded number at a time.
+
+        Parameters
+        ----------
+        autoencoder : fitted estimator
+        windows : Windows
+
+        Yields
+        ------
+        positions : int ndarray of shape (n,)
+        values : ndarray of shape (n, n_timesteps, n_values, n_channels)
+        """
+        shown, n_at_once = clipped(autoencoder, windows), chunk_size(windows)
+        for first in range(0, len(windows), n_at_once):
+            positions = np.arange(first, min(first + n_at_once, len(windows)))
+            parts = [score.values(autoencoder, windows[positions], shown[positions]) for score in self.scores]
+            yield positions, _joined(parts)
+
+    def by_step(self, values: np.ndarray, smoothing: int | None) -> np.ndarray:
+        """Return values of steps as they are averaged over windows.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_windows, n_timesteps, n_values, n_channels)
+        smoothing : int or None
+            Number of nearest steps that are averaged; None: what each score does by itself.
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
+        pairs = zip(self.scores, self._split(values), strict=True)
+        return _joined([score.scaled(score.smooth(part, smoothing)) for score, part in pairs])
+
+    def by_window(self, means: np.ndarray) -> np.ndarray:
+        """Return values of whole windows from their means over the steps.
+
+        Parameters
+        ----------
+        means : ndarray of shape (n_windows, n_values, n_channels)
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
+        return _joined([score.scaled(part) for score, part in zip(self.scores, self._split(means), strict=True)])
+
+    def fit_scales(self, means: np.ndarray, floor: np.ndarray) -> Combination:
+        """Measure the typical size of values on held-out normal windows.
+
+        Parameters
+        ----------
+        means : ndarray of shape (n_windows, n_values, n_channels)
+            Means of values over the steps.
+        floor : ndarray of shape (n_channels,)
+            Smallest error that matters in each channel, in its units.
+
+        Returns
+        -------
+        self
+        """
+        for score, part in zip(self.scores, self._split(means), strict=True):
+            score.fit_scale(part, floor)
+        return self
+
+    def fit_levels(self, values: np.ndarray) -> Combination:
+        """Measure the scores of held-out normal timestamps.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_values, n_channels)
+            As from `by_step`, averaged over windows.
+
+        Returns
+        -------
+        self
+        """
+        levels = []
+        for share in self._shares(values):
+            known = total(share)
+            known = known[~np.isnan(known)]
+            median, upper = np.quantile(known, [0.5, 1 - UPPER_SHARE]) if known.size else (1.0, 1.0)
+            median = max(median, LEAST_MEDIAN)
+            levels.append([float(median), float(max(upper, LEAST_RATIO * median))])
+        self.levels_ = levels
+        return self
+
+    def parts(self, values: np.ndarray) -> np.ndarray:
+        """Return each score by itself; their mean is the combined one.
+
+        Parameters
+        ----------
+        values : ndarray of shape (..., n_values, n_channels)
+            As from `by_step` or `by_window`, or means of them.
+
+        Returns
+        -------
+        ndarray of shape (..., n_scores)
+            NaN where nothing is known.
+        """
+        return np.stack([self._comparable(number, total(part)) for number, part in enumerate(self._shares(values))], -1)
+
+    def contributions(self, values: np.ndarray) -> np.ndarray:
+        """Return what each channel adds to the combined score.
+
+        Each score is shared out among channels in the proportion of its own contributions; one that does not tell
+        channels apart, in that of the others.
+
+        Parameters
+        ----------
+        values : ndarray of shape (..., n_values, n_channels)
+
+        Returns
+        -------
+        ndarray of shape (..., n_channels)
+            Not negative; NaN for unknown channels.
+        """
+        shares = self._shares(values)
+        if len(shares) == 1:
+            return shares[0]
+        parts, known = self.parts(values), np.stack([~np.isnan(share) for share in shares])
+        told = [number for number, score in enumerate(self.scores) if score.by_channel] or range(len(shares))
+        proportions = [_proportions(share) for share in shares]
+        summed = np.sum([np.nan_to_num(proportions[number]) for number in told], axis=0)
+        common = _proportions(np.where(known.any(axis=0), summed, np.nan))
+        added = np.zeros(shares[0].shape)
+        for number, score in enumerate(self.scores):
+            proportion = proportions[number] if score.by_channel else common
+            added += np.nan_to_num(parts[..., number, np.newaxis] * proportion)
+        n_known = known.any(axis=-1).sum(axis=0)[..., np.newaxis]
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(known.any(axis=0), added / n_known, np.nan))
+
+    def check(self, decoders: tuple[str | None, ...], n_channels: int) -> None:
+        """Refuse scores from a file that do not belong together.
+
+        Parameters
+        ----------
+        decoders : tuple of str or None
+            Those of the detector.
+        n_channels : int
+
+        Raises
+        ------
+        ValueError
+        """
+        if type(self.scores) is not tuple or not self.scores or not all(isinstance(s, Score) for s in self.scores):
+            raise ValueError(f"scores={self.scores!r} is not a tuple of scores")
+        for score in self.scores:
+            if score.decoders_ != decoders:
+                raise ValueError(f"the score {score.name!r} is that of the decoders {score.decoders_}, not {decoders}")
+            if score.scale_.shape != (score.n_values, n_channels):
+                raise ValueError(f"scale_ has shape {score.scale_.shape}, not {(score.n_values, n_channels)}")
+        levels = np.asarray(self.levels_, dtype=np.float64)
+        if levels.shape != (len(self.scores), 2) or not (levels > 0).all():
+            raise ValueError(f"levels_={self.levels_!r} are not two positive numbers for each of the scores")
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return all numbers that turn values into scores, for checksums."""
+        return [np.asarray(self.levels_), *(score.scale_ for score in self.scores)]
+
+    def _shares(self, values: np.ndarray) -> list[np.ndarray]:
+        return [score.contributions(part) for score, part in zip(self.scores, self._split(values), strict=True)]
+
+    def _split(self, values: np.ndarray) -> list[np.ndarray]:
+        """The values of each score."""
+        ends = np.cumsum([score.n_values for score in self.scores])
+        return np.split(values, ends[:-1], axis=-2)
+
+    def _comparable(self, number: int, score: np.ndarray) -> np.ndarray:
+        if len(self.scores) == 1:
+            return score
+        median, upper = np.log(self.levels_[number])
+        beta = np.log(1 / UPPER_SHARE - 1) / (upper - median)
+        relative = np.log(np.maximum(score, np.finfo(np.float64).tiny)) - median
+        with np.errstate(invalid="ignore"):  # NaN is unknown
+            return np.asarray(np.logaddexp(0, beta * relative) / np.log(10))
+
+
+def _proportions(shares: np.ndarray) -> np.ndarray:
+    """Shares of channels as parts of 1; equal ones where all are 0."""
+    known = ~np.isnan(shares)
+    sums = np.where(known, shares, 0.0).sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(sums > 0, shares / sums, np.where(known, 1.0, np.nan) / known.sum(axis=-1, keepdims=True))
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
+
+
+def window_means(combination: Combination, autoencoder: Any, windows: Windows) -> np.ndarray:
+    """Return values averaged over the steps of each window, (n_windows, n_values, n_channels)."""
+    found = np.empty((len(windows), combination.n_values, windows.n_channels))
+    for positions, values in combination.chunks(autoencoder, windows):
+        found[positions] = mean_steps(values)
+    return found
