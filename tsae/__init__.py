@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tsae.anomaly.detector import AnomalyDetector
     from tsae.data.channels_first import from_channels_first
     from tsae.data.cutting import make_windows
+    from tsae.data.description import describe
     from tsae.data.windows import Windows
     from tsae.errors import ModelFileError, TrainingDivergedError
     from tsae.estimators.augmentation import Augmentation
@@ -43,6 +44,7 @@ _HOMES = {
     "TimelineDisplay": "plotting",
     "TrainingDivergedError": "errors",
     "Windows": "data.windows",
+    "describe": "data.description",
     "export_onnx": "onnx.encoder",
     "from_channels_first": "data.channels_first",
     "load": "loading",
@@ -65,6 +67,7 @@ __all__ = [
     "TrainingDivergedError",
     "Windows",
     "datasets",
+    "describe",
     "export_onnx",
     "from_channels_first",
     "load",

@@ -45,7 +45,7 @@ def cli(context: click.Context) -> None:
     \b
     Try it on the sample data:  tsae demo
     Get the sample data:        tsae sample-data FOLDER
-    Use your own data:          tsae train, then tsae features or tsae anomalies
+    Use your own data:          tsae describe, tsae train, then tsae features or tsae anomalies
     """  # noqa: D301, click keeps the lines after a backspace character
     if isinstance(context.obj, dict):
         context.obj["command"] = context.invoked_subcommand
