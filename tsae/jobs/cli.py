@@ -14,6 +14,7 @@ import click
 
 from tsae.jobs import data_commands, errors
 from tsae.jobs.options import character, common_options, dataset_options, integers, names, one_or_several, setting
+from tsae.jobs.options import width as width_of
 
 EXIT_CODES = """\b
 Exit codes:
@@ -62,7 +63,8 @@ Examples:
       --missing-values -999,#N/A""")  # fmt: skip
 @click.argument("input", type=str)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--width", type=click.IntRange(1), required=True, help="Time steps per window.")
+@click.option("--width", type=width_of, metavar="INT|auto", required=True,
+              help="Time steps per window; auto: as tsae describe suggests.")  # fmt: skip
 @click.option("--stride", type=click.IntRange(1), default=1, show_default=True,
               help="Rows between the starts of windows.")  # fmt: skip
 @click.option("--id-column", type=one_or_several, metavar="NAME[,NAME...]",
@@ -108,7 +110,7 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace MODEL if it exists.")
 @common_options
 def train_command(
-    input: str, model: Path, width: int, stride: int, id_column: str | tuple[str, ...] | None,
+    input: str, model: Path, width: int | str, stride: int, id_column: str | tuple[str, ...] | None,
     time_column: str | None, value_columns: tuple[str, ...], time_format: str | None,
     missing_values: tuple[str, ...], separator: str, decimal: str, id_from_file: bool, max_gap: str | None,
     before: str | None, label_column: str | None, task: str, units: Any, decoder: str | None, epochs: int | None,

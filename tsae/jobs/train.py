@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.data.description import describe_series
 from tsae.data.inspection import MarkerWarning, describe_markers, find_labels
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps, inferred_max_gaps
@@ -38,7 +39,9 @@ class Training:
     Attributes
     ----------
     columns : Columns
-    width, stride : int
+    width : int or "auto"
+        Of the windows; "auto": as `tsae.describe` suggests.
+    stride : int
         Of the windows.
     task : {"features", "anomalies"}
         "features": an `LSTMAutoencoder`; "anomalies": an `AnomalyDetector`, whose autoencoder also computes features.
@@ -53,7 +56,7 @@ class Training:
     """
 
     columns: Columns
-    width: int
+    width: int | str
     stride: int = 1
     task: str = "features"
     max_gap: str | float | None = None
@@ -159,8 +162,12 @@ def read_windows(source: str, training: Training) -> tuple[Windows, np.ndarray, 
     if data.columns.time is not None:
         log_event(f"a time step longer than {max_gap} ends a window ({origin})")
     step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
+    width = training.width
+    if isinstance(width, str):
+        width = describe_series(data.series).width
+        log_event(f"width={width}, as tsae describe suggests")
     spec = WindowSpec(
-        data.columns, training.width, training.stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
+        data.columns, width, training.stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
         {name: _plain(gap) for name, gap in by_series.items()},
     )  # fmt: skip
     windows = spec.cut(data.series)
