@@ -26,7 +26,7 @@ CODES = {
     "EX01": "no Examples section",
 }
 
-MODULES = ["tsae.splitting", "tsae.timeline", "tsae.anomaly.thresholds"]
+MODULES = ["tsae.datasets", "tsae.splitting", "tsae.timeline", "tsae.anomaly.thresholds"]
 
 
 def public_objects():

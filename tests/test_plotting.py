@@ -142,3 +142,30 @@ def test_bad_input_is_named():
 def test_matplotlib_is_imported_only_to_draw():
     code = "import sys, tsae.plotting; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_dates_are_labelled_briefly_and_the_series_is_named():
+    times = pd.date_range("2024-01-30", periods=400, freq="h", tz="Europe/Berlin")
+    timeline = pd.DataFrame({"series": "pump_1", "time": times, "score": 1.0})
+    events = pd.DataFrame({"start": times[[50]], "end": times[[60]]})
+    axes = TimelineDisplay(timeline, events).plot().ax_
+    axes.figure.canvas.draw()
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert "Feb" in labels
+    assert max(map(len, labels)) <= 5  # the year is named once, beside the axis
+    assert axes.get_title() == "series pump_1"
+    axes = ReconstructionDisplay(np.zeros(400), np.ones(400), times=times).plot().axes_[0]
+    axes.figure.canvas.draw()
+    assert "Feb" in [label.get_text() for label in axes.get_xticklabels()]
+
+
+def test_epochs_are_whole_numbers():
+    axes = HistoryDisplay(pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1]})).plot().ax_
+    assert (axes.get_xticks() % 1 == 0).all()
+
+
+def test_twenty_classes_look_different_each():
+    axes = EmbeddingDisplay(np.zeros((20, 2)), labels=np.arange(20)).plot().ax_
+    looks = {(tuple(dots.get_facecolor()[0]), dots.get_paths()[0].vertices.tobytes()) for dots in axes.collections}
+    assert len(looks) == 20
+    assert len(axes.get_legend().get_texts()) == 20

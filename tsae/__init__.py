@@ -9,9 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tsae import datasets, splitting, timeline
     from tsae.anomaly.detector import AnomalyDetector
     from tsae.data.channels_first import from_channels_first
     from tsae.data.cutting import make_windows
+    from tsae.data.description import describe
     from tsae.data.windows import Windows
     from tsae.errors import ModelFileError, TrainingDivergedError
     from tsae.estimators.augmentation import Augmentation
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from tsae.plotting import EmbeddingDisplay, HistoryDisplay, ReconstructionDisplay, TimelineDisplay
 
 __version__ = "0.1.0"
+
+_MODULES = {"datasets", "splitting", "timeline"}
 
 _HOMES = {
     "AnomalyDetector": "anomaly.detector",
@@ -41,6 +45,7 @@ _HOMES = {
     "TimelineDisplay": "plotting",
     "TrainingDivergedError": "errors",
     "Windows": "data.windows",
+    "describe": "data.description",
     "export_onnx": "onnx.encoder",
     "from_channels_first": "data.channels_first",
     "load": "loading",
@@ -63,15 +68,21 @@ __all__ = [
     "TimelineDisplay",
     "TrainingDivergedError",
     "Windows",
+    "datasets",
+    "describe",
     "export_onnx",
     "from_channels_first",
     "load",
     "make_windows",
     "sample_windows",
+    "splitting",
+    "timeline",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"tsae.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"tsae.{_HOMES[name]}"), name)

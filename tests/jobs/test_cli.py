@@ -19,7 +19,8 @@ SMALL = ["--set", "bidirectional=false"]
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["export-onnx"], ["demo"]]
+    "command",
+    [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["export-onnx"], ["demo"], ["sample-data"], ["describe"]],
 )
 def test_help(tsae, command):
     code, out, _ = tsae(*command, "--help")

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from tsae import make_windows
+from tsae.datasets import PUMP_SENSORS, load_pumps
 from tsae.jobs.demo import (
     HEALTHY_UNTIL,
-    SENSORS,
     WIDTH,
     classify_regimes,
     compare_with_faults,
@@ -18,13 +18,13 @@ from tsae.jobs.errors import JobError
 
 @pytest.fixture(scope="module")
 def readings():
-    return pd.read_csv(find_data(None) / "machines" / "machines.csv", parse_dates=["time"])
+    return load_pumps()
 
 
 @pytest.fixture(scope="module")
 def index(readings):
     """Windows as the demo's features have them, every tenth."""
-    windows = make_windows(readings, WIDTH, 60, id_column="machine", time_column="time", value_columns=list(SENSORS))
+    windows = make_windows(readings, WIDTH, 60, id_column="machine", time_column="time", value_columns=PUMP_SENSORS)
     return windows.index
 
 
@@ -39,7 +39,7 @@ def test_windows_are_described_by_their_own_rows(readings, index):
         assert len(rows) == WIDTH
         pure = rows["regime"].nunique() == 1 and not rows["fault"].any()
         assert regimes[position] == rows["regime"].iloc[0] if pure else pd.isna(regimes[position])
-        np.testing.assert_allclose(statistics[position, : len(SENSORS)], rows[list(SENSORS)].mean())
+        np.testing.assert_allclose(statistics[position, : len(PUMP_SENSORS)], rows[PUMP_SENSORS].mean())
 
 
 def test_features_that_encode_the_regime_classify_it(readings, index):
@@ -72,5 +72,5 @@ def test_a_plot_is_drawn(readings, tmp_path):
 
 
 def test_missing_sample_data(tmp_path):
-    with pytest.raises(JobError, match="give their directory with --data"):
+    with pytest.raises(JobError, match="without --data the pumps are simulated"):
         find_data(tmp_path)

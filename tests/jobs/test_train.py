@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.jobs.conftest import COLUMNS, SMALL, write_parts
-from tsae import make_windows
+from tsae import describe, make_windows
 from tsae.jobs.errors import JobError
 from tsae.jobs.features import run_features
 from tsae.jobs.job import Job
@@ -335,3 +335,15 @@ def test_sizes_of_memory(tsae, table_file, tmp_path):
     assert default_memory(12) > reserved(12)
     code, _, err = tsae("train", table_file, tmp_path / "m.tsae", "--width", 12, "--memory", "much")
     assert (code, "'much' is not a size such as 2GiB" in err) == (2, True)
+
+
+def test_the_width_that_describe_suggests(tsae, table, table_file, tmp_path):
+    columns = ["--id-column", "machine", "--time-column", "time", "--stride", 20, "--units", 2, "--epochs", 1]
+    code, _, err = tsae("train", table_file, tmp_path / "m.tsae", *columns, "--width", "auto")
+    width = describe(table, id_column="machine", time_column="time").width
+    assert code == 0
+    assert f"width={width}, as tsae describe suggests" in err
+    assert open_model(tmp_path / "m.tsae").spec.width == width
+    for wrong in ("0", "wide", "1.5"):
+        code, _, err = tsae("train", table_file, tmp_path / "n.tsae", *columns, "--width", wrong)
+        assert (code, "neither a positive integer nor 'auto'" in err) == (2, True)

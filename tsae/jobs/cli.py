@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
-from tsae.jobs import errors
+from tsae.jobs import data_commands, errors
 from tsae.jobs.options import character, common_options, dataset_options, integers, names, one_or_several, setting, size
+from tsae.jobs.options import width as width_of
 
 EXIT_CODES = """\b
 Exit codes:
@@ -30,6 +31,7 @@ ANEW = {
     "train": "no model was written; the same command starts training again",
     "export-onnx": "the same command starts again",
     "demo": "the same command starts again",
+    "sample-data": "the same command starts again, with --overwrite",
 }
 
 # -- commands -----------------------------------------------------------------------------------------------------
@@ -43,7 +45,8 @@ def cli(context: click.Context) -> None:
 
     \b
     Try it on the sample data:  tsae demo
-    Use your own data:          tsae train, then tsae features or tsae anomalies
+    Get the sample data:        tsae sample-data FOLDER
+    Use your own data:          tsae describe, tsae train, then tsae features or tsae anomalies
     """  # noqa: D301, click keeps the lines after a backspace character
     if isinstance(context.obj, dict):
         context.obj["command"] = context.invoked_subcommand
@@ -60,7 +63,8 @@ Examples:
       --missing-values -999,#N/A""")  # fmt: skip
 @click.argument("input", type=str)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--width", type=click.IntRange(1), required=True, help="Time steps per window.")
+@click.option("--width", type=width_of, metavar="INT|auto", required=True,
+              help="Time steps per window; auto: as tsae describe suggests.")  # fmt: skip
 @click.option("--stride", type=click.IntRange(1), default=1, show_default=True,
               help="Rows between the starts of windows.")  # fmt: skip
 @click.option("--id-column", type=one_or_several, metavar="NAME[,NAME...]",
@@ -109,7 +113,7 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace MODEL if it exists.")
 @common_options
 def train_command(
-    input: str, model: Path, width: int, stride: int, id_column: str | tuple[str, ...] | None,
+    input: str, model: Path, width: int | str, stride: int, id_column: str | tuple[str, ...] | None,
     time_column: str | None, value_columns: tuple[str, ...], time_format: str | None,
     missing_values: tuple[str, ...], separator: str, decimal: str, id_from_file: bool, max_gap: str | None,
     before: str | None, label_column: str | None, task: str, units: Any, decoder: str | None, epochs: int | None,
@@ -264,7 +268,9 @@ def export_onnx_command(
 @cli.command("demo")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo_output"), show_default=True,
               help="Directory for all output.")  # fmt: skip
-@click.option("--data", type=click.Path(path_type=Path), help="Directory of the sample data.  [default: sample_data]")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Directory with machines/machines.csv.  [default: simulated]"
+)
 @common_options
 def demo_command(output: Path, data: Path | None, quiet: bool, log_json: bool) -> None:
     """Run all jobs once on the sample data, and print how well they did.
@@ -276,6 +282,10 @@ def demo_command(output: Path, data: Path | None, quiet: bool, log_json: bool) -
 
     set_up_logging(quiet=quiet, log_json=log_json)
     click.echo(run_demo(output, data))
+
+
+for command in data_commands.COMMANDS:
+    cli.add_command(command)
 
 
 def _job(kind: str, model: Path, source: str, output: Path, options: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.datasets import PUMP_SENSORS
 from tsae.jobs.anomalies import EVENTS, EventRule, run_anomalies
 from tsae.jobs.errors import JobError
 from tsae.jobs.features import run_features
@@ -16,6 +17,7 @@ from tsae.jobs.job import Job
 from tsae.jobs.logs import log_event
 from tsae.jobs.models import open_model
 from tsae.jobs.report import compare_events, compare_scores, read_parts, read_scored, write_page
+from tsae.jobs.sample_data import write_pumps
 from tsae.jobs.spec import Columns
 from tsae.jobs.table_writer import read_result
 from tsae.jobs.train import Training, train
@@ -23,8 +25,7 @@ from tsae.jobs.train import Training, train
 WIDTH, STRIDE = 48, 6  # windows of eight hours, one per hour
 ALPHA = 0.005  # share of normal timestamps that may be flagged
 HEALTHY_UNTIL = "2024-01-22"  # no faults before
-SENSORS = ("speed", "current", "pressure", "temperature", "vibration")
-SAMPLE_COLUMNS = Columns("machine", "time", SENSORS)
+SAMPLE_COLUMNS = Columns("machine", "time", tuple(PUMP_SENSORS))
 
 
 def run_demo(output: Path, data: Path | None = None) -> str:
@@ -35,14 +36,14 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     output : Path
         Directory for all output.
     data : Path, default=None
-        Directory of the sample data; None: ``sample_data`` next to the package, as in a clone of the repository.
+        Directory with ``machines/machines.csv``; None: the pumps are simulated, and written to `output`.
 
     Returns
     -------
     str
     """
     began = time.monotonic()
-    source = find_data(data) / "machines" / "machines.csv"
+    source = write_pumps(output / "pumps.csv") if data is None else find_data(data)
     readings = pd.read_csv(source, parse_dates=["time"])
     models = {task: output / f"{task}.tsae" for task in ("features", "anomalies")}
 
@@ -74,15 +75,12 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     return _report(output, accuracy, found, plot, time.monotonic() - began)
 
 
-def find_data(data: Path | None) -> Path:
-    """Find the directory of the sample data."""
-    folder = Path(__file__).parents[2] / "sample_data" if data is None else data
-    if not (folder / "machines" / "machines.csv").is_file():
-        raise JobError(
-            f"there is no machines/machines.csv in {folder}; the sample data are in the source repository: run the "
-            "demo there, or give their directory with --data"
-        )
-    return folder
+def find_data(folder: Path) -> Path:
+    """Find the readings of the pumps in a directory of sample data."""
+    source = folder / "machines" / "machines.csv"
+    if not source.is_file():
+        raise JobError(f"there is no machines/machines.csv in {folder}; without --data the pumps are simulated")
+    return source
 
 
 def _job(kind: str, model: Path, source: Path, output: Path) -> Job:
@@ -136,7 +134,7 @@ def describe_windows(readings: pd.DataFrame, features: pd.DataFrame) -> tuple[pd
     steps = first[:, np.newaxis] + np.arange(WIDTH)
     regime, fault = readings["regime"].to_numpy()[steps], readings["fault"].to_numpy()[steps]
     pure = (regime == regime[:, :1]).all(axis=1) & ~fault.any(axis=1)
-    values = readings[list(SENSORS)].to_numpy()[steps]
+    values = readings[PUMP_SENSORS].to_numpy()[steps]
     summaries = (np.mean, np.std, np.min, np.max, np.median)
     statistics = np.concatenate([summary(values, axis=1) for summary in summaries], axis=1)
     return pd.Series(regime[:, 0]).where(pure), statistics

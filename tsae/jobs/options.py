@@ -53,6 +53,16 @@ def size(value: Any) -> int:
         raise click.BadParameter(str(error)) from error
 
 
+def width(value: Any) -> int | str:
+    """Convert a width of windows: a positive integer, or the word "auto"."""
+    text = str(value).strip()
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise click.BadParameter(f"{value!r} is neither a positive integer nor 'auto'")
+    return int(text)
+
+
 def setting(value: Any) -> tuple[str, Any]:
     """Convert ``name=value`` with the value in JSON, or text; or an item of a configuration file."""
     if isinstance(value, tuple):

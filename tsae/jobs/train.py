@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.data.description import describe_series
 from tsae.data.inspection import MarkerWarning, describe_markers, find_labels, sounds_like_label
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps, inferred_max_gaps
@@ -34,6 +35,7 @@ from tsae.jobs.table_reader import channels_of
 
 # Parameters that are objects with parameters of their own, which "--set decoder_options__attention=dot" reaches.
 _OPTIONS: dict[str, Any] = {"decoder_options": DecoderOptions, "augmentation": Augmentation}
+WIDTH_WITHOUT_ONE = 128  # how much memory training needs is estimated for, while the width is not known
 RUN_WIDTHS = 4  # windows of a detector are drawn in runs of so many widths
 
 
@@ -44,7 +46,9 @@ class Training:
     Attributes
     ----------
     columns : Columns
-    width, stride : int
+    width : int or "auto"
+        Of the windows; "auto": as `tsae.describe` suggests.
+    stride : int
         Of the windows.
     task : {"features", "anomalies"}
         "features": an `LSTMAutoencoder`; "anomalies": an `AnomalyDetector`, whose autoencoder also computes features.
@@ -62,7 +66,7 @@ class Training:
     """
 
     columns: Columns
-    width: int
+    width: int | str
     stride: int = 1
     task: str = "features"
     max_gap: str | float | None = None
@@ -166,9 +170,15 @@ def training_windows(source: str, training: Training) -> tuple[Windows, WindowSp
     parts, columns = list_parts(source), training.columns
     extra = [] if training.label_column is None else [training.label_column]
     n_channels = len(channels_of(parts[0], columns, extra))
-    memory = default_memory(training.width) if training.memory is None else training.memory
-    if not fits(parts, columns, n_channels, training.width, memory):
-        return _drawn_windows(parts, training, memory)
+    width = WIDTH_WITHOUT_ONE if isinstance(training.width, str) else training.width
+    memory = default_memory(width) if training.memory is None else training.memory
+    if not fits(parts, columns, n_channels, width, memory):
+        if isinstance(training.width, str):
+            raise JobError(
+                f"--width {training.width} reads the whole data set, which does not fit into {size_text(memory)}; give "
+                "the number of rows of a window, or more --memory"
+            )
+        return _drawn_windows(parts, training, width, memory)
     windows, chosen, spec = read_windows(source, training, parts)
     return windows[chosen], spec
 
@@ -190,8 +200,12 @@ def read_windows(
     if data.columns.time is not None:
         log_event(f"a time step longer than {max_gap} ends a window ({origin})")
     step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
+    width = training.width
+    if isinstance(width, str):
+        width = describe_series(data.series).width
+        log_event(f"width={width}, as tsae describe suggests")
     spec = WindowSpec(
-        data.columns, training.width, training.stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
+        data.columns, width, training.stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
         {name: _plain(gap) for name, gap in by_series.items()},
     )  # fmt: skip
     windows = spec.cut(data.series)
@@ -208,17 +222,17 @@ def _plain(max_gap: Any) -> str | float:
     return str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
 
 
-def _drawn_windows(parts: list[Part], training: Training, memory: int) -> tuple[Windows, WindowSpec]:
+def _drawn_windows(parts: list[Part], training: Training, width: int, memory: int) -> tuple[Windows, WindowSpec]:
     """Draw windows from a data set that does not fit into memory; both passes find parts that cannot be used."""
     extra = [] if training.label_column is None else [training.label_column]
     found = survey(parts, training.columns, extra)
     if not training.columns.values:
         _warn_of_labels(*_surveyed_labels(found))
     _warn_of_surveyed_markers(found)
-    spec, origin = surveyed_spec(found, training.width, training.stride, training.max_gap)
+    spec, origin = surveyed_spec(found, width, training.stride, training.max_gap)
     if spec.columns.time is not None:
         log_event(f"a time step longer than {spec.max_gap} ends a window ({origin})")
-    n_rows = rows_within(memory, len(found.columns.values), training.width)
+    n_rows = rows_within(memory, len(found.columns.values), width)
     # A detector is calibrated on timestamps that as many windows cover as later on.
     consecutive = -(-RUN_WIDTHS * spec.width // spec.stride) if training.task == "anomalies" else 1
     seed = training.autoencoder.get("random_state", 0)

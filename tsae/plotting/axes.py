@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-DATA_COLOR, RECONSTRUCTION_COLOR, EVENT_COLOR = "C0", "C1", "C3"
+# The palette of Okabe and Ito, whose colours people with any kind of colour blindness can tell apart.
+CLASS_COLORS = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000"
+CLASS_MARKERS = "o", "^", "s"  # the next one where the colours begin again
+DATA_COLOR, RECONSTRUCTION_COLOR, EVENT_COLOR = "#0072B2", "#E69F00", "#D55E00"
 
 
 def import_pyplot() -> Any:
@@ -36,3 +40,13 @@ def panels(ax: Any, n: int) -> tuple[Any, np.ndarray]:
     if axes.shape != (n,):
         raise ValueError(f"ax holds {axes.size} Axes; {n} are needed, one per channel")
     return axes[0].figure, axes
+
+
+def label_dates(ax: Any, times: Any) -> None:
+    """Label a horizontal axis of datetimes briefly, without repeating what they share; leave other axes alone."""
+    if np.asarray(times).dtype.kind == "M" or isinstance(getattr(times, "dtype", None), pd.DatetimeTZDtype):
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        locator = AutoDateLocator()
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=getattr(times, "tz", None)))

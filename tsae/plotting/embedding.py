@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tsae.plotting.axes import one_axes
+from tsae.plotting.axes import CLASS_COLORS, CLASS_MARKERS, one_axes
 
 
 class EmbeddingDisplay:
@@ -143,10 +143,13 @@ class EmbeddingDisplay:
             codes = self.labels if self.labels.dtype.kind in "fiub" else np.unique(self.labels, return_inverse=True)[1]
             self.figure_.colorbar(self.ax_.scatter(x, y, c=codes, **options), ax=self.ax_)
         else:
-            for label in np.unique(self.labels):
-                own = self.labels == label
-                self.ax_.scatter(x[own], y[own], label=str(label), **options)
-            self.ax_.legend(loc="best")
+            for number, label in enumerate(np.unique(self.labels)):
+                own, (cycle, color) = self.labels == label, divmod(number, len(CLASS_COLORS))
+                looks = {"color": CLASS_COLORS[color], "marker": CLASS_MARKERS[cycle]}
+                self.ax_.scatter(x[own], y[own], label=str(label), **looks | options)
+            is_long = len(np.unique(self.labels)) > 10  # beside the points, in two columns
+            place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "ncols": 2} if is_long else {"loc": "best"}
+            self.ax_.legend(**place)
         shares = self.explained_variance_ratio
         for axis, name in ((0, "x"), (1, "y")):
             share = "" if shares is None else f" ({shares[axis]:.0%})"

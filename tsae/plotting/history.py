@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tsae.plotting.axes import one_axes
+from tsae.plotting.axes import DATA_COLOR, RECONSTRUCTION_COLOR, one_axes
 
 
 class HistoryDisplay:
@@ -82,9 +82,11 @@ class HistoryDisplay:
             Itself, with the attributes that name what was drawn.
         """
         self.figure_, self.ax_ = one_axes(ax)
-        for column, label in (("loss", "training"), ("val_loss", "validation")):
+        losses = (("loss", "training", DATA_COLOR), ("val_loss", "validation", RECONSTRUCTION_COLOR))
+        for column, label, color in losses:
             if column in self.history:
-                self.ax_.plot(self.history["epoch"], self.history[column], label=label, **line_kw)
+                self.ax_.plot(self.history["epoch"], self.history[column], label=label, **{"color": color} | line_kw)
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
         if (self.history["loss"] > 0).all():
             self.ax_.set_yscale("log")
         self.ax_.set(xlabel="epoch", ylabel="loss")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tsae.data.series import as_array
 from tsae.data.times import as_clock_times
-from tsae.plotting.axes import DATA_COLOR, RECONSTRUCTION_COLOR, panels
+from tsae.plotting.axes import DATA_COLOR, RECONSTRUCTION_COLOR, label_dates, panels
 
 
 class ReconstructionDisplay:
@@ -133,6 +133,7 @@ class ReconstructionDisplay:
             axes.plot(self.times, reconstruction, color=RECONSTRUCTION_COLOR, label="reconstruction", **line_kw)
             axes.set_ylabel(name)
         self.axes_[0].legend(loc="best")
+        label_dates(self.axes_[-1], self.times)
         self.axes_[-1].set_xlabel("step" if np.issubdtype(np.asarray(self.times).dtype, np.integer) else "time")
         return self
 

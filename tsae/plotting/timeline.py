@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.times import as_clock_times
-from tsae.plotting.axes import DATA_COLOR, EVENT_COLOR, one_axes
+from tsae.plotting.axes import DATA_COLOR, EVENT_COLOR, label_dates, one_axes
 
 
 class TimelineDisplay:
@@ -122,6 +122,9 @@ class TimelineDisplay:
         if (score[~np.isnan(score)] > 0).all():
             self.ax_.set_yscale("log")
         self.ax_.set(xlabel="time", ylabel="anomaly score")
+        label_dates(self.ax_, time)
+        if "series" in self.timeline and len(self.timeline):
+            self.ax_.set_title(f"series {self.timeline['series'].iloc[0]}")
         if self.ax_.get_legend_handles_labels()[0]:
             self.ax_.legend(loc="best")
         return self

@@ -1,15 +1,6 @@
-"""Make machines.csv and faults.csv: six pumps, five sensors, five weeks, labelled faults of six kinds.
-
-    python sample_data/machines/make_machines.py [FOLDER]
-
-writes both files to FOLDER (default: beside this script). Everything is drawn from one seed, so the files that
-are kept here can be made again; `tests/jobs/test_sample_data.py` does so.
-"""
+"""Six simulated pumps, five sensors, five weeks, labelled faults of six kinds: everything is drawn from one seed."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,9 +14,9 @@ REGIMES = ("steady", "filling", "draining", "cycling")
 FAULTS = ("bearing_wear", "blocked_inlet", "leak", "stuck_sensor", "hunting", "current_bursts")
 
 
-def make_machines(seed: int = SEED) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the readings (one row a machine and timestamp) and the list of faults (one row a fault)."""
-    rng = np.random.default_rng(seed)
+def simulate_pumps() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the readings (one row per pump and timestamp) and the list of faults (one row per fault)."""
+    rng = np.random.default_rng(SEED)
     readings, faults = [], []
     for number in range(1, N_MACHINES + 1):
         machine = f"pump_{number}"
@@ -157,10 +148,3 @@ def _inject(table: pd.DataFrame, kind: str, rows: slice, rng: np.random.Generato
         columns["current"][rows] += np.where(rng.uniform(size=n) < 0.4, rng.uniform(4, 12, n), 0.0)
     for name, values in columns.items():
         table[name] = values
-
-
-if __name__ == "__main__":
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    made_readings, made_faults = make_machines()
-    made_readings.to_csv(folder / "machines.csv", index=False, date_format="%Y-%m-%d %H:%M")
-    made_faults.to_csv(folder / "faults.csv", index=False, date_format="%Y-%m-%d %H:%M")
