@@ -22,6 +22,7 @@ from tsae.networks.pooling import POOLINGS as ALL_POOLINGS
 from tsae.onnx.graph import encoder_model
 
 TOLERANCE = 1e-5
+SHARES = 2e-4  # of steps: the rounding of a state counts up to a thousandfold within the ramp of a threshold
 POOLINGS = tuple(name for name, pooling in ALL_POOLINGS.items() if not pooling.needs_cell_state)
 
 
@@ -62,6 +63,12 @@ def run(data: bytes, X: np.ndarray) -> np.ndarray:
     return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"windows": X})[0]
 
 
+def assert_same(model, features, expected):
+    names = model.get_feature_names_out()
+    allowed = np.array([SHARES if "ppv" in name else TOLERANCE for name in names])
+    np.testing.assert_array_less(np.abs(features - expected), np.broadcast_to(allowed, np.shape(expected)))
+
+
 # -- parity ----------------------------------------------------------------------------------------------------------
 
 
@@ -87,17 +94,15 @@ def test_features_are_those_of_transform(X, gaps, parameters):
     assert list(encoder.get_feature_names_out()) == list(model.get_feature_names_out())
     for windows in (X * shrink, gaps * shrink):
         expected = model.transform(windows)
-        np.testing.assert_allclose(encoder.transform(windows), expected, rtol=0, atol=TOLERANCE)
-        np.testing.assert_allclose(run(encoder.to_onnx(dtype="float64"), windows), expected, rtol=0, atol=TOLERANCE)
+        assert_same(model, encoder.transform(windows), expected)
+        assert_same(model, run(encoder.to_onnx(dtype="float64"), windows), expected)
 
 
 def test_defaults_on_a_longer_series():
     series = np.cumsum(np.random.default_rng(0).normal(size=(3000, 2)), axis=0)
     windows = make_windows(series, width=500, stride=100)
     model = LSTMAutoencoder(units=16, epochs=1, random_state=0).fit(windows[:8])
-    np.testing.assert_allclose(
-        OnnxEncoder.from_estimator(model).transform(windows), model.transform(windows), rtol=0, atol=TOLERANCE
-    )
+    assert_same(model, OnnxEncoder.from_estimator(model).transform(windows), model.transform(windows))
 
 
 def test_windows_of_different_lengths():
@@ -105,10 +110,10 @@ def test_windows_of_different_lengths():
     ragged = [rng.normal(size=(n, 2)) for n in (1, 2, 5, 30, 17, 8)]
     model = LSTMAutoencoder(units=(3, 2), dilations=(1, 3), pooling=POOLINGS, epochs=1, random_state=0).fit(ragged)
     encoder = OnnxEncoder.from_estimator(model)
-    np.testing.assert_allclose(encoder.transform(ragged), model.transform(ragged), rtol=0, atol=TOLERANCE)
+    assert_same(model, encoder.transform(ragged), model.transform(ragged))
     graph = encoder.to_onnx(dtype="float64")
     for window, expected in zip(ragged, model.transform(ragged), strict=True):  # any number of steps, without padding
-        np.testing.assert_allclose(run(graph, window[None])[0], expected, rtol=0, atol=TOLERANCE)
+        assert_same(model, run(graph, window[None])[0], expected)
 
 
 def test_gaps_of_every_pattern():
@@ -117,7 +122,7 @@ def test_gaps_of_every_pattern():
     X = np.where(patterns, np.random.default_rng(0).normal(size=patterns.shape), np.nan)
     model = LSTMAutoencoder(units=3, pooling=POOLINGS, epochs=1, random_state=0).fit(X)
     encoder = OnnxEncoder.from_estimator(model)
-    np.testing.assert_allclose(encoder.transform(X), model.transform(X), rtol=0, atol=TOLERANCE)
+    assert_same(model, encoder.transform(X), model.transform(X))
 
 
 def test_values_with_a_small_spread_need_float64():
@@ -125,9 +130,9 @@ def test_values_with_a_small_spread_need_float64():
     model = LSTMAutoencoder(units=3, epochs=1, random_state=0).fit(X)
     encoder = OnnxEncoder.from_estimator(model)
     wide, narrow = encoder.to_onnx(dtype="float64"), encoder.to_onnx()
-    np.testing.assert_allclose(run(wide, X), model.transform(X), rtol=0, atol=TOLERANCE)
+    assert_same(model, run(wide, X), model.transform(X))
     rounded = X.astype(np.float32)
-    np.testing.assert_allclose(run(narrow, rounded), model.transform(rounded), rtol=0, atol=TOLERANCE)
+    assert_same(model, run(narrow, rounded), model.transform(rounded))
     assert np.abs(run(narrow, rounded) - model.transform(X)).max() > TOLERANCE
 
 
@@ -187,7 +192,7 @@ def test_it_reads_what_the_autoencoder_reads(X, tmp_path):
     model = LSTMAutoencoder(units=2, epochs=1, random_state=0).fit(frame)
     model.save(tmp_path / "frame.tsae")
     encoder = load(tmp_path / "frame.tsae", engine="onnx")
-    np.testing.assert_allclose(encoder.transform(frame), model.transform(frame), rtol=0, atol=TOLERANCE)
+    assert_same(model, encoder.transform(frame), model.transform(frame))
     with pytest.raises(ValueError, match="feature names"):
         encoder.transform(frame.rename(columns={"t0": "u0"}))
     named = encoder.set_output(transform="pandas").transform(frame)
@@ -246,7 +251,7 @@ def test_options_of_export(model, X, gaps, tmp_path):
     small = (tmp_path / "encoder.onnx").read_bytes()
     assert "CumSum" not in {node.op_type for node in onnx.load_from_string(small).graph.node}
     windows = X.astype(np.float32)
-    np.testing.assert_allclose(run(small, windows), model.transform(windows), rtol=0, atol=TOLERANCE)
+    assert_same(model, run(small, windows), model.transform(windows))
     features = run(small, np.concatenate([windows[:1], gaps[5:7], windows[1:2]]).astype(np.float32))
     np.testing.assert_array_equal(np.isnan(features).all(axis=1), [False, True, True, False])
     np.testing.assert_array_equal(np.isnan(features).any(axis=1), [False, True, True, False])

@@ -59,12 +59,11 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         Which summaries of the states become features: "last" (final hidden state; of both directions where there are
         two), "cell" (final cell state), "mean", "max", "min", "std" (of the hidden state over time), "change" (mean
         absolute change of the hidden state from step to step), "ppv" (proportion of positive values [6]_ (section 3):
-        the share of steps at which the hidden state is above a threshold, one for each of `ppv_quantiles`). The
-        thresholds are learned when training has ended, and decoders read the other summaries alone.
+        the share of steps at which the hidden state is above a threshold, for each quartile of the unit's states at
+        the steps of the training windows). These thresholds are learned when training has ended, and decoders read
+        the other summaries alone.
     pooled_layers : {"all", "last"}, default="all"
         Layers whose states are pooled.
-    ppv_quantiles : sequence of float, default=(0.25, 0.5, 0.75)
-        Of the states of each unit at the steps of the training windows: the thresholds of "ppv".
     decoder : {"reconstruction", "prediction", "composite", "imputation"} or a tuple of them, default="imputation"
         What the network learns:
 

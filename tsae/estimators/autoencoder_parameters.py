@@ -28,12 +28,13 @@ from tsae.estimators.validation import (
     check_choice,
     check_flag,
     check_number,
-    check_quantiles,
 )
 from tsae.networks.config import LOSS_NAMES, AutoencoderConfig
 from tsae.networks.objectives import COMBINATIONS, OBJECTIVES, Objective, objectives_of
 from tsae.networks.pooling import POOLINGS
 
+# Of a unit's states on the training windows: the thresholds of "ppv".
+QUARTILES = (0.25, 0.5, 0.75)
 # What "auto" stands for in the decoder options of an autoencoder.
 _DEFAULTS = {"bridge": "repeat_vector", "feedback": None}
 
@@ -43,7 +44,6 @@ class AutoencoderParameters(EncoderParameters):
     """Parameters of the autoencoder; documented with `LSTMAutoencoder`."""
 
     pooling: str | Sequence[str] = ("mean", "std", "ppv")
-    ppv_quantiles: Sequence[float] = (0.25, 0.5, 0.75)
     decoder: str | Sequence[str] = "imputation"
     horizon: int | None = None
     reverse_target: bool = True
@@ -55,7 +55,6 @@ class AutoencoderParameters(EncoderParameters):
 
     def _check_autoencoder_parameters(self) -> None:
         self._check_encoder_parameters()
-        check_quantiles("ppv_quantiles", self.ppv_quantiles)
         check_choice("loss", self.loss, LOSS_NAMES)
         check_number("horizon", self.horizon, 1, integer=True, none=True)
         check_flag("reverse_target", self.reverse_target)
@@ -131,7 +130,7 @@ class AutoencoderParameters(EncoderParameters):
         return {name: OBJECTIVES[name] for name in names}
 
     def _quantiles(self) -> tuple[float, ...]:
-        return tuple(float(quantile) for quantile in self.ppv_quantiles)
+        return QUARTILES
 
     def _context_poolings(self) -> list[str]:
         """Those whose features decoders read."""

@@ -17,7 +17,7 @@ _LEARNED = (
     "has_end_token", "input_tokens", "n_channels", "n_classes", "n_inputs", "n_memory_steps", "n_outputs",
     "output_tokens", "seed",
 )  # fmt: skip
-_PARAMETERS = {"objectives": "decoder", "quantiles": "ppv_quantiles", "window_scale": "scale"}
+_PARAMETERS = {"objectives": "decoder", "window_scale": "scale"}
 
 
 def continued_config(fitted: Any, wanted: Any, changed: set[str], prefix: str = "") -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
@@ -71,17 +70,6 @@ def as_choices(name: str, value: Any, allowed: Iterable[str]) -> list[str]:
             f"{name}={value!r} is not allowed; choose one or several (each once) of {', '.join(map(repr, allowed))}"
         )
     return chosen
-
-
-def check_quantiles(name: str, value: Any) -> None:
-    """Refuse what is not a sequence of numbers between 0 and 1, rising."""
-    numbers: list[Any] = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
-    inside = all(isinstance(x, (int, float, np.floating)) and 0 < x < 1 for x in numbers)
-    if not numbers or not inside or any(low >= high for low, high in pairwise(numbers)):
-        raise ValueError(
-            f"{name}={value!r} is not allowed; it must be a sequence of rising numbers above 0 and below 1, such as "
-            "(0.25, 0.5, 0.75)"
-        )
 
 
 def check_random_state(random_state: Any) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 # differs between processors and run times, moves a state across a threshold, but not across the ramp.
 RAMP = 0.05
 # No ramp is narrower: a unit that hardly moves has no standard deviation to speak of.
-LEAST_RAMP = 1e-5
+LEAST_RAMP = 1e-3
 
 
 class Pooling:
@@ -192,21 +192,20 @@ class ShareAbove(Pooling):
         import tensorflow as tf
 
         slope = 1 / states.ramp
-        scaled = states.sequence * slope
-        shares = [
-            _mean(tf.clip_by_value(scaled - (threshold * slope - 0.5), 0.0, 1.0), lengths)
+        shares = [  # the difference first: it is exact where it matters
+            _mean(tf.clip_by_value((states.sequence - threshold) * slope + 0.5, 0.0, 1.0), lengths)
             for threshold in tf.unstack(states.thresholds)
         ]
         return tf.concat(shares, axis=-1)
 
     def add_to_graph(self, graph, states):
-        slope = 1 / states.ramp
-        scaled = graph("Mul", states.sequence, graph.constant(slope, np.float32))
+        slope, half = graph.constant(1 / states.ramp, np.float32), graph.constant(0.5, np.float32)
         zero, one = graph.constant(0, np.float32), graph.constant(1, np.float32)
         shares = []
         for threshold in states.thresholds:
-            above = graph("Sub", scaled, graph.constant(threshold * slope - np.float32(0.5), np.float32))
-            shares.append(_graph_mean(graph, graph("Clip", above, zero, one), states))
+            above = graph("Sub", states.sequence, graph.constant(threshold, np.float32))
+            step = graph("Clip", graph("Add", graph("Mul", above, slope), half), zero, one)
+            shares.append(_graph_mean(graph, step, states))
         return graph("Concat", *shares, axis=-1)
 
 
