@@ -171,7 +171,7 @@ def test_export_onnx(tsae, autoencoder_file, detector_file, tmp_path):
         (["train"], 2, "Missing argument"),
         (["train", "in", "out"], 2, "Missing option '--width'"),
         (["train", "nowhere", "m.tsae", "--width", "4"], 1, "there is no file or directory nowhere"),
-        (["train", "in", "out", "--width", "0"], 2, "0 is not in the range"),
+        (["train", "in", "out", "--width", "0"], 2, "neither a positive integer nor 'auto'"),
         (["train", "in", "out", "--width", "4", "--units", "a"], 2, "'a' is neither an integer"),
         (["train", "in", "out", "--width", "4", "--set", "a"], 2, "not of the form name=value"),
         (["train", "in", "out", "--width", "4", "--id-column", "a", "--id-from-file"], 2, "exclude each other"),
