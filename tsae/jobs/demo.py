@@ -60,7 +60,7 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     log_event("3/4 train a detector on the same three weeks")
     detecting = Training(
         SAMPLE_COLUMNS, WIDTH, STRIDE, task="anomalies", before=HEALTHY_UNTIL,
-        autoencoder={"random_state": 0, "verbose": 1}, detector={"random_state": 0},
+        autoencoder={"random_state": 0, "verbose": 1}, detector={"random_state": 0, "threshold": "pot"},
     )  # fmt: skip
     train(str(source), models["anomalies"], detecting, overwrite=True)
 
