@@ -111,19 +111,24 @@ class EncoderConfig:
         return list(range(len(self.units))) if self.pooled_layers == "all" else [len(self.units) - 1]
 
     @property
+    def context_pooling(self) -> tuple[str, ...]:
+        """The poolings that decoders read: those that need no thresholds, which are learned after training."""
+        return tuple(kind for kind in self.pooling if not POOLINGS[kind].has_thresholds)
+
+    @property
     def has_thresholds(self) -> bool:
         """Whether states are compared with thresholds that are learned after training."""
-        return any(POOLINGS[kind].has_thresholds for kind in self.pooling)
+        return len(self.context_pooling) < len(self.pooling)
 
     def context_columns(self) -> np.ndarray:
-        """Positions of the features that decoders read: those that need no thresholds."""
-        counted = [
-            len(POOLINGS[kind].feature_names(kind, self.quantiles)) * self.widths[depth]
+        """Positions of the features that decoders read."""
+        is_read = [
+            np.full(len(POOLINGS[kind].feature_names(kind, self.quantiles)) * self.widths[depth],
+                    kind in self.context_pooling)
             for depth in self.pooled_depths
             for kind in self.pooling
-        ]
-        read = [not POOLINGS[kind].has_thresholds for _ in self.pooled_depths for kind in self.pooling]
-        return np.flatnonzero(np.repeat(read, counted))
+        ]  # fmt: skip
+        return np.flatnonzero(np.concatenate(is_read))
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each weight array, by name: "lstm_0/kernel", "lstm_0_backward/bias", "pooling_0/thresholds", ..."""

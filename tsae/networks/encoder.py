@@ -114,7 +114,6 @@ class Encoder(ConfiguredModel):
         self.forward_layers, self.backward_layers = directions if config.bidirectional else (directions[0], [])
         depths = config.pooled_depths if config.has_thresholds else []
         self.thresholds = {depth: Thresholds(config, depth) for depth in depths}
-        self.threshold_layers = list(self.thresholds.values())  # Keras tracks the weights of layers in lists
         self.built = True
 
     def call(self, x):
@@ -165,8 +164,7 @@ class Encoder(ConfiguredModel):
 
     def context(self, states: list[LayerStates], lengths=None):
         """States -> what decoders read of the features; see `EncoderConfig.context_columns`."""
-        kinds = [kind for kind in self.config.pooling if not POOLINGS[kind].has_thresholds]
-        return self._pooled(states, lengths, kinds)
+        return self._pooled(states, lengths, self.config.context_pooling)
 
     def _pooled(self, states, lengths, kinds):
         pooled = [states[depth] for depth in self.config.pooled_depths]
