@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tsae.anomaly.residuals import LARGEST_ERROR
-from tsae.anomaly.scores import MAX_COMPONENTS, LogErrors, score_method
+from tsae.anomaly.scores import MAX_COMPONENTS, LogErrors, evenly_spaced, score_method
 from tsae.data.windows import Windows
 
 MAX_WINDOWS = 2_000  # training windows that components are computed from
@@ -63,8 +63,7 @@ class LinearErrors(LogErrors):
         super().fit(autoencoder, windows, decoders)
         if windows.is_ragged:
             raise ValueError("the score 'linear' needs windows of one length; leave it out of scores")
-        chosen = np.linspace(0, len(windows) - 1, min(MAX_WINDOWS, len(windows))).astype(np.int64)
-        values = windows[chosen].gather().astype(np.float64)
+        values = evenly_spaced(windows, MAX_WINDOWS).gather().astype(np.float64)
         known = ~np.isnan(values)
         count = np.maximum(known.sum(axis=(0, 1)), 1)
         self.mean_ = np.where(known, values, 0).sum(axis=(0, 1)) / count

@@ -63,6 +63,21 @@ def score_method(name: str) -> Callable[[S], S]:
     return register
 
 
+def evenly_spaced(windows: Windows, at_most: int) -> Windows:
+    """Return evenly spaced windows, at most so many.
+
+    Parameters
+    ----------
+    windows : Windows
+    at_most : int
+
+    Returns
+    -------
+    Windows
+    """
+    return windows[np.linspace(0, len(windows) - 1, min(at_most, len(windows))).astype(np.int64)]
+
+
 class Score(ABC):
     """Base of the scores.
 
@@ -355,8 +370,7 @@ class SubspaceResidual(Score):
         self
         """
         super().fit(autoencoder, windows, decoders)
-        chosen = np.linspace(0, len(windows) - 1, min(MAX_ENCODED, len(windows))).astype(np.int64)
-        features = self._encoded(autoencoder, windows[chosen])
+        features = self._encoded(autoencoder, evenly_spaced(windows, MAX_ENCODED))
         n, d = features.shape
         self.mean_, std = features.mean(axis=0), features.std(axis=0)
         varies = std > 1e-6 * np.maximum(np.abs(self.mean_), 1e-3)

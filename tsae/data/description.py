@@ -15,7 +15,7 @@ from tsae.data.containers import ColumnNames, find_container
 from tsae.data.inspection import dominating_values, find_labels
 from tsae.data.missing import MissingValues
 from tsae.data.series import GroupedSeries
-from tsae.data.times import as_clock_times, time_differences, time_numbers
+from tsae.data.times import length_of_time, time_differences, time_numbers
 from tsae.data.windows import Windows
 
 LONGEST = 20_000  # rows of a stretch that are searched for a period
@@ -200,9 +200,7 @@ def _step(grouped: GroupedSeries, begins: np.ndarray) -> tuple[Any, float]:
     if not len(steps):
         return None, 0.0
     median = float(np.median(steps))
-    times = as_clock_times(grouped.times)
-    shown = pd.Timedelta(median, unit=times.unit) if times.dtype.kind in "mM" else median
-    return shown, float(np.mean(np.abs(steps - median) > 0.01 * median))
+    return length_of_time(median, grouped.times), float(np.mean(np.abs(steps - median) > 0.01 * median))
 
 
 def _channels(grouped: GroupedSeries, begins: np.ndarray, stretches: np.ndarray) -> pd.DataFrame:

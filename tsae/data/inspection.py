@@ -61,10 +61,33 @@ def find_labels(series: GroupedSeries) -> tuple[list[str], list[str]]:
         channel.
     """
     names = series.channel_names
+    return suspected_labels(names, [_is_flag(column) for column in series.values.T])
+
+
+def suspected_labels(names: Sequence[str], is_flag: Sequence[bool]) -> tuple[list[str], list[str]]:
+    """Select channels that may be labels by their names and values.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of all channels.
+    is_flag : sequence of bool
+        Whether each holds nothing but 0 and 1.
+
+    Returns
+    -------
+    labels, flags : list of str
+        As from `find_labels`.
+
+    Examples
+    --------
+    >>> suspected_labels(["load", "is_anomaly", "pump on"], [False, True, True])
+    (['is_anomaly'], ['is_anomaly', 'pump on'])
+    """
     if len(names) < 2:
         return [], []
-    labels = [name for name in names if sounds_like_label(name, names)]
-    return labels, [name for name, column in zip(names, series.values.T, strict=True) if _is_flag(column)]
+    labels = [name for name in names if _sounds_like_label(name, names)]
+    return labels, [name for name, flag in zip(names, is_flag, strict=True) if flag]
 
 
 def warn_of_markers(
@@ -185,24 +208,7 @@ def those_that_dominate(
     return [(value, count) for value, count in extremes if count * (value - center) ** 2 >= needed[count == 1]]
 
 
-def sounds_like_label(name: str, names: Sequence[str]) -> bool:
-    """Tell whether a channel, one of `names`, is named like a label.
-
-    Parameters
-    ----------
-    name : str
-    names : sequence of str
-        Of all channels.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> sounds_like_label("is_anomaly", ["load", "is_anomaly"])
-    True
-    """
+def _sounds_like_label(name: str, names: Sequence[str]) -> bool:
     plain = name.strip().lower().replace(" ", "_").replace("-", "_")
     if plain == "y" and "x" in {other.strip().lower() for other in names}:
         return False  # coordinates

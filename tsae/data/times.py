@@ -259,7 +259,7 @@ def inferred_max_gaps(grouped: GroupedSeries) -> dict[Any, Any]:
     if usual.min(initial=np.inf) >= usual.max(initial=0):
         return {}
     return {
-        name: _as_length(GAP_IN_STEPS * step, grouped.times)
+        name: length_of_time(GAP_IN_STEPS * step, grouped.times)
         for name, step in zip(grouped.names.tolist(), usual, strict=True)
     }
 
@@ -340,14 +340,32 @@ def inferred_max_gap(shortest: float, longest: float, times: Any) -> tuple[Any, 
     """
     if not 0 < longest < np.inf:
         return None, "no step of time to infer it from"
-    max_gap, low, high = (_as_length(step, times) for step in (GAP_IN_STEPS * longest, shortest, longest))
+    max_gap, low, high = (length_of_time(step, times) for step in (GAP_IN_STEPS * longest, shortest, longest))
     if shortest == longest:
         return max_gap, f"inferred: {GAP_IN_STEPS} x the usual step, {high}"
     return max_gap, f"inferred for each series: {GAP_IN_STEPS} x its usual step, {low} to {high}"
 
 
-def _as_length(number: float, times: pd.Index) -> Any:
-    """Return a length of time that is given in the unit of the times."""
+def length_of_time(number: float, times: pd.Index) -> Any:
+    """Return a length of time that is given as a number.
+
+    Parameters
+    ----------
+    number : float
+        In the unit of `time_numbers`.
+    times : pandas.Index
+        Gives the unit.
+
+    Returns
+    -------
+    pandas.Timedelta or float
+        The number itself where the times are numbers.
+
+    Examples
+    --------
+    >>> length_of_time(90, pd.DatetimeIndex(["2024-01-01"]).as_unit("s"))
+    Timedelta('0 days 00:01:30')
+    """
     times = as_clock_times(times)
     return pd.Timedelta(number, unit=times.unit) if times.dtype.kind in "mM" else number
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.description import describe_series
-from tsae.data.inspection import MarkerWarning, describe_markers, find_labels, sounds_like_label
+from tsae.data.inspection import MarkerWarning, describe_markers, find_labels, suspected_labels
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps, inferred_max_gaps
 from tsae.data.windows import Windows
@@ -35,7 +35,7 @@ from tsae.jobs.table_reader import channels_of
 
 # Parameters that are objects with parameters of their own, which "--set decoder_options__attention=dot" reaches.
 _OPTIONS: dict[str, Any] = {"decoder_options": DecoderOptions, "augmentation": Augmentation}
-WIDTH_WITHOUT_ONE = 128  # how much memory training needs is estimated for, while the width is not known
+ASSUMED_WIDTH = 128  # of windows, where the need of memory is estimated before the width is known
 RUN_WIDTHS = 4  # windows of a detector are drawn in runs of so many widths
 
 
@@ -170,7 +170,7 @@ def training_windows(source: str, training: Training) -> tuple[Windows, WindowSp
     parts, columns = list_parts(source), training.columns
     extra = [] if training.label_column is None else [training.label_column]
     n_channels = len(channels_of(parts[0], columns, extra))
-    width = WIDTH_WITHOUT_ONE if isinstance(training.width, str) else training.width
+    width = ASSUMED_WIDTH if isinstance(training.width, str) else training.width
     memory = default_memory(width) if training.memory is None else training.memory
     if not fits(parts, columns, n_channels, width, memory):
         if isinstance(training.width, str):
@@ -227,7 +227,9 @@ def _drawn_windows(parts: list[Part], training: Training, width: int, memory: in
     extra = [] if training.label_column is None else [training.label_column]
     found = survey(parts, training.columns, extra)
     if not training.columns.values:
-        _warn_of_labels(*_surveyed_labels(found))
+        channels = found.channels
+        holds_both = channels.is_flag & (channels.low == 0) & (channels.high == 1)
+        _warn_of_labels(*suspected_labels(list(found.columns.values), holds_both.tolist()))
     _warn_of_surveyed_markers(found)
     spec, origin = surveyed_spec(found, width, training.stride, training.max_gap)
     if spec.columns.time is not None:
@@ -259,16 +261,6 @@ def _warn_of_labels(labels: list[str], flags: list[str]) -> None:
             "channel; if it marks anomalies, use --label-column, otherwise name the channels with --value-columns",
             column=name,
         )
-
-
-def _surveyed_labels(found: Survey) -> tuple[list[str], list[str]]:
-    """Channels that are named like a label, and channels that hold nothing but 0 and 1, as `find_labels` gives them."""
-    names, channels = list(found.columns.values), found.channels
-    if len(names) < 2:
-        return [], []
-    is_flag = channels.is_flag & (channels.low == 0) & (channels.high == 1)
-    labels = [name for name in names if sounds_like_label(name, names)]
-    return labels, [name for name, flag in zip(names, is_flag, strict=True) if flag]
 
 
 def _warn_of_markers(series: GroupedSeries) -> None:
