@@ -25,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,20 +141,21 @@ def minirocket(data: Dataset, seed: int) -> Features:
     """MiniRocket (Dempster et al., 2021), by aeon; random convolutions, no learning."""
     from aeon.transformations.collection.convolution_based import MiniRocket
 
-    train, test = (np.ascontiguousarray(X.transpose(0, 2, 1), dtype=np.float32) for X in same_length(data))
-    begin = time.perf_counter()
-    transformer = MiniRocket(random_state=seed).fit(train)
-    seconds = time.perf_counter() - begin
-    return np.asarray(transformer.transform(train)), np.asarray(transformer.transform(test)), seconds
+    return convolved(MiniRocket(random_state=seed), data)
 
 
 def multirocket(data: Dataset, seed: int) -> Features:
     """MultiRocket (Tan et al., 2022), by aeon: some 50,000 features."""
     from aeon.transformations.collection.convolution_based import MultiRocket
 
+    return convolved(MultiRocket(random_state=seed), data)
+
+
+def convolved(transformer: Any, data: Dataset) -> Features:
+    """Features of aeon's convolutional transformers, which know one length of series only."""
     train, test = (np.ascontiguousarray(X.transpose(0, 2, 1), dtype=np.float32) for X in same_length(data))
     begin = time.perf_counter()
-    transformer = MultiRocket(random_state=seed).fit(train)
+    transformer.fit(train)
     seconds = time.perf_counter() - begin
     return np.asarray(transformer.transform(train)), np.asarray(transformer.transform(test)), seconds
 
