@@ -16,6 +16,7 @@ from tsae.estimators.autoencoder_parameters import AutoencoderParameters
 from tsae.estimators.decoder_output import DecodingModel
 from tsae.estimators.decoding import check_memory, settled_options
 from tsae.estimators.parameters import TrainingParameters
+from tsae.estimators.projection import MAX_WINDOWS, principal_components
 from tsae.estimators.weighting import weighted
 from tsae.networks.config import AutoencoderConfig
 from tsae.storable import storable
@@ -64,6 +65,10 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         the other summaries alone.
     pooled_layers : {"all", "last"}, default="all"
         Layers whose states are pooled.
+    n_components : int or None, default=None
+        Reduce the pooled values to so many principal components, which `fit` learns from the standardised values of at
+        most 20,000 training windows: compact vectors for similarity search and clustering. At most the number of
+        windows, and of pooled values. None: all pooled values.
     decoder : {"reconstruction", "prediction", "composite", "imputation"} or a tuple of them, default="imputation"
         What the network learns:
 
@@ -233,11 +238,20 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         return self
 
     def _train_and_measure(self, windows: Windows, epochs: int, **options: Any) -> None:
-        """Train, and learn the thresholds of the pooled states from the same windows."""
+        """Train, and learn from the same windows what turns states into features."""
         try:
             self._train(windows, epochs, **options)
         finally:  # whatever ended training, these are the weights that stay
             self._learn_thresholds(windows)
+            self._learn_projection(windows)
+
+    def _learn_projection(self, windows: Windows) -> None:
+        encoder = self._network.encoder
+        if self.n_components is None:
+            return
+        used = windows[np.linspace(0, len(windows) - 1, min(len(windows), MAX_WINDOWS)).astype(np.int64)]
+        pooled = self._apply("pooled", used)
+        encoder.projection.assign(*principal_components(pooled, self.n_components, encoder.config.seed))
 
     def _learn_thresholds(self, windows: Windows) -> None:
         encoder = self._network.encoder
@@ -262,6 +276,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         self._check_parameters()
         windows, weights = weighted(self._read(X, reset=not resume), sample_weight)
         self._check_horizon(windows)
+        self._check_components(len(windows))
         if resume:
             self._resume(windows, partial=partial)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tsae.data.windows import Windows
 from tsae.estimators.augmentation import (
@@ -44,6 +44,7 @@ class AutoencoderParameters(EncoderParameters):
     """Parameters of the autoencoder; documented with `LSTMAutoencoder`."""
 
     pooling: str | Sequence[str] = ("mean", "std", "ppv")
+    n_components: int | None = None
     decoder: str | Sequence[str] = "imputation"
     horizon: int | None = None
     reverse_target: bool = True
@@ -56,6 +57,7 @@ class AutoencoderParameters(EncoderParameters):
     def _check_autoencoder_parameters(self) -> None:
         self._check_encoder_parameters()
         check_choice("loss", self.loss, LOSS_NAMES)
+        check_number("n_components", self.n_components, 1, integer=True, none=True)
         check_number("horizon", self.horizon, 1, integer=True, none=True)
         check_flag("reverse_target", self.reverse_target)
         check_choice("differences", self.differences, [True, False, "auto"])
@@ -112,6 +114,16 @@ class AutoencoderParameters(EncoderParameters):
         for what, wrong, reason in reasons:
             if wrong:
                 raise ValueError(f"tbptt_steps={self.tbptt_steps} is not allowed with {what}: {reason}")
+
+    def _check_components(self, n_windows: int) -> None:
+        if self.n_components is None:
+            return
+        n_pooled = len(self._encoder_config(0, 1).pooled_names())
+        if self.n_components > min(n_windows, n_pooled):
+            raise ValueError(
+                f"n_components={self.n_components} is not allowed: principal components are learned from "
+                f"{n_windows} windows of {n_pooled} pooled values; it must be at most {min(n_windows, n_pooled)}"
+            )
 
     def _check_horizon(self, windows: Windows) -> None:
         needed = max(objective.least_steps(self.horizon) for objective in self._objectives().values())
@@ -170,7 +182,10 @@ class AutoencoderParameters(EncoderParameters):
         )  # fmt: skip
         updates = batches * (-(-width // self.tbptt_steps) if self.tbptt_steps else 1)
         return AutoencoderConfig(
-            encoder=self._encoder_config(seed, windows.n_channels, differences=self._reads_differences()),
+            encoder=replace(
+                self._encoder_config(seed, windows.n_channels, differences=self._reads_differences()),
+                n_components=self.n_components,
+            ),
             objectives=tuple(objectives),
             decoder=decoder_config(
                 options, self._decoder_units(), _DEFAULTS, longest=self.tbptt_steps or width, epochs=epochs,

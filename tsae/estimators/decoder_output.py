@@ -132,7 +132,7 @@ class DecodingModel(TrainableModel):
         ------
         ValueError
             Unless a "reconstruction" or "composite" decoder was trained that reads the feature vector alone: with
-            ``attention=None`` and ``bridge="repeat_vector"``.
+            ``attention=None``, ``bridge="repeat_vector"`` and ``n_components=None``.
         """
         check_is_fitted(self)
         ensure_usable()
@@ -145,6 +145,11 @@ class DecodingModel(TrainableModel):
         if "reconstruction" not in self.decoders_:
             raise ValueError(
                 f"decode needs decoder='reconstruction' or 'composite'; this one was fitted with {self.decoder!r}"
+            )
+        if self._network.config.encoder.n_components is not None:
+            raise ValueError(
+                "decode needs n_components=None: the decoder reads the pooled values, which principal components do "
+                f"not hold; this one was fitted with n_components={self._network.config.encoder.n_components}"
             )
         Z = np.asarray(Z, np.float32)
         n_features = len(self.get_feature_names_out())

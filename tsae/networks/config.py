@@ -41,6 +41,8 @@ class EncoderConfig:
     pooled_layers : {"all", "last"}
     quantiles : tuple of float
         Of a unit's states on the training windows: the thresholds of "ppv".
+    n_components : int or None
+        Principal components of the pooled values, in their place. None: the values themselves.
     window_scale : {"none", "only", "concat"}
         Bring each window to mean 0 and standard deviation 1, channel by channel, before it is read: in place of the
         values, or as further channels.
@@ -63,6 +65,7 @@ class EncoderConfig:
     pooling: tuple[str, ...] = ("last",)
     pooled_layers: str = "last"
     quantiles: tuple[float, ...] = ()
+    n_components: int | None = None
     window_scale: str = "none"
     differences: bool = False
     dropout: float = 0.0
@@ -95,7 +98,13 @@ class EncoderConfig:
         return [tuple(f"{self.cell}_{depth}{end}" for end in directions) for depth in range(len(self.units))]
 
     def feature_names(self) -> list[str]:
-        """Names of the features in order: "mean_3", or "layer0_mean_3" where several layers are pooled."""
+        """Names of the features in order: "component_0", ..., or those of `pooled_names`."""
+        if self.n_components is not None:
+            return [f"component_{i}" for i in range(self.n_components)]
+        return self.pooled_names()
+
+    def pooled_names(self) -> list[str]:
+        """Names of the pooled values in order: "mean_3", or "layer0_mean_3" where several layers are pooled."""
         pooled = self.pooled_depths
         return [
             (f"layer{depth}_" if len(pooled) > 1 else "") + f"{name}_{i}"
@@ -144,6 +153,10 @@ class EncoderConfig:
             for depth in self.pooled_depths:
                 shapes[f"pooling_{depth}/thresholds"] = (len(self.quantiles), self.widths[depth])
                 shapes[f"pooling_{depth}/ramp"] = (self.widths[depth],)
+        if self.n_components is not None:
+            n_pooled = len(self.pooled_names())
+            shapes["projection/mean"] = shapes["projection/inverse_std"] = (n_pooled,)
+            shapes["projection/components"] = (n_pooled, self.n_components)
         return shapes
 
     def check(self) -> None:
@@ -170,6 +183,7 @@ class EncoderConfig:
             "quantiles": isinstance(self.quantiles, tuple)
             and all(type(quantile) is float and 0 < quantile < 1 for quantile in self.quantiles)
             and (bool(self.quantiles) or not (known_poolings and self.has_thresholds)),
+            "n_components": self.n_components is None or counts((self.n_components,)),
             "window_scale": self.window_scale in ("none", "only", "concat"),
             "differences": type(self.differences) is bool,
             "dilations": counts(self.dilations) and len(self.dilations) == len(self.units or ()),

@@ -45,6 +45,30 @@ class Thresholds(keras.layers.Layer):
         self.ramp.assign(np.maximum(RAMP * states.std(axis=0), LEAST_RAMP))
 
 
+class Projection(keras.layers.Layer):
+    """Principal components of standardised pooled values, which no gradient changes.
+
+    Parameters
+    ----------
+    config : EncoderConfig
+    """
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__(name="projection", dtype="float32", trainable=False)
+        for weight in ("mean", "inverse_std", "components"):
+            shape = config.weight_shapes()[f"{self.name}/{weight}"]
+            setattr(self, weight, self.add_weight(name=weight, shape=shape, initializer="zeros"))
+        self.built = True
+
+    def call(self, pooled):
+        return tf.matmul((pooled - self.mean) * self.inverse_std, self.components)
+
+    def assign(self, mean: np.ndarray, inverse_std: np.ndarray, components: np.ndarray) -> None:
+        """Set them: (n_pooled,), (n_pooled,) and (n_pooled, n_components)."""
+        for weight, value in ((self.mean, mean), (self.inverse_std, inverse_std), (self.components, components)):
+            weight.assign(value)
+
+
 class LayerStates(NamedTuple):
     """The states of one (bidirectional) recurrent layer over a batch."""
 
@@ -114,6 +138,7 @@ class Encoder(ConfiguredModel):
         self.forward_layers, self.backward_layers = directions if config.bidirectional else (directions[0], [])
         depths = config.pooled_depths if config.has_thresholds else []
         self.thresholds = {depth: Thresholds(config, depth) for depth in depths}
+        self.projection = None if config.n_components is None else Projection(config)
         self.built = True
 
     def call(self, x):
@@ -160,6 +185,11 @@ class Encoder(ConfiguredModel):
 
     def pool(self, states: list[LayerStates], lengths=None):
         """States -> features, (batch, n_features)."""
+        pooled = self.pooled(states, lengths)
+        return pooled if self.projection is None else self.projection(pooled)
+
+    def pooled(self, states: list[LayerStates], lengths=None):
+        """States -> what the projection reads, (batch, n_pooled)."""
         return self._pooled(states, lengths, self.config.pooling)
 
     def context(self, states: list[LayerStates], lengths=None):

@@ -13,14 +13,19 @@ from tsae.networks.network import Autoencoder
 def functions(network: Autoencoder) -> dict[str, Callable]:
     """Functions (x, masked) -> tensor, by name.
 
-    "features", "sequence", "forecast", "forecast_recent" and "score"; and for each head its name, "NAME_unmasked" (its
-    output when nothing is hidden from the encoder) and "NAME_weights" (of its attention).
+    "features", "pooled" (before their projection), "sequence", "forecast", "forecast_recent" and "score"; and for each
+    head its name, "NAME_unmasked" (its output when nothing is hidden from the encoder) and "NAME_weights" (of its
+    attention).
     """
     encoder = network.encoder
 
     def features(x, masked):
         inputs = encoder.read(x, masked)
         return encoder.pool(encoder.run(inputs), inputs.lengths)
+
+    def pooled(x, masked):
+        inputs = encoder.read(x, masked)
+        return encoder.pooled(encoder.run(inputs), inputs.lengths)
 
     def sequence(x, masked):
         inputs = encoder.read(x, masked)
@@ -47,6 +52,7 @@ def functions(network: Autoencoder) -> dict[str, Callable]:
 
     return {
         "features": features,
+        "pooled": pooled,
         "sequence": sequence,
         "score": score,
         "forecast": lambda x, masked: network.forecast(x, masked),

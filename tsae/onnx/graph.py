@@ -18,6 +18,8 @@ from tsae.onnx.builder import GraphBuilder
 from tsae.onnx.inputs import differences, not_empty, scaled_by_channel, scaled_by_window, window_lengths, without_gaps
 from tsae.onnx.recurrent import recurrent_layers
 
+PROJECTION = ("mean", "inverse_std", "components")
+
 
 def encoder_model(
     config: EncoderConfig,
@@ -76,6 +78,10 @@ def encoder_model(
     pooled = layers if config.pooled_layers == "all" else layers[-1:]
     parts = [POOLINGS[kind].add_to_graph(graph, layer) for layer in pooled for kind in config.pooling]
     features = graph("Concat", *parts, axis=-1)
+    if config.n_components is not None:
+        constants = [graph.constant(weights[f"projection/{name}"], np.float32) for name in PROJECTION]
+        centered = graph("Sub", features, constants[0])
+        features = graph("MatMul", graph("Mul", centered, constants[1]), constants[2])
     _without_lost(graph, infinite if missing else lost, features)
     names = config.feature_names()
     element_type = {"float32": "FLOAT", "float64": "DOUBLE"}[dtype]
