@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 _HOMES = (
     "tsae.anomaly.combination",
     "tsae.anomaly.detector",
-    "tsae.anomaly.linear",
-    "tsae.anomaly.scores",
+    "tsae.anomaly.defaults",  # which imports all scores
     "tsae.anomaly.thresholds",
     "tsae.data.scaling",
     "tsae.estimators.augmentation",

@@ -14,11 +14,12 @@ from tsae import LSTMAutoencoder, load, make_windows
 from tsae.anomaly.detector import AnomalyDetector
 
 COMBINED = ("errors", "subspace")
+DEFAULT = ("errors", "neighbors", "subspace")
 
 
 @pytest.fixture(scope="module")
 def combined(series):
-    return AnomalyDetector(LinearEncoder(8), random_state=0).fit(make_windows(series, 20))
+    return AnomalyDetector(LinearEncoder(8), scores=COMBINED, random_state=0).fit(make_windows(series, 20))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_timeline_equals_a_plain_loop(combined, faulty, stride):
         expected.append(-np.log10(1 / (1 + (part / median) ** beta)))
     np.testing.assert_allclose(timeline["score_errors"], expected[0])
     np.testing.assert_allclose(timeline["score_subspace"], expected[1])
-    np.testing.assert_allclose(timeline["score"], np.mean(expected, axis=0))
+    np.testing.assert_allclose(timeline["score"], np.sqrt(np.mean(np.square(expected), axis=0)))
     assert timeline["score"].isna().to_numpy()[350:380].all()
 
 
@@ -126,24 +127,36 @@ def test_scores_of_several_decoders(series):
     detector = AnomalyDetector(network, alpha=0.3, random_state=0).fit(windows)
     assert detector.error_scale_.shape == (2, 3)
     timeline = detector.score_timeline(windows)
-    np.testing.assert_allclose(timeline[["score_errors", "score_subspace"]].mean(axis=1), timeline["score"])
+    singles = timeline[[f"score_{name}" for name in DEFAULT]]
+    np.testing.assert_allclose(np.sqrt(np.square(singles).mean(axis=1)), timeline["score"])
 
 
-def test_linear_errors_equal_a_plain_loop(series, faulty):
+def projected(score, flat):
+    rest = flat - score.center_
+    return score.center_ + sum((rest @ axis) * axis for axis in score.components_)
+
+
+def nearest(score, flat):
+    return min(score.windows_.astype(np.float64), key=lambda kept: np.square(kept - flat).sum())
+
+
+@pytest.mark.parametrize(("name", "rebuild"), [("linear", projected), ("neighbors", nearest)])
+def test_errors_of_rebuilt_windows_equal_a_plain_loop(series, faulty, name, rebuild):
     windows = make_windows(series, 20)
-    detector = AnomalyDetector(LinearAutoencoder(8), scores="linear", random_state=0).fit(windows)
+    detector = AnomalyDetector(LinearAutoencoder(8), scores=name, random_state=0).fit(windows)
     [score] = detector.combination_.scores
     test = make_windows(faulty[:350], 20, 7)
     found = detector.contributions(test)
     for number, window in enumerate(test.gather()):
         scaled = (np.where(np.isnan(window), score.mean_, window) - score.mean_) / score.std_
-        rest = scaled.ravel() - score.center_
-        rebuilt = score.center_ + sum((rest @ axis) * axis for axis in score.components_)
+        rebuilt = rebuild(score, scaled.ravel())
         squared = (window - (rebuilt.reshape(window.shape) * score.std_ + score.mean_)) ** 2
         known = ~np.isnan(squared).all(axis=0)
         with np.errstate(invalid="ignore"):
             mean = np.array([np.nanmean(squared[:, c]) if known[c] else np.nan for c in range(3)])
-        np.testing.assert_allclose(found[number], np.log(1 + mean / score.scale_[0]) / known.sum(), rtol=1e-6)
+        np.testing.assert_allclose(
+            found[number], np.log(1 + mean / score.scale_[0]) / known.sum(), rtol=1e-6, atol=1e-9
+        )
 
 
 def test_three_scores(series, faulty, tmp_path):
@@ -153,13 +166,30 @@ def test_three_scores(series, faulty, tmp_path):
     windows = make_windows(faulty, 20)
     timeline = detector.score_timeline(windows)
     singles = timeline[["score_errors", "score_linear", "score_subspace"]]
-    np.testing.assert_allclose(singles.mean(axis=1), timeline["score"])
+    np.testing.assert_allclose(np.sqrt(np.square(singles).mean(axis=1)), timeline["score"])
     assert 190 <= timeline["score"].idxmax() <= 230
     detector.save(tmp_path / "model.tsae")
     pd.testing.assert_frame_equal(load(tmp_path / "model.tsae").score_timeline(windows), timeline, rtol=1e-5)
     ragged = np.split(series[:900], [15, 40, 60])
-    with pytest.raises(ValueError, match="'linear' needs windows of one length"):
-        AnomalyDetector(LinearAutoencoder(), scores="linear", calibration_fraction=0.5).fit(ragged)
+    for name in ("linear", "neighbors"):
+        with pytest.raises(ValueError, match=f"'{name}' needs windows of one length"):
+            AnomalyDetector(LinearAutoencoder(), scores=name, calibration_fraction=0.5).fit(ragged)
+
+
+def test_the_windows_that_are_kept_are_bounded():
+    wide = np.random.default_rng(0).normal(size=(40, 500, 300))
+    detector = AnomalyDetector(LinearEncoder(2), scores="neighbors", alpha=0.9, random_state=0).fit(wide)
+    [score] = detector.combination_.scores
+    assert score.windows_.shape == (2**21 // 150_000, 150_000)
+
+
+def test_windows_of_different_lengths_have_the_other_scores():
+    rng = np.random.default_rng(0)
+    ragged = [rng.normal(size=(rng.integers(6, 12), 2)) for _ in range(120)]
+    network = LSTMAutoencoder(units=2, bidirectional=False, epochs=0, random_state=0)
+    detector = AnomalyDetector(network, alpha=0.2, random_state=0).fit(ragged)
+    assert detector.combination_.names == COMBINED
+    assert np.isfinite(detector.score_samples(ragged)).all()
 
 
 # -- events
@@ -226,7 +256,7 @@ def test_auto_takes_what_the_autoencoder_can_give(series):
             (frozen, 1.0),
         )
     ]
-    assert names == [("relative_errors",), COMBINED, COMBINED, ("relative_errors",)]
+    assert names == [("relative_errors",), DEFAULT, DEFAULT, ("relative_errors",)]
 
 
 @pytest.mark.parametrize("scores", ["magic", (), ("errors", "errors"), ("auto", "errors"), 3, ("errors", None)])
@@ -247,7 +277,7 @@ def test_the_default_detector_finds_streams_and_is_stored(tmp_path):
     rng = np.random.default_rng(0)
     series = np.sin(np.arange(700) / 4)[:, np.newaxis] + 0.05 * rng.normal(size=(700, 2))
     detector = AnomalyDetector(alpha=0.2, random_state=0).fit(make_windows(series[:500], 16))
-    assert detector.combination_.names == COMBINED
+    assert detector.combination_.names == DEFAULT
     test = series[500:].copy()
     test[100:110, 1] = 0
     timeline = detector.score_timeline(make_windows(test, 16))

@@ -20,7 +20,7 @@ LEAST_MEDIAN, LEAST_RATIO = 1e-2, 1.2
 
 @storable
 class Combination:
-    r"""The mean of several scores, each on the scale of -log10 of its p-value.
+    r"""The root mean square of several scores, each on the scale of -log10 of its p-value.
 
     A single score stays as it is. Several are made comparable on held-out normal data: a score ``s`` counts as
 
@@ -29,8 +29,8 @@ class Combination:
     a log-logistic law, where ``m`` is the median of normal scores and :math:`\beta` such that p is 0.1 at their upper
     tenth. So 1 is reached by a tenth of normal timestamps, and 2 by a hundredth where the tail is like that. It is
     continuous, and keeps its order beyond the highest normal score, where empirical p-values are all the same.
-    The mean of several is Fisher's combination, with equal weights. It is not a p-value itself: calibration turns it
-    into one.
+    In the root mean square a score that alone is high counts for more than in the mean (Fisher's combination), and
+    several that agree for more than in the maximum. It is not a p-value itself: calibration turns it into one.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class Combination:
         return self
 
     def parts(self, values: np.ndarray) -> np.ndarray:
-        """Return each score by itself; their mean is the combined one.
+        """Return each score by itself; their root mean square is the combined one.
 
         Parameters
         ----------
@@ -166,8 +166,9 @@ class Combination:
     def contributions(self, values: np.ndarray) -> np.ndarray:
         """Return what each channel adds to the combined score.
 
-        Each score is shared out among channels in the proportion of its own contributions; one that does not tell
-        channels apart, in that of the others.
+        Each score counts by its square, and is shared out among channels in the proportion of its own contributions;
+        one that does not tell channels apart, in that of the others: of those that do not mix channels, if there are
+        such.
 
         Parameters
         ----------
@@ -182,17 +183,19 @@ class Combination:
         if len(shares) == 1:
             return shares[0]
         parts, known = self.parts(values), np.stack([~np.isnan(share) for share in shares])
-        told = [number for number, score in enumerate(self.scores) if score.by_channel] or range(len(shares))
+        told = self._telling_channels_apart()
         proportions = [_proportions(share) for share in shares]
         summed = np.sum([np.nan_to_num(proportions[number]) for number in told], axis=0)
         common = _proportions(np.where(known.any(axis=0), summed, np.nan))
-        added = np.zeros(shares[0].shape)
+        squared, added = np.square(np.nan_to_num(parts)), np.zeros(shares[0].shape)
         for number, score in enumerate(self.scores):
             proportion = proportions[number] if score.by_channel else common
-            added += np.nan_to_num(parts[..., number, np.newaxis] * proportion)
-        n_known = known.any(axis=-1).sum(axis=0)[..., np.newaxis]
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.where(known.any(axis=0), added / n_known, np.nan))
+            added += np.nan_to_num(squared[..., number, np.newaxis] * proportion)
+        n_known = known.any(axis=-1).sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            combined = np.sqrt(squared.sum(axis=-1) / n_known)
+            of_channel = np.where(combined[..., np.newaxis] > 0, added / (n_known * combined)[..., np.newaxis], 0.0)
+        return np.asarray(np.where(known.any(axis=0), of_channel, np.nan))
 
     def check(self, decoders: tuple[str | None, ...], n_channels: int) -> None:
         """Refuse scores from a file that do not belong together.
@@ -221,6 +224,12 @@ class Combination:
     def arrays(self) -> list[np.ndarray]:
         """Return all numbers that turn values into scores, for checksums."""
         return [np.asarray(self.levels_), *(score.scale_ for score in self.scores)]
+
+    def _telling_channels_apart(self) -> list[int]:
+        """Which scores share out those that do not tell channels apart."""
+        by_channel = [number for number, score in enumerate(self.scores) if score.by_channel]
+        unmixed = [number for number in by_channel if not self.scores[number].mixes_channels]
+        return unmixed or by_channel or list(range(len(self.scores)))
 
     def _shares(self, values: np.ndarray) -> list[np.ndarray]:
         return [score.contributions(part) for score, part in zip(self.scores, self._split(values), strict=True)]

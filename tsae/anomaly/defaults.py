@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tsae.anomaly.scores import SCORES, SubspaceResidual
+import tsae.anomaly.linear  # noqa: F401, registers its score
+from tsae.anomaly.neighbors import NeighborErrors
+from tsae.anomaly.rebuilding import RebuildingErrors
+from tsae.anomaly.scores import SCORES, LogErrors, RelativeErrors
+from tsae.anomaly.subspace import SubspaceResidual
 from tsae.data.windows import Windows
 from tsae.estimators.augmentation import Augmentation
 from tsae.estimators.autoencoder import LSTMAutoencoder
@@ -78,7 +82,9 @@ def default_encoder(windows: Windows, random_state: Any) -> LSTMAutoencoder:
     return encoder.fit(windows)
 
 
-def choose_scores(scores: str | tuple[str, ...], autoencoder: Any, calibration_fraction: float) -> tuple[str, ...]:
+def choose_scores(
+    scores: str | tuple[str, ...], autoencoder: Any, calibration_fraction: float, is_ragged: bool
+) -> tuple[str, ...]:
     """Return the names of the scores that "auto" means for an autoencoder, or those that are given.
 
     Parameters
@@ -86,6 +92,8 @@ def choose_scores(scores: str | tuple[str, ...], autoencoder: Any, calibration_f
     scores : "auto" or tuple of str
     autoencoder : estimator
     calibration_fraction : float
+    is_ragged : bool
+        Whether windows have different lengths.
 
     Returns
     -------
@@ -95,7 +103,10 @@ def choose_scores(scores: str | tuple[str, ...], autoencoder: Any, calibration_f
         return tuple(scores)
     if scores != AUTO:
         return (scores,)
-    return ("errors", "subspace") if _can_encode(autoencoder, calibration_fraction) else ("relative_errors",)
+    if not _can_encode(autoencoder, calibration_fraction):
+        return (RelativeErrors.name,)
+    names = (LogErrors.name, NeighborErrors.name, SubspaceResidual.name)
+    return tuple(name for name in names if not (is_ragged and issubclass(SCORES[name], RebuildingErrors)))
 
 
 def check_scores(scores: Any, autoencoder: Any, calibration_fraction: float) -> None:

@@ -19,10 +19,11 @@ from tsae.anomaly.calibration import (
 from tsae.anomaly.combination import Combination, window_means
 from tsae.anomaly.defaults import check_scores, choose_scores, default_autoencoder, default_encoder
 from tsae.anomaly.dependence import estimate_block_length, max_windows_per_row
-from tsae.anomaly.linear import LinearErrors
+from tsae.anomaly.rebuilding import RebuildingErrors
 from tsae.anomaly.residuals import check_magnitude, rounding_floor, total
-from tsae.anomaly.scores import SCORES, RelativeErrors, Score, SubspaceResidual
+from tsae.anomaly.scores import SCORES, RelativeErrors, Score
 from tsae.anomaly.scoring import RowValues
+from tsae.anomaly.subspace import SubspaceResidual
 from tsae.anomaly.thresholds import THRESHOLDS
 from tsae.anomaly.timeline_scores import TimelineScores
 from tsae.anomaly.window_scores import WindowScores
@@ -38,10 +39,10 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
     """Anomaly scores with p-values, from an autoencoder trained on normal windows.
 
     `fit` trains the autoencoder on one part of the windows and calibrates on the rest, which are held out: the
-    typical size of each score, and its distribution. By default two scores are combined: how badly the decoders
-    reproduce a window, and how far the encoded window lies from those of training. Each counts on the scale of -log10
-    of a p-value, so that 1 is reached by a tenth of normal timestamps; the score is their mean, and the contributions
-    of the channels add up to it.
+    typical size of each score, and its distribution. By default three scores are combined: how badly the decoders
+    reproduce a window, how much it differs from the nearest one of training, and how far the encoded window lies from
+    those of training. Each counts on the scale of -log10 of a p-value, so that 1 is reached by a tenth of normal
+    timestamps; the score is their root mean square, and the contributions of the channels add up to it.
 
     For windows there are `score_samples`, `decision_function` and `predict`, as in scikit-learn's outlier
     detectors. For series there are `score_timeline`, `events` and `stream`.
@@ -53,10 +54,10 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
         `sklearn.frozen.FrozenEstimator` is used as it is, and ``calibration_fraction=1.0`` is allowed. Any
         estimator with ``reconstruct(X, decoder)`` will do.
     scores : str or tuple of str, default="auto"
-        What is combined: names in `tsae.anomaly.scores.SCORES` ("errors", "linear", "relative_errors",
-        "subspace"). "auto":
-        ("errors", "subspace"), or "relative_errors" for an estimator without ``transform`` and where nothing is held
-        out (``calibration_fraction=1.0``). A single score is not put on the scale of p-values.
+        What is combined: names in `tsae.anomaly.scores.SCORES` ("errors", "linear", "neighbors", "relative_errors",
+        "subspace"). "auto": ("errors", "neighbors", "subspace"), without "neighbors" where windows have different
+        lengths; "relative_errors" for an estimator without ``transform`` and where nothing is held out
+        (``calibration_fraction=1.0``). A single score is not put on the scale of p-values.
     threshold : str, default="conformal"
         How scores of held-out normal data become p-values and a threshold: a name in
         `tsae.anomaly.thresholds.THRESHOLDS` ("conformal", "quantile" or "pot").
@@ -227,7 +228,8 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
     def _fit_scores(self, training: Windows) -> Combination:
         """Make the scores, and let them learn from the windows that the autoencoder was trained on."""
         scores: list[Score] = []
-        for name in choose_scores(self.scores, self.autoencoder_, self.calibration_fraction):
+        is_ragged = self.n_timesteps_ is None
+        for name in choose_scores(self.scores, self.autoencoder_, self.calibration_fraction, is_ragged):
             own_encoder = name == SubspaceResidual.name and self.autoencoder is None
             score = SubspaceResidual(default_encoder(training, self.random_state)) if own_encoder else SCORES[name]()
             scores.append(score.fit(self.autoencoder_, training, self.decoders_))
@@ -261,7 +263,7 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
     def error_scale_(self) -> np.ndarray:
         """Typical squared error of each decoder and channel on held-out normal data."""
         for score in self.combination_.scores:
-            if isinstance(score, RelativeErrors) and not isinstance(score, LinearErrors):
+            if isinstance(score, RelativeErrors) and not isinstance(score, RebuildingErrors):
                 return score.scale_
         raise AttributeError(f"error_scale_ needs a score of errors; there are only {self.combination_.names}")
 

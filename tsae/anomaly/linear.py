@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tsae.anomaly.residuals import LARGEST_ERROR
-from tsae.anomaly.scores import MAX_COMPONENTS, LogErrors, evenly_spaced, score_method
-from tsae.data.windows import Windows
+from tsae.anomaly.rebuilding import RebuildingErrors
+from tsae.anomaly.scores import MAX_COMPONENTS, score_method
 
-MAX_WINDOWS = 2_000  # training windows that components are computed from
 _SEED = 0  # of the randomised decomposition: it changes the last digits alone
 
 
 @score_method("linear")
-class LinearErrors(LogErrors):
+class LinearErrors(RebuildingErrors):
     """Squared errors of the projection of windows on principal components of training windows, on a logarithmic scale.
 
-    Channels are standardised; there are up to 64 components of at most 2,000 windows. It reads the level of values,
-    which features read beside the scale of each window tell less of. Missing values are taken to be the channel's mean.
+    There are up to 64 components, a tenth of the values of a window. It reads the level of values, which features
+    read beside the scale of each window tell less of.
 
     Attributes
     ----------
-    mean_, std_ : ndarrays of shape (n_channels,)
-        1 in `std_` where a channel was constant.
     center_ : ndarray of shape (n_timesteps * n_channels,)
     components_ : ndarray of shape (n_components, n_timesteps * n_channels)
 
@@ -34,69 +28,28 @@ class LinearErrors(LogErrors):
     (Technometrics, 1979), section 2.
     """
 
-    @property
-    def n_values(self) -> int:
-        """One."""
-        return 1
-
-    def fit(self, autoencoder: Any, windows: Windows, decoders: tuple[str | None, ...]) -> LinearErrors:
-        """Compute the principal components of training windows.
+    def learn(self, flat: np.ndarray) -> None:
+        """Compute the principal components.
 
         Parameters
         ----------
-        autoencoder : fitted estimator
-            Not used.
-        windows : Windows
-        decoders : tuple of str or None
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If the windows have different lengths.
+        flat : float64 array of shape (n_windows, n_timesteps * n_channels)
         """
         from sklearn.decomposition import PCA
 
-        super().fit(autoencoder, windows, decoders)
-        if windows.is_ragged:
-            raise ValueError("the score 'linear' needs windows of one length; leave it out of scores")
-        values = evenly_spaced(windows, MAX_WINDOWS).gather().astype(np.float64)
-        known = ~np.isnan(values)
-        count = np.maximum(known.sum(axis=(0, 1)), 1)
-        self.mean_ = np.where(known, values, 0).sum(axis=(0, 1)) / count
-        std = np.sqrt(np.where(known, np.square(values - self.mean_), 0).sum(axis=(0, 1)) / count)
-        self.std_ = np.where(std > 1e-9 * np.abs(self.mean_), std, 1.0)
-        flat = self._standardised(values)
         n_components = max(1, min(MAX_COMPONENTS, flat.shape[1] // 10, len(flat) - 1))
         found = PCA(n_components, svd_solver="randomized", random_state=_SEED).fit(flat)
         self.center_, self.components_ = found.mean_, found.components_
-        return self
 
-    def values(self, autoencoder: Any, windows: Windows, shown: Windows) -> np.ndarray:  # noqa: ARG002
-        """Return the squared error of the projection.
+    def rebuilt(self, flat: np.ndarray) -> np.ndarray:
+        """Project on the components.
 
         Parameters
         ----------
-        autoencoder : fitted estimator
-            Not used.
-        windows : Windows
-        shown : Windows
-            As in `Score.values`.
+        flat : float64 array of shape (n_windows, n_timesteps * n_channels)
 
         Returns
         -------
-        ndarray of shape (n_windows, n_timesteps, 1, n_channels), float64
+        float64 array of the same shape
         """
-        given = windows.gather().astype(np.float64)
-        flat = self._standardised(shown.gather().astype(np.float64)) - self.center_
-        rebuilt = (flat @ self.components_.T @ self.components_ + self.center_).reshape(given.shape)
-        with np.errstate(over="ignore"):
-            error = np.clip(given - (rebuilt * self.std_ + self.mean_), -LARGEST_ERROR, LARGEST_ERROR)
-        return np.square(error)[:, :, np.newaxis]
-
-    def _standardised(self, values: np.ndarray) -> np.ndarray:
-        scaled = (values - self.mean_) / self.std_
-        return np.where(np.isnan(scaled), 0.0, scaled).reshape(len(values), -1)
+        return np.asarray((flat - self.center_) @ self.components_.T @ self.components_ + self.center_)

@@ -6,6 +6,8 @@ score               what it is
 `RelativeErrors`    squared errors of the decoders over their typical size, mean over the channels
 `LogErrors`         the same on a logarithmic scale: one channel that is far out does not hide the others
 `SubspaceResidual`  how far the encoded window lies outside the subspace of the encoded training windows
+                    (`tsae.anomaly.subspace`)
+`NeighborErrors`    as `LogErrors`, of the nearest training window instead of decoders (`tsae.anomaly.neighbors`)
 `LinearErrors`      as `LogErrors`, of principal components of the values instead of decoders (`tsae.anomaly.linear`)
 ==================  =============================================================================================
 
@@ -32,7 +34,6 @@ SCORES: dict[str, type[Score]] = {}
 S = TypeVar("S", bound="type[Score]")
 
 MAX_COMPONENTS = 64
-MAX_ENCODED = 20_000  # training windows that a subspace is computed from
 
 
 def score_method(name: str) -> Callable[[S], S]:
@@ -87,6 +88,10 @@ class Score(ABC):
         Its name in `SCORES`.
     by_channel : bool
         Whether contributions tell channels apart. Where they do not, those of the other scores share them out.
+    mixes_channels : bool
+        Whether what is computed for one channel also depends on the values of others, as in a network: a fault in one
+        then shows in others, too. Where there are scores that do not mix channels, those share out what a score that
+        does not tell them apart has found.
     decoders_ : tuple of str or None
         The decoders of the detector.
     scale_ : ndarray of shape (n_values, n_channels)
@@ -95,6 +100,7 @@ class Score(ABC):
 
     name = ""
     by_channel = True
+    mixes_channels = True
     decoders_: tuple[str | None, ...]
     scale_: np.ndarray
 
@@ -321,129 +327,3 @@ class LogErrors(RelativeErrors):
         ndarray of shape (..., n_channels)
         """
         return contributions(values, np.ones_like(self.scale_))
-
-
-@score_method("subspace")
-class SubspaceResidual(Score):
-    """Distance of an encoded window from the subspace that the encoded training windows lie in.
-
-    Features are standardised, and the principal components are those of at most 20,000 training windows: a tenth as
-    many as there are features, at most 64. The score is the length of what lies outside, over its typical length on
-    held-out windows. It belongs to a window as a whole, so that its steps and channels share it equally, unless there
-    are scores that tell channels apart.
-
-    Attributes
-    ----------
-    encoder_ : fitted estimator or None
-        What encodes windows; None: the autoencoder of the detector.
-    mean_, inverse_std_ : ndarrays of shape (n_features,)
-        0 in `inverse_std_` where a feature was constant.
-    components_ : ndarray of shape (n_components, n_features)
-
-    References
-    ----------
-    Jackson, Mudholkar, "Control procedures for residuals associated with principal component analysis"
-    (Technometrics, 1979), section 2 (the residual as a score).
-    """
-
-    by_channel = False
-
-    def __init__(self, encoder: Any = None) -> None:
-        self.encoder_ = encoder
-
-    @property
-    def n_values(self) -> int:
-        """One: that of the window."""
-        return 1
-
-    def fit(self, autoencoder: Any, windows: Windows, decoders: tuple[str | None, ...]) -> SubspaceResidual:
-        """Compute the subspace of encoded training windows.
-
-        Parameters
-        ----------
-        autoencoder : fitted estimator with ``transform``
-        windows : Windows
-        decoders : tuple of str or None
-
-        Returns
-        -------
-        self
-        """
-        super().fit(autoencoder, windows, decoders)
-        features = self._encoded(autoencoder, evenly_spaced(windows, MAX_ENCODED))
-        n, d = features.shape
-        self.mean_, std = features.mean(axis=0), features.std(axis=0)
-        varies = std > 1e-6 * np.maximum(np.abs(self.mean_), 1e-3)
-        self.inverse_std_ = np.divide(1.0, std, out=np.zeros(d), where=varies)
-        standardised = (features - self.mean_) * self.inverse_std_
-        vectors = np.linalg.eigh(standardised.T @ standardised / n)[1]
-        n_components = max(1, min(MAX_COMPONENTS, d // 10, n - 1))
-        self.components_ = np.ascontiguousarray(vectors[:, ::-1][:, :n_components].T)
-        return self
-
-    def values(self, autoencoder: Any, windows: Windows, shown: Windows) -> np.ndarray:
-        """Return the length of the residual of each window, at every step and channel with a value.
-
-        Parameters
-        ----------
-        autoencoder : fitted estimator with ``transform``
-        windows : Windows
-        shown : Windows
-            As in `Score.values`.
-
-        Returns
-        -------
-        ndarray of shape (n_windows, n_timesteps, 1, n_channels), float64
-        """
-        standardised = (self._encoded(autoencoder, shown) - self.mean_) * self.inverse_std_
-        residual = standardised - standardised @ self.components_.T @ self.components_
-        length = np.sqrt(np.square(residual).sum(axis=1))
-        missing = np.isnan(windows.gather())
-        return np.where(missing, np.nan, length[:, np.newaxis, np.newaxis])[:, :, np.newaxis]
-
-    def smooth(self, values: np.ndarray, n_steps: int | None) -> np.ndarray:  # noqa: ARG002
-        """Return the values as they are: all steps of a window have the same one.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_windows, n_timesteps, 1, n_channels)
-        n_steps : int or None
-
-        Returns
-        -------
-        ndarray of the same shape
-        """
-        return values
-
-    def fit_scale(self, values: np.ndarray, floor: np.ndarray) -> SubspaceResidual:
-        """Measure the typical length on held-out normal data.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n, 1, n_channels)
-        floor : ndarray of shape (n_channels,)
-            Has no influence.
-
-        Returns
-        -------
-        self
-        """
-        self.scale_ = error_scale(values, np.full(floor.shape, 1e-3))
-        return self
-
-    def contributions(self, values: np.ndarray) -> np.ndarray:
-        """Return the relative length, shared equally among the channels.
-
-        Parameters
-        ----------
-        values : ndarray of shape (..., 1, n_channels)
-
-        Returns
-        -------
-        ndarray of shape (..., n_channels)
-        """
-        return contributions(values, self.scale_)
-
-    def _encoded(self, autoencoder: Any, windows: Windows) -> np.ndarray:
-        encoder = autoencoder if self.encoder_ is None else self.encoder_
-        return np.asarray(encoder.transform(windows), dtype=np.float64)
