@@ -77,7 +77,7 @@ def test_scores_and_events_do_not_depend_on_the_division_into_parts(
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("options", [{}, {"gap": 0}, {"gap": 2, "min_length": 3, "alpha": 0.05}])
+@pytest.mark.parametrize("options", [{}, {"gap": 0}, {"gap": 2, "min_length": 3, "alpha": 0.1}])
 def test_events_do_not_depend_on_how_the_timeline_is_divided(detector_file, seed, options):
     detector, rng = detector_file.estimator, np.random.default_rng(seed)
     n = 300

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
 
+from tsae.anomaly.dependence import max_windows_per_row
 from tsae.anomaly.residuals import chunk_size, clipped, mean_steps, total
 from tsae.anomaly.scores import Score
+from tsae.anomaly.series_scales import SeriesScales
 from tsae.data.windows import Windows
 from tsae.storable import storable
 
@@ -36,6 +39,8 @@ class Combination:
     ----------
     scores : tuple of Score
         Fitted on training windows.
+    series_scales : SeriesScales or None
+        How single series differ from all; None: they are not told apart.
 
     Attributes
     ----------
@@ -47,8 +52,9 @@ class Combination:
     Fisher, *Statistical Methods for Research Workers* (4th edition, 1932), section 21.1 (sums of log p-values).
     """
 
-    def __init__(self, scores: tuple[Score, ...]) -> None:
+    def __init__(self, scores: tuple[Score, ...], series_scales: SeriesScales | None = None) -> None:
         self.scores = scores
+        self.series_scales = series_scales
 
     @property
     def n_values(self) -> int:
@@ -60,13 +66,15 @@ class Combination:
         """Names of the scores."""
         return tuple(score.name for score in self.scores)
 
-    def chunks(self, autoencoder: Any, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def chunks(self, autoencoder: Any, windows: Windows, series: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield positions of windows and their values, a bounded number at a time.
 
         Parameters
         ----------
         autoencoder : fitted estimator
         windows : Windows
+        series : label or None
+            The series that they are of. None: as the windows tell.
 
         Yields
         ------
@@ -76,8 +84,9 @@ class Combination:
         shown, n_at_once = clipped(autoencoder, windows), chunk_size(windows)
         for first in range(0, len(windows), n_at_once):
             positions = np.arange(first, min(first + n_at_once, len(windows)))
-            parts = [score.values(autoencoder, windows[positions], shown[positions]) for score in self.scores]
-            yield positions, _joined(parts)
+            chunk = windows[positions]
+            values = _joined([score.values(autoencoder, chunk, shown[positions]) for score in self.scores])
+            yield positions, self.relative_to_series(chunk, values, series)
 
     def by_step(self, values: np.ndarray, smoothing: int | None) -> np.ndarray:
         """Return values of steps as they are averaged over windows.
@@ -126,6 +135,83 @@ class Combination:
             score.fit_scale(part, floor)
         return self
 
+    def fit_series(self, windows: Windows, means: np.ndarray, floor: np.ndarray) -> Combination:
+        """Measure the typical size of values on normal windows of each series.
+
+        Parameters
+        ----------
+        windows : Windows
+            With the ids of their series.
+        means : ndarray of shape (n_windows, n_values, n_channels)
+            Means of their values over the steps, not divided by anything.
+        floor : ndarray of shape (n_channels,)
+            As in `fit_scales`.
+
+        Returns
+        -------
+        self
+        """
+        if self.series_scales is None:
+            self.series_scales = SeriesScales.empty(self.n_values, windows.n_channels)
+        names, overlap = series_names(windows), max_windows_per_row(windows)
+        of_all = np.concatenate([score.scale_ for score in self.scores])
+        for name in dict.fromkeys(names.tolist()):
+            own_means = means[names == name]
+            parts = zip(self.scores, self._split(own_means), strict=True)
+            own = np.concatenate([copy(score).fit_scale(part, floor).scale_ for score, part in parts])
+            known = ~np.isnan(own_means).all(axis=0)
+            ratio = np.log(np.where(known, own / of_all, 1.0))
+            self.series_scales.add(name, max(1.0, len(own_means) / overlap), ratio)
+        return self
+
+    def fit_series_levels(self, series: np.ndarray, values: np.ndarray, *, upper: float | None = None) -> Combination:
+        """Measure the upper tenth of the scores of normal timestamps of each series.
+
+        Parameters
+        ----------
+        series : array of shape (n_rows,)
+            Their ids.
+        values : ndarray of shape (n_rows, n_values, n_channels)
+            As from `by_step`, averaged over windows.
+        upper : float or None
+            The upper tenth of all series. None: that of these timestamps.
+
+        Returns
+        -------
+        self
+        """
+        assert self.series_scales is not None
+        names = np.asarray([str(name) for name in series], dtype=object)
+        scores = total(self.contributions(values))
+        known = ~np.isnan(scores)
+        names, scores = names[known], scores[known]
+        self.upper_ = float(np.quantile(scores, 1 - UPPER_SHARE)) if upper is None else upper
+        for name in dict.fromkeys(names.tolist()):
+            own = np.quantile(scores[names == name], 1 - UPPER_SHARE)
+            ratio = np.log(max(own, LEAST_MEDIAN) / max(self.upper_, LEAST_MEDIAN))
+            self.series_scales.set_level(name, float(ratio))
+        return self
+
+    def relative_to_series(self, windows: Windows, values: np.ndarray, series: Any = None) -> np.ndarray:
+        """Return values over what is usual in their series, against all series.
+
+        Parameters
+        ----------
+        windows : Windows
+        values : ndarray of shape (n_windows, ..., n_values, n_channels)
+        series : label or None
+            The series that they are of. None: as the windows tell.
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
+        if self.series_scales is None:
+            return values
+        names = series_names(windows) if series is None else [str(series)] * len(windows)
+        factors = self.series_scales.factors(names)
+        return np.asarray(values / factors.reshape(len(factors), *[1] * (values.ndim - 3), *factors.shape[1:]))
+
     def fit_levels(self, values: np.ndarray) -> Combination:
         """Measure the scores of held-out normal timestamps.
 
@@ -148,22 +234,25 @@ class Combination:
         self.levels_ = levels
         return self
 
-    def parts(self, values: np.ndarray) -> np.ndarray:
+    def parts(self, values: np.ndarray, series: Any = None) -> np.ndarray:
         """Return each score by itself; their root mean square is the combined one.
 
         Parameters
         ----------
         values : ndarray of shape (..., n_values, n_channels)
             As from `by_step` or `by_window`, or means of them.
+        series : sequence of length n or None
+            The series of each, where `values` has three dimensions; None: none in particular.
 
         Returns
         -------
         ndarray of shape (..., n_scores)
             NaN where nothing is known.
         """
-        return np.stack([self._comparable(number, total(part)) for number, part in enumerate(self._shares(values))], -1)
+        parts = [self._comparable(number, total(part)) for number, part in enumerate(self._shares(values))]
+        return np.stack(parts, -1) / self._levels_of(series)
 
-    def contributions(self, values: np.ndarray) -> np.ndarray:
+    def contributions(self, values: np.ndarray, series: Any = None) -> np.ndarray:
         """Return what each channel adds to the combined score.
 
         Each score counts by its square, and is shared out among channels in the proportion of its own contributions;
@@ -173,12 +262,23 @@ class Combination:
         Parameters
         ----------
         values : ndarray of shape (..., n_values, n_channels)
+        series : sequence of length n or None
+            As in `parts`.
 
         Returns
         -------
         ndarray of shape (..., n_channels)
             Not negative; NaN for unknown channels.
         """
+        return self._shared(values) / self._levels_of(series)
+
+    def _levels_of(self, series: Any) -> Any:
+        """What scores of rows or windows of series are divided by."""
+        if self.series_scales is None or series is None:
+            return 1.0
+        return self.series_scales.levels([str(name) for name in series])[:, np.newaxis]
+
+    def _shared(self, values: np.ndarray) -> np.ndarray:
         shares = self._shares(values)
         if len(shares) == 1:
             return shares[0]
@@ -220,10 +320,14 @@ class Combination:
         levels = np.asarray(self.levels_, dtype=np.float64)
         if levels.shape != (len(self.scores), 2) or not (levels > 0).all():
             raise ValueError(f"levels_={self.levels_!r} are not two positive numbers for each of the scores")
+        if self.series_scales is not None:
+            self.series_scales.check(self.n_values, n_channels)
 
     def arrays(self) -> list[np.ndarray]:
         """Return all numbers that turn values into scores, for checksums."""
-        return [np.asarray(self.levels_), *(score.scale_ for score in self.scores)]
+        scales = self.series_scales
+        own = [] if scales is None else [scales.counts_, scales.log_ratios_, scales.log_levels_]
+        return [np.asarray(self.levels_), *(score.scale_ for score in self.scores), *own]
 
     def _telling_channels_apart(self) -> list[int]:
         """Which scores share out those that do not tell channels apart."""
@@ -247,6 +351,11 @@ class Combination:
         relative = np.log(np.maximum(score, np.finfo(np.float64).tiny)) - median
         with np.errstate(invalid="ignore"):  # NaN is unknown
             return np.asarray(np.logaddexp(0, beta * relative) / np.log(10))
+
+
+def series_names(windows: Windows) -> np.ndarray:
+    """The series of each window, in text."""
+    return np.asarray(windows.grouped.names_at(windows.starts).map(str), dtype=object)
 
 
 def _proportions(shares: np.ndarray) -> np.ndarray:

@@ -16,17 +16,16 @@ from tsae.anomaly.calibration import (
     split_windows,
     warn_of_alpha,
 )
-from tsae.anomaly.combination import Combination, window_means
+from tsae.anomaly.combination import Combination, series_names, window_means
 from tsae.anomaly.defaults import check_scores, choose_scores, default_autoencoder, default_encoder
 from tsae.anomaly.dependence import estimate_block_length, max_windows_per_row
 from tsae.anomaly.rebuilding import RebuildingErrors
+from tsae.anomaly.recalibration import Recalibration
 from tsae.anomaly.residuals import check_magnitude, rounding_floor, total
 from tsae.anomaly.scores import SCORES, RelativeErrors, Score
 from tsae.anomaly.scoring import RowValues
 from tsae.anomaly.subspace import SubspaceResidual
 from tsae.anomaly.thresholds import THRESHOLDS
-from tsae.anomaly.timeline_scores import TimelineScores
-from tsae.anomaly.window_scores import WindowScores
 from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
 from tsae.estimators.validation import check_choice, check_number, draw_seed
@@ -35,7 +34,7 @@ from tsae.storable import storable
 
 
 @storable
-class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
+class AnomalyDetector(OutlierMixin, Saveable, Recalibration):
     """Anomaly scores with p-values, from an autoencoder trained on normal windows.
 
     `fit` trains the autoencoder on one part of the windows and calibrates on the rest, which are held out: the
@@ -65,6 +64,10 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
         Share of normal windows, or timestamps, that may be flagged, in (0, 1). "auto": 0.02, or the smallest that
         the held-out scores support where they are too few for 0.02; `fit` then warns. It is read when `predict`
         and `events` are called, so that ``set_params(alpha=...)`` needs no new fit.
+    calibration : {"all", "series"}, default="all"
+        "all": one scale of normal values for all series. "series": each series has its own, shrunk towards that of all
+        by how few held-out normal windows it has; a series that was never seen has that of all. Series are known by
+        their id, in text. See `tsae.anomaly.series_scales`.
     smoothing : int or None, default=None
         Number of steps of a window over which timelines average squared errors. None: the whole window; a quarter of
         it for "relative_errors".
@@ -130,6 +133,7 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
         scores: str | tuple[str, ...] = "auto",
         threshold: str = "conformal",
         alpha: float | str = "auto",
+        calibration: str = "all",
         smoothing: int | None = None,
         calibration_fraction: float = 0.2,
         block_length: int | None = None,
@@ -139,6 +143,7 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
         self.scores = scores
         self.threshold = threshold
         self.alpha = alpha
+        self.calibration = calibration
         self.smoothing = smoothing
         self.calibration_fraction = calibration_fraction
         self.block_length = block_length
@@ -192,6 +197,7 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
         check_scores(self.scores, self.autoencoder, self.calibration_fraction)
         check_choice("threshold", self.threshold, THRESHOLDS)
         check_alpha_or_auto(self.alpha)
+        check_choice("calibration", self.calibration, ["all", "series"])
         check_number("smoothing", self.smoothing, 1, integer=True, none=True)
         check_number("calibration_fraction", self.calibration_fraction, 0, 1, open_low=True)
         check_number("block_length", self.block_length, 1, integer=True, none=True)
@@ -238,23 +244,31 @@ class AnomalyDetector(OutlierMixin, Saveable, WindowScores, TimelineScores):
     def _calibrate(self, combination: Combination, calibration: Windows) -> None:
         """Measure, on windows that were not trained on, how large values and scores are on normal data."""
         means = window_means(combination, self.autoencoder_, calibration)
-        combination.fit_scales(means, rounding_floor(calibration))
+        floor = rounding_floor(calibration)
+        combination.fit_scales(means, floor)
+        if self.calibration == "series":
+            means = combination.fit_series(calibration, means, floor).relative_to_series(calibration, means)
         rows = RowValues(calibration, combination.n_values)
         for positions, values in combination.chunks(self.autoencoder_, calibration):
             rows.add(positions, combination.by_step(values, self.smoothing))
         head, by_row = rows.result()
         self.combination_ = combination.fit_levels(by_row)
+        if self.calibration == "series":
+            combination.fit_series_levels(head["series"].to_numpy(), by_row)
 
-        scores = total(combination.contributions(by_row))
+        scores = total(combination.contributions(by_row, head["series"]))
         known = ~np.isnan(scores)
         series = pd.factorize(head["series"])[0]
         self.calibration_scores_ = scores[known]
         block_length = self.block_length or estimate_block_length(scores[known], series[known])
         self.timeline_threshold_ = THRESHOLDS[self.threshold](block_length).fit(scores)
 
-        scores = total(combination.contributions(combination.by_window(means)))
+        scores = total(combination.contributions(combination.by_window(means), series_names(calibration)))
         estimated = max(max_windows_per_row(calibration), estimate_block_length(scores, calibration.series))
         self.window_threshold_ = THRESHOLDS[self.threshold](self.block_length or estimated).fit(scores)
+        self._set_offset()
+
+    def _set_offset(self) -> None:
         alpha = self.window_alpha_
         enough = alpha > 0 and self.window_threshold_.n_scores_ >= self.window_threshold_.required(alpha)
         self.offset_ = -self.window_threshold_.threshold(alpha) if enough else np.nan

@@ -67,19 +67,19 @@ class TimestampScorer:
     smoothing: int | None
     calibrator: Calibrator
 
-    def values(self, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield positions and values (n, n_timesteps, n_values, n_channels) of windows."""
-        for positions, values in self.combination.chunks(self.autoencoder, windows):
+    def values(self, windows: Windows, series: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield positions and values (n, n_timesteps, n_values, n_channels) of windows; None: of their own series."""
+        for positions, values in self.combination.chunks(self.autoencoder, windows, series):
             yield positions, self.combination.by_step(values, self.smoothing)
 
     def table(self, head: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
         """Return the rows of `AnomalyDetector.score_timeline` for mean values (n_rows, n_values, n_channels)."""
-        shares = self.combination.contributions(values)
+        shares = self.combination.contributions(values, head["series"])
         score = total(shares)
         head = head.assign(score=score, p_value=self.calibrator.pvalues(score))
         names = single_columns(self.combination.names)
         if names:
-            head = head.assign(**dict(zip(names, self.combination.parts(values).T, strict=True)))
+            head = head.assign(**dict(zip(names, self.combination.parts(values, head["series"]).T, strict=True)))
         columns = pd.DataFrame(shares, columns=[CONTRIBUTION + name for name in self.channel_names])
         return pd.concat([head, columns], axis=1)
 

@@ -211,7 +211,7 @@ class TimelineStream:
         windows = make_windows(state.rows[state.next_window :], self._width, self._stride)
         first_row = state.next_window
         windows = windows[windows.observed]
-        for positions, found in self._scorer.values(windows):
+        for positions, found in self._scorer.values(windows, self._series):
             rows = first_row + windows[positions].starts[:, np.newaxis] + np.arange(self._width)
             known = ~np.isnan(found)
             np.add.at(state.sums, rows, np.where(known, found, 0.0))

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from tsae.anomaly.calibration import choose_alpha, find_threshold
-from tsae.anomaly.combination import Combination, window_means
+from tsae.anomaly.combination import Combination, series_names, window_means
 from tsae.anomaly.residuals import total
 from tsae.anomaly.thresholds import Calibrator
 from tsae.estimators.reading import WindowReader
@@ -45,8 +45,9 @@ class WindowScores(WindowReader):
         ndarray of shape (n_windows, n_channels), float64
             Not negative; rows sum to ``-score_samples``. NaN for a channel without any value in the window.
         """
-        means = window_means(self.combination_, self.autoencoder_, self._read_fitted(X))
-        return self.combination_.contributions(self.combination_.by_window(means))
+        windows, combination = self._read_fitted(X), self.combination_
+        means = window_means(combination, self.autoencoder_, windows)
+        return combination.contributions(combination.by_window(means), series_names(windows))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the score of each window: the higher, the more normal.
