@@ -90,6 +90,7 @@ function makeChart(parent, name, data, options) {
   box.append(element("span", name, "name"), readout);
   box.setAttribute("role", "img");
   box.setAttribute("aria-label", options.label || name);
+  box.style.minHeight = options.height + "px"; // uPlot takes its room later, which would move what is below
   parent.append(box);
   const chart = new uPlot({
     width: Math.max(Math.floor(box.clientWidth), 120),

@@ -14,7 +14,7 @@ function choose(event, isAsked) {
   showStep();
   if (!isAsked) return;
   setAddress("event-" + event.id);
-  if (narrow()) $("h-detail").scrollIntoView({ block: "start", behavior: smooth() });
+  if (narrow()) $("h-detail").scrollIntoView({ block: "start" });
 }
 
 function showDetail(event) {

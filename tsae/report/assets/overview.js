@@ -60,6 +60,5 @@ function showOverview() {
 function openSeries(series) {
   setAddress("series-" + encodeURIComponent(series.name));
   showSeries(series.name);
-  $("h-timeline").scrollIntoView({ block: "start", behavior: smooth() });
+  $("h-timeline").scrollIntoView({ block: "start" });
 }
-const smooth = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");

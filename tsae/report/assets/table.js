@@ -69,8 +69,9 @@ function makeTable(table, { columns, rows, order, open, key, limit }) {
   const itemOf = (target) => shown.find((item) => String(item.id) === target.closest("tr").dataset.id);
   body.onclick = (event) => {
     cursor = itemOf(event.target);
+    showState();
+    rowOf(cursor).focus({ preventScroll: true });
     open(cursor);
-    rowOf(cursor)?.focus({ preventScroll: true });
   };
   body.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
