@@ -11,7 +11,7 @@ __all__ = ["expect", "start_chromium"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = (
-    "NO BROWSER, SO NOBODY LOOKED AT THE REPORT PAGE: install Chromium (on Debian: apt-get install chromium), and run "
+    "NO BROWSER, SO THE REPORT PAGE IS NOT TESTED: install Chromium (on Debian: apt-get install chromium), and run "
     "these tests again"
 )
 

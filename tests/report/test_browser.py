@@ -11,6 +11,8 @@ import pytest
 
 from tests.report.browser import expect, start_chromium
 from tsae import write_report
+from tsae.data.series import GroupedSeries
+from tsae.jobs.labels import Labels
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 N = 600  # rows of each series
@@ -92,10 +94,14 @@ def focused(page):
     return page.evaluate("document.activeElement.closest('tbody tr')?.cells[0].innerText ?? null")
 
 
-def saved(page, button):
+def saved(page, button, path=None):
+    """The table that a button saves; its file is kept at `path`."""
     with page.expect_download() as download:
         page.click(button)
-    return pd.read_csv(io.BytesIO(download.value.path().read_bytes()))
+    text = download.value.path().read_bytes()
+    if path is not None:
+        path.write_bytes(text)
+    return pd.read_csv(io.BytesIO(text))
 
 
 def test_everything_is_drawn(visit):
@@ -208,7 +214,7 @@ def test_the_table_is_walked_by_keys_and_the_focus_is_kept(visit):
     assert page.inner_text("#h-detail") == "Event of north, 2024-03-01 01:40"
 
 
-def test_marks_are_set_kept_filtered_and_saved(visit):
+def test_marks_are_set_kept_filtered_and_saved(visit, tmp_path):
     page = visit()
     assert page.is_disabled("#save-marks")
     page.focus("#events tbody tr:nth-child(1)")
@@ -228,13 +234,19 @@ def test_marks_are_set_kept_filtered_and_saved(visit):
     assert page.is_checked("#marking input[value='']")  # the address still names the event without a mark
     page.select_option("#filter-mark", "none")
     assert column(page, 3) == ["3", "2.5"]
-    marks = saved(page, "#save-marks")
+    marks = saved(page, "#save-marks", tmp_path / "marks.csv")
     assert list(marks.columns) == ["series", "start", "end", "mark"]
     assert marks.astype(str).to_numpy().tolist() == [
         ["south pump", "2024-03-01 00:50:00", "2024-03-01 02:49:00", "fault"],
         ["south pump", "2024-03-01 06:40:00", "2024-03-01 06:49:00", "unclear"],
         ["west, old", "2024-03-01 08:20:00", "2024-03-01 08:39:00", "normal"],
     ]
+    timeline, _, _, _ = tables()
+    offsets, times = np.arange(4) * N, pd.Index(timeline["time"])
+    series = GroupedSeries(np.zeros((3 * N, 1)), offsets, pd.Index(NAMES), ["load"], times)
+    labels = Labels.of(str(tmp_path / "marks.csv")).of_rows(series, pd.DataFrame())
+    assert np.flatnonzero(labels == 1).tolist() == list(range(N + 50, N + 170))
+    assert np.flatnonzero(np.isnan(labels)).tolist() == list(range(N + 400, N + 410))
 
 
 def test_the_address_names_what_is_open(visit):

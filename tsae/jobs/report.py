@@ -11,16 +11,17 @@ import pandas as pd
 
 from tsae.data.series import GroupedSeries
 from tsae.jobs.anomalies import EVENTS, EventRule, split_channels
-from tsae.jobs.dataset import labels_of, read_dataset
+from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.job import Job
+from tsae.jobs.labels import Labels, labels_of
 from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.outputs import check_target
 from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.table_files import open_table
 from tsae.jobs.table_writer import read_result
-from tsae.report.comparison import compare_events, compare_ranges, compare_scores
+from tsae.report.comparison import compare_events, compare_ranges, compare_scores, without_unclear
 
 
 def lines_of(facts: dict[str, Any], indent: str = "") -> str:
@@ -70,8 +71,8 @@ class ScoredData:
     timeline : DataFrame
         One row per row of `series`, in their order.
     events : DataFrame
-    labels : bool ndarray or None
-        Known anomalies, one entry per row of `series`.
+    labels : float ndarray or None
+        1 for known anomalies, otherwise 0, NaN where it is unclear; one entry per row of `series`.
     """
 
     job: Job
@@ -87,21 +88,29 @@ def check_report(job: Job, label_column: str | None, page: Path | None) -> None:
     Raises
     ------
     JobError
-        Without a time column, for a page that cannot be written, for parts without the label column, and for labels
-        that are not numbers. Parts that cannot be read at all are left to the job.
+        Without a time column, for a page that cannot be written, for parts without the label column, for labels that
+        are not numbers, and for a file of marks that cannot be used. Parts that cannot be read at all are left to the
+        job.
     """
     if job.spec.columns.time is None:
         raise JobError("reports and comparisons with labels need a time column, to match the input with the scores")
     if page is not None:
         check_target(page, "the report")
-    for part in list_parts(job.source) if label_column is not None else []:
+    labels = Labels.of(label_column)
+    if labels is not None and labels.column is not None:
+        _check_column(job, labels.column)
+
+
+def _check_column(job: Job, name: str) -> None:
+    """Refuse a column that is missing or holds no numbers."""
+    for part in list_parts(job.source):
         try:
             table = open_table(part.path, part.name, job.spec.columns)
         except InputError:
             continue
-        table.require([str(label_column)])
+        table.require([name])
         try:
-            column = table.read([str(label_column)])[label_column]
+            column = table.read([name])[name]
         except InputError:
             continue
         try:
@@ -116,14 +125,15 @@ def read_scored(job: Job, label_column: str | None = None) -> ScoredData:
     Raises
     ------
     JobError
-        Without a time column, and for labels that are not numbers.
+        Without a time column, and for labels that cannot be used.
     """
     check_report(job, None, None)
     done = _done_parts(job)
-    data = read_dataset(job.source, job.spec.columns, [] if label_column is None else [label_column], done)
+    labels = Labels.of(label_column)
+    data = read_dataset(job.source, job.spec.columns, [] if labels is None else labels.extra, done)
     timeline = data.index().merge(_without_zone(read_parts(job.output)), on=["series", "time"], how="left")
-    labels = None if label_column is None else data.labels(label_column)
-    return ScoredData(job, data.series, timeline, _without_zone(read_result(job.output / EVENTS)), labels)
+    events = _without_zone(read_result(job.output / EVENTS))
+    return ScoredData(job, data.series, timeline, events, None if labels is None else data.labels(labels))
 
 
 def _done_parts(job: Job) -> list[Part]:
@@ -161,13 +171,14 @@ def compare_with_labels(scored: ScoredData) -> dict[str, Any]:
         of stretches of labels, `n_found` how many of them an event overlaps, `n_events` how many events there are,
         `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, if aeon is
         installed: see `compare_ranges`. Where the labels mark no row, only the share and the numbers of events.
+        Rows and events whose label is unclear do not count.
     """
-    table = scored.timeline.assign(label=scored.labels)
-    counts = compare_events(table, scored.events)
+    table, events = without_unclear(scored.timeline.assign(label=scored.labels), scored.events)
+    counts = compare_events(table, events)
     if not table["label"].any():
         log_event(f"the labels mark no row of {scored.job.source}: there is nothing to find")
         return {"labelled_share": 0.0, **counts}
-    return {**compare_scores(table), **counts, **compare_ranges(table, scored.events)}
+    return {**compare_scores(table), **counts, **compare_ranges(table, events)}
 
 
 def _without_zone(table: pd.DataFrame) -> pd.DataFrame:

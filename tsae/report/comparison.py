@@ -6,6 +6,30 @@ import numpy as np
 import pandas as pd
 
 
+def without_unclear(table: pd.DataFrame, events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Set aside what is not known to be normal or an anomaly.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `series`, `time`, `score` and `label`, which is NaN where it is unclear.
+    events : DataFrame
+
+    Returns
+    -------
+    table : DataFrame
+        The same rows, with labels that are True or False; those that were unclear have neither label nor score.
+    events : DataFrame
+        Those that overlap no unclear row.
+    """
+    unclear = table["label"].isna().to_numpy()
+    table = table.assign(label=table["label"].fillna(0).astype(bool), score=table["score"].where(~unclear))
+    if not unclear.any():
+        return table, events
+    doubtful = _overlaps(labelled_stretches(table.assign(label=unclear)), events)["event"]
+    return table, events[~events.index.isin(doubtful)]
+
+
 def compare_scores(table: pd.DataFrame) -> dict[str, float]:
     """Compare scores with labels, from the columns `series`, `time`, `score` and `label`, rows in order of time."""
     from sklearn.metrics import average_precision_score
@@ -32,16 +56,21 @@ def compare_scores(table: pd.DataFrame) -> dict[str, float]:
 def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
     """Count the stretches of labels that events overlap, and the events that overlap none."""
     truth = labelled_stretches(table)
-    hits = truth.reset_index(names="truth").merge(
-        events.reset_index(names="event"), on="series", suffixes=("", "_event")
-    )
-    hits = hits[(hits["start_event"] <= hits["end"]) & (hits["end_event"] >= hits["start"])]
+    hits = _overlaps(truth, events)
     return {
         "n_labelled_events": len(truth),
         "n_found": int(hits["truth"].nunique()),
         "n_events": len(events),
         "n_false_events": len(events) - int(hits["event"].nunique()),
     }
+
+
+def _overlaps(stretches: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """List the pairs of a stretch (its index as `truth`) and an event (`event`) that overlap."""
+    pairs = stretches.reset_index(names="truth").merge(
+        events.reset_index(names="event"), on="series", suffixes=("", "_event")
+    )
+    return pairs[(pairs["start_event"] <= pairs["end"]) & (pairs["end_event"] >= pairs["start"])]
 
 
 def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tsae.anomaly.events import RAISED_BY
 from tsae.report.calibration import calibration, history
-from tsae.report.comparison import compare_events
+from tsae.report.comparison import compare_events, without_unclear
 from tsae.report.details import detail
 from tsae.report.material import Material
 from tsae.report.numbers import extremes, number, numbers, runs, thin
@@ -76,7 +76,7 @@ def _facts(material: Material, n_shown: int) -> list[list[str]]:
 
 def _comparison(material: Material) -> list[list[str]]:
     """How many labelled stretches have an event, and how many events are on labels."""
-    counts = compare_events(material.timeline.assign(label=material.labels), material.events)
+    counts = compare_events(*without_unclear(material.timeline.assign(label=material.labels), material.events))
     n_true = counts["n_events"] - counts["n_false_events"]
     return [
         ["Recall", _share(counts["n_found"], counts["n_labelled_events"], "labelled stretches have an event")],
@@ -127,7 +127,7 @@ def _series(material: Material, series: Any, n_shown: int) -> dict[str, Any]:
     times = material.axis.numbers[begin:end]
     labels = None
     if material.labels is not None:
-        labels = [[number(times[a], 15), number(times[b - 1], 15)] for a, b in runs(material.labels[begin:end])]
+        labels = [[number(times[a], 15), number(times[b - 1], 15)] for a, b in runs(material.labels[begin:end] > 0)]
     return {
         "name": str(series),
         "time": numbers(times[positions], digits=15),

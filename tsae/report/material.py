@@ -27,7 +27,8 @@ class Material:
     values : float ndarray of shape (n_rows, n_channels)
         Without channels where no values are known.
     channel_names : list of str
-    labels : bool ndarray of shape (n_rows,) or None
+    labels : float ndarray of shape (n_rows,) or None
+        NaN where it is unclear.
     detector : fitted AnomalyDetector or None
     windows : Windows or None
         That the scores belong to.
@@ -65,7 +66,7 @@ class Material:
         if labels is not None:
             labels = np.asarray(labels)
             _check_rows("labels", len(labels), timeline)
-            labels = labels.astype(bool)
+            labels = labels.astype(np.float64)
         timeline, events = timeline.reset_index(drop=True), events.reset_index(drop=True)
         return cls(timeline, events, table, names, labels, detector, windows, find_alpha(alpha, events, detector))
 

@@ -44,7 +44,7 @@ def overview(material: Material, shown: set[Any]) -> dict[str, Any]:
                 "events": int(counts.get(name, 0)),
                 "top": number(known.max()) if known.size else None,
                 "strip": _strip(cells[own], levels[own]),
-                "labels": None if material.labels is None else _labelled_cells(cells[own], material.labels[own]),
+                "labels": None if material.labels is None else _labelled_cells(cells[own], material.labels[own] > 0),
             }
         )
     return {"range": [number(first, 15), number(last, 15)], "series": rows, "left_out": len(material.spans) - len(rows)}

@@ -57,8 +57,9 @@ def write_report(
     values : Windows, DataFrame or array of shape (n_rows, n_channels), default=None
         What was measured, one row per row of `timeline`. The windows that were scored bring their values along, and
         with `detector` also the reconstruction of the events.
-    labels : bool array of shape (n_rows,), default=None
-        Known anomalies, one entry per row of `timeline`: drawn below the scores, and compared with the events.
+    labels : bool or float array of shape (n_rows,), default=None
+        Known anomalies, one entry per row of `timeline`: True or 1 for an anomaly, NaN where it is unclear. Drawn
+        below the scores, and compared with the events.
     detector : fitted AnomalyDetector, default=None
         Adds its threshold, calibration and training.
     alpha : float, default=None
