@@ -354,5 +354,26 @@ def test_long_lists_come_in_pieces(chromium, tmp_path):
     assert page.locator("#events tbody tr").count() == 450
     assert not page.is_visible("#more")
     assert not page.is_visible("#overview-section")  # one series needs none
+    page.emulate_media(media="print")
+    assert page.locator("#events tbody tr:visible").count() == 100
+    assert page.is_visible("text=The first 100 are printed.")
+    page.emulate_media(media="screen")
     assert len(saved(page, "#save-events")) == n
+    page.context.close()
+
+
+def test_of_many_channels_those_of_the_events_come_first(chromium, tmp_path):
+    timeline, events, _, _ = tables()
+    values = np.random.default_rng(1).normal(size=(len(timeline), 20))
+    table = pd.DataFrame(values, columns=[f"c{number}" for number in range(20)])
+    events = events.assign(channels=[("c17", "c12")] * len(events))
+    page = chromium.new_page()
+    page.goto(write_report(tmp_path / "wide.html", timeline, events, values=table, alpha=0.01).as_uri())
+    page.wait_for_selector("body[data-ready=yes]")
+    drawn = page.locator("#timeline .name")
+    assert drawn.all_inner_texts() == ["anomaly score", "c0", "c1", "c2", "c3", "c4", "c5", "c12", "c17"]
+    page.click("text=Show all 20 channels")
+    assert drawn.all_inner_texts() == ["anomaly score", *table.columns]
+    page.click("text=Show 8 channels")
+    assert drawn.count() == 9
     page.context.close()

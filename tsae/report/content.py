@@ -18,9 +18,10 @@ from tsae.report.material import Material
 from tsae.report.numbers import extremes, number, numbers, runs, thin
 from tsae.report.overview import SMALLEST_SCORE, overview
 
-# Limits on the size of the page: longer series are shown by the lowest and highest values of short stretches.
+# Limits on the size of the page: longer series are shown by the lowest and highest values of short stretches, and where
+# there are too many series for that, the least interesting ones by their strips alone.
 TIMELINE_VALUES = 600_000
-MAX_POINTS, MIN_POINTS = 20_000, 1_000
+MAX_POINTS, MIN_POINTS = 20_000, 600
 MAX_SERIES = 100
 
 
@@ -111,10 +112,12 @@ def _time_text(time: Any) -> str:
 def _series_to_show(material: Material) -> list[Any]:
     """All series, or those with the highest event scores if there are too many."""
     spans = material.spans
-    if len(spans) <= MAX_SERIES:
+    longest = min(MIN_POINTS, max(end - begin for begin, end in spans.values()))
+    room = int(np.clip(TIMELINE_VALUES // (longest * (len(material.channel_names) + 2)), 1, MAX_SERIES))
+    if len(spans) <= room:
         return list(spans)
     strongest = material.events.groupby("series", sort=False)["score"].max().sort_values(ascending=False)
-    chosen = set([*strongest.index, *spans][:MAX_SERIES])
+    chosen = set(list(dict.fromkeys([*strongest.index, *spans]))[:room])
     return [series for series in spans if series in chosen]
 
 

@@ -35,8 +35,11 @@ class TimeAxis:
 
 
 def number(value: Any, digits: int = 5) -> float | None:
-    """Round to so many digits; None for what is not finite, as JSON has no NaN."""
-    return float(f"{value:.{digits}g}") if np.isfinite(value) else None
+    """Round to so many digits; None for what is not finite, as JSON has no NaN. Whole numbers are short, as int."""
+    if not np.isfinite(value):
+        return None
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
 def numbers(values: np.ndarray, digits: int = 5) -> list[float | None]:

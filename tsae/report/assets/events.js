@@ -1,6 +1,6 @@
 // The table of events: sorted, filtered, marked, saved; and the address of each event.
 
-const PAGE_ROWS = 200;
+const PAGE_ROWS = 200, PRINT_ROWS = 100; // the latter also in print.css
 const channelText = (event) => event.channels.join(", ");
 function markTag(event) {
   const mark = markOf(event);
@@ -57,6 +57,7 @@ function showEvents() {
   $("events-keys").hidden = !all;
   $("events-count").textContent = !all ? "No timestamp is above the threshold."
     : (n === all ? `${all} events.` : `${n} of ${all} events.`) + (listed < n ? ` The first ${listed} in this order are listed.` : "");
+  $("events-printed").textContent = listed > PRINT_ROWS ? `The first ${PRINT_ROWS} are printed.` : "";
   showStep();
 }
 function mark(event, value) {

@@ -23,6 +23,31 @@ $("left").onclick = () => shift(-0.4);
 $("right").onclick = () => shift(0.4);
 $("all").onclick = () => view(full[0], full[1]);
 
+// Of many channels those are drawn that most events of the series come from, until all are asked for.
+const FEW_CHANNELS = 8;
+let allChannels = false;
+function channelsOf(name) {
+  const all = [...D.channels.keys()];
+  if (allChannels || all.length <= FEW_CHANNELS) return all;
+  const counts = D.channels.map(() => 0);
+  for (const event of D.events) if (event.series === name) for (const channel of event.channels) counts[D.channels.indexOf(channel)]++;
+  return all.sort((a, b) => counts[b] - counts[a] || a - b).slice(0, FEW_CHANNELS).sort((a, b) => a - b);
+}
+$("channels").hidden = D.channels.length <= FEW_CHANNELS;
+function nameChannelButton() {
+  $("channels").textContent = allChannels ? `Show ${FEW_CHANNELS} channels` : `Show all ${D.channels.length} channels`;
+}
+$("channels").onclick = () => {
+  allChannels = !allChannels;
+  nameChannelButton();
+  const name = current && current.name, kept = range;
+  current = null;
+  if (name === null) return;
+  showSeries(name);
+  view(kept[0], kept[1]);
+};
+nameChannelButton();
+
 function showSeries(name) {
   const row = D.overview.series.find((s) => s.name === name);
   overview.choose(row || null);
@@ -44,7 +69,6 @@ function showSeries(name) {
   const common = {
     time: D.is_time, sync: "timeline", view, range: () => range, plugins: [shading(() => own), touchZoom(view)],
   };
-  const hasChannels = D.channels.length > 0;
   const lines = [series.time, series.score], pens = [{ ink: "score" }];
   if (D.threshold !== null) {
     lines.push(series.time.map(() => D.threshold));
@@ -55,9 +79,10 @@ function showSeries(name) {
     read: (u, i) => `${timeText(u.data[0][i])}  ${short(u.data[1][i])}`,
   }));
   if (series.labels) shown.push(labelBar(series, common));
-  D.channels.forEach((channel, i) => {
-    const last = i === D.channels.length - 1;
-    shown.push(makeChart($("timeline"), channel, [series.time, series.values[i]], {
+  const drawn = channelsOf(name);
+  drawn.forEach((channel, i) => {
+    const last = i === drawn.length - 1;
+    shown.push(makeChart($("timeline"), D.channels[channel], [series.time, series.values[channel]], {
       ...common, height: last ? 132 : 96, hideX: !last, series: [{ ink: "ink", width: 1 }],
       read: (u, k) => short(u.data[1][k]),
     }));
