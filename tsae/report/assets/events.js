@@ -10,7 +10,7 @@ function eventLink(event) {
   const link = element("a", event.series);
   link.href = `#event-${event.id}`;
   link.tabIndex = -1; // the row is what keys move to
-  link.onclick = (click) => click.preventDefault(); // the row opens the event
+  link.onclick = (click) => { if (!click.ctrlKey && !click.metaKey) click.preventDefault(); }; // the row opens the event
   return link;
 }
 // On a narrow screen the first three are seen without scrolling.
