@@ -377,3 +377,35 @@ def test_of_many_channels_those_of_the_events_come_first(chromium, tmp_path):
     page.click("text=Show 8 channels")
     assert drawn.count() == 9
     page.context.close()
+
+
+def test_odd_series_are_drawn_as_far_as_they_go(chromium, tmp_path):
+    """No score at all, a single row, a channel without values, one with a value now and then."""
+    timeline, events, _, _ = tables()
+    timeline = timeline[: 2 * N].assign(series=np.repeat(["short", "single", "plain"], [9, 1, 2 * N - 10]))
+    timeline = timeline.assign(time=pd.date_range("2024-03-01", periods=2 * N, freq="min"))
+    timeline.loc[:8, ["score", "p_value"]] = np.nan
+    sparse = np.where(np.arange(2 * N) % 10 == 0, 1.0, np.nan)
+    values = pd.DataFrame({"missing": np.nan, "sparse": sparse})
+    events = events[:1].assign(series="plain", start=timeline["time"][200], end=timeline["time"][210])
+    address = write_report(tmp_path / "odd.html", timeline, events, values=values, alpha=0.01).as_uri()
+    page, troubles = chromium.new_page(), []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("body[data-ready=yes]")
+    for row, name in enumerate(["plain", "short", "single"]):
+        page.click(f"#overview tbody tr:nth-child({row + 1})")
+        assert page.input_value("#series") == name
+        assert page.locator("#timeline canvas").count() == 3
+        assert "missing (no values)" in page.locator("#timeline .name").all_inner_texts()
+    page.click("#overview tbody tr:nth-child(1)")
+    ink = """() => {
+      const canvas = document.querySelectorAll("#timeline canvas")[2];
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let dark = 0;
+      for (let i = 3; i < data.length; i += 4) if (data[i] > 200 && data[i - 3] < 60 && data[i - 1] < 80) dark++;
+      return dark;
+    }"""
+    assert page.evaluate(ink) > 100  # the points of the sparse channel, of which no two are neighbours
+    assert troubles == []
+    page.context.close()

@@ -103,7 +103,9 @@ def _facts_of_detector(detector: Any) -> list[list[str]]:
 
 
 def _time_text(time: Any) -> str:
-    return time.strftime("%Y-%m-%d %H:%M") if isinstance(time, pd.Timestamp) else str(time)
+    if isinstance(time, pd.Timestamp):
+        return time.strftime("%Y-%m-%d %H:%M")
+    return f"{time:.15g}" if isinstance(time, float) else str(time)
 
 
 # -- series and events -------------------------------------------------------------------------------------------

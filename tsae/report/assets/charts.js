@@ -85,7 +85,22 @@ function axesOf(options) {
   return [x, y];
 }
 
+// Values between missing ones have no line to be part of; they are drawn as points.
+function lone(line) {
+  const found = [];
+  for (let i = 0; i < line.length; i++) if (line[i] !== null && (line[i - 1] ?? null) === null && (line[i + 1] ?? null) === null) found.push(i);
+  return found.length ? found : null;
+}
+function penOf({ ink, ...more }, line) {
+  const stroke = () => color(ink), points = lone(line);
+  return { width: 1.2, spanGaps: false, stroke, points: { show: false, size: 4, stroke, fill: stroke, filter: () => points }, ...more };
+}
+
 function makeChart(parent, name, data, options) {
+  if (data.length > 1 && !options.hideY && data.slice(1).every((line) => line.every((value) => value === null))) {
+    name += " (no values)";
+    options = { ...options, hideY: true, yLog: false };
+  }
   const box = element("div", undefined, "panel"), readout = element("span", "", "readout");
   box.append(element("span", name, "name"), readout);
   box.setAttribute("role", "img");
@@ -110,7 +125,7 @@ function makeChart(parent, name, data, options) {
       y: options.yLog ? { distr: 3 } : options.hideY ? { range: [0, 1] } : {},
     },
     axes: axesOf(options),
-    series: [{}, ...options.series.map(({ ink, ...more }) => ({ width: 1.2, points: { show: false }, spanGaps: false, stroke: () => color(ink), ...more }))],
+    series: [{}, ...options.series.map((pen, i) => penOf(pen, data[i + 1]))],
     plugins: options.plugins || [],
     hooks: {
       setCursor: [(u) => {

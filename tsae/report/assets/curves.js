@@ -17,10 +17,9 @@ function showHistory() {
   if (!h) return;
   showKey("validation", h.val_loss);
   const lines = [h.loss, ...(h.val_loss ? [h.val_loss] : [])];
-  const few = { show: h.epoch.length < 2 };
   makeChart($("history"), "", [h.epoch, ...lines], {
     height: 260, whole: true, yLog: lines.every((line) => line.every((v) => v === null || v > 0)), label: "losses by epoch",
-    series: [{ ink: "score", width: 2, points: few }, { ink: "observed", width: 2, points: few }].slice(0, lines.length),
+    series: [{ ink: "score", width: 2 }, { ink: "observed", width: 2 }].slice(0, lines.length),
     read: (u, i) => `epoch ${u.data[0][i]}: ` + lines.map((_, k) => short(u.data[k + 1][i])).join(" / "),
   });
 }

@@ -55,8 +55,8 @@ function showEvents() {
   $("more").hidden = n <= rowLimit;
   $("save-events").disabled = !n;
   $("events-keys").hidden = !all;
-  $("events-count").textContent = !all ? "No timestamp is above the threshold."
-    : (n === all ? `${all} events.` : `${n} of ${all} events.`) + (listed < n ? ` The first ${listed} in this order are listed.` : "");
+  $("events-count").textContent = !all ? "There are no events."
+    : (n === all ? `${all} event${all === 1 ? "" : "s"}.` : `${n} of ${all} events.`) + (listed < n ? ` The first ${listed} in this order are listed.` : "");
   $("events-printed").textContent = listed > PRINT_ROWS ? `The first ${PRINT_ROWS} are printed.` : "";
   showStep();
 }
