@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from tsae import AnomalyDetector, LSTMAutoencoder, make_windows, write_report
 from tsae.report.content import MAX_POINTS
@@ -227,6 +228,16 @@ def test_labels_are_compared_with_the_events(tmp_path):
     assert facts["Precision"] == "67% (2 of 3 events are on labels)"
 
 
+@pytest.mark.parametrize("kind", ["float64", "boolean", "object"])
+def test_unclear_labels_do_not_count(kind, tmp_path):
+    timeline = scored()
+    events = pd.DataFrame([event_at(timeline, 100, 119), event_at(timeline, 200, 209)])
+    labels = pd.Series([row == 105 or (None if row == 205 else False) for row in range(300)], dtype=kind)
+    data = data_of(write_report(tmp_path / "x.html", timeline, events, labels=labels, alpha=0.01))
+    assert facts_of(data)["Precision"] == "100% (1 of 1 events are on labels)"
+    assert data["series"][0]["labels"] == [[data["series"][0]["time"][105]] * 2]
+
+
 def test_strips_show_the_highest_scores_and_the_labels(tmp_path):
     timeline = scored(480, ("a", "b"))
     events = pd.DataFrame([event_at(timeline, 480 + 100, 480 + 119)])
@@ -328,6 +339,16 @@ def test_tables_that_do_not_belong_together_are_refused(tmp_path):
         write(values=np.zeros((300, 1, 1)))
     with pytest.raises(ValueError, match="labels has 5 rows, the timeline has 300"):
         write(labels=np.zeros(5, dtype=bool))
+    with pytest.raises(ValueError, match="labels holds 'no'; it must hold True and False, or numbers"):
+        write(labels=["no"] * 300)
+    with pytest.raises(ValueError, match="values has the column 'load' of dtype .*, not numbers"):
+        write(values=pd.DataFrame({"load": np.full(300, "high", dtype=object)}))
+    with pytest.raises(ValueError, match="alpha=5 is not allowed; it must be a number above 0 and below 1"):
+        write(alpha=5)
+    with pytest.raises(ValueError, match="max_events=-1 is not allowed"):
+        write(max_events=-1)
+    with pytest.raises(NotFittedError):
+        write(detector=AnomalyDetector())
     with pytest.raises(ValueError, match="the timeline's column 'time' holds text"):
         write(timeline.assign(time=timeline["time"].astype(str)))
     assert not list(tmp_path.iterdir())

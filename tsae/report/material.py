@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from tsae.anomaly.events import COLUMNS, check_order
 from tsae.anomaly.scoring import CONTRIBUTION
 from tsae.data.windows import Windows
+from tsae.estimators.validation import check_number
 from tsae.report.numbers import TimeAxis
 
 
@@ -63,10 +65,10 @@ class Material:
             raise ValueError(f"events['channels'] holds the text {texts[0]!r}; it must hold tuples of names")
         windows = values if isinstance(values, Windows) else None
         table, names = _read_values(values, timeline)
-        if labels is not None:
-            labels = np.asarray(labels)
-            _check_rows("labels", len(labels), timeline)
-            labels = labels.astype(np.float64)
+        check_number("alpha", alpha, 0, 1, none=True, open_low=True, open_high=True)
+        if detector is not None:
+            check_is_fitted(detector)
+        labels = None if labels is None else _read_labels(labels, timeline)
         timeline, events = timeline.reset_index(drop=True), events.reset_index(drop=True)
         return cls(timeline, events, table, names, labels, detector, windows, find_alpha(alpha, events, detector))
 
@@ -124,6 +126,9 @@ def _read_values(values: Any, timeline: pd.DataFrame) -> tuple[np.ndarray, list[
     if isinstance(values, Windows):
         table, names = values.values, list(values.channel_names)
     elif isinstance(values, pd.DataFrame):
+        for name, column in values.items():
+            if not pd.api.types.is_numeric_dtype(column):
+                raise ValueError(f"values has the column {name!r} of dtype {column.dtype}, not numbers")
         table, names = values.to_numpy(dtype=np.float64, na_value=np.nan), [str(name) for name in values.columns]
     else:
         table = np.asarray(values, dtype=np.float64)
@@ -134,6 +139,15 @@ def _read_values(values: Any, timeline: pd.DataFrame) -> tuple[np.ndarray, list[
         names = names if len(names) == table.shape[1] else [f"channel_{number}" for number in range(table.shape[1])]
     _check_rows("values", len(table), timeline)
     return table, names
+
+
+def _read_labels(labels: Any, timeline: pd.DataFrame) -> np.ndarray:
+    """One number per row, NaN where it is unclear."""
+    column = pd.Series(labels)
+    _check_rows("labels", len(column), timeline)
+    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.infer_dtype(column, skipna=True) == "boolean"):
+        raise ValueError(f"labels holds {column.iloc[0]!r}; it must hold True and False, or numbers")
+    return column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _check_columns(name: str, table: Any, columns: list[str]) -> None:

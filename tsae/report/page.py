@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.windows import Windows
+from tsae.estimators.validation import check_number
 from tsae.report.content import collect
 from tsae.report.material import Material
 
@@ -81,8 +82,11 @@ def write_report(
     TypeError
         If timeline or events are not DataFrames.
     ValueError
-        If a column is missing; if values or labels do not have one row per row of the timeline; if the rows of a
-        series are not contiguous and in order of time; and if events have larger p-values than `alpha`.
+        If a column is missing; if values or labels are no numbers, or do not have one row per row of the timeline; if
+        the rows of a series are not contiguous and in order of time; if events have larger p-values than `alpha`; and
+        for an `alpha` or `max_events` that is not allowed.
+    sklearn.exceptions.NotFittedError
+        If the detector is not fitted.
 
     Examples
     --------
@@ -101,6 +105,7 @@ def write_report(
     >>> path.name
     'pump.html'
     """
+    check_number("max_events", max_events, 0, integer=True)
     material = Material.of(timeline, events, values, labels, detector, alpha)
     data = collect(material, title, facts or {}, max_events)
     path = Path(path)
