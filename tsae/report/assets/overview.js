@@ -45,7 +45,7 @@ const overview = makeTable($("overview"), {
 });
 function stripHead() {
   const head = element("span", undefined, "ends");
-  head.append(...D.overview.range.map((end) => element("span", timeText(end))));
+  head.append(element("span", "Scores over time", "unseen"), ...D.overview.range.map((end) => element("span", timeText(end))));
   return head;
 }
 function showOverview() {

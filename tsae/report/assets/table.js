@@ -1,6 +1,6 @@
 // Tables that are sorted by their heads and walked through by keys: arrows, Home and End move, Enter opens.
 
-// columns: {name, value, isNumber, cell}; a cell makes a text or an element. Rows are objects with an id.
+// columns: {name, value, isNumber, isPlain, className, cell}; a cell makes a text or an element. Rows are objects with an id.
 function makeTable(table, { columns, rows, order, open, key, limit }) {
   const body = table.tBodies[0];
   let current = null, cursor = null, shown = [], most = limit;
