@@ -3,12 +3,12 @@ PYTHON ?= python3
 PROGRAMS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := .venv/$(PROGRAMS)
 OLDEST := .venv-oldest/$(PROGRAMS)
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile -rs
 SLOW := quality or statistics or sklearn_contract
 CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_sklearn_contract.py tests/networks/test_compiled.py \
 	tests/anomaly/test_detector.py tests/anomaly/test_events.py tests/anomaly/test_residuals.py tests/anomaly/test_stream.py
 
-.PHONY: demo test test-fast test-slow lint dev oldest bench bench-quality clean
+.PHONY: browser demo test test-fast test-slow lint dev oldest bench bench-quality clean
 
 demo: .venv/demo.stamp
 	$(BIN)/tsae demo --output demo_output
@@ -16,11 +16,15 @@ demo: .venv/demo.stamp
 test: lint test-fast test-slow oldest
 
 # Doctests, and all tests but those with a slow marker.
-test-fast: .venv/test.stamp
+test-fast: .venv/test.stamp browser
 	$(PYTEST) -m "not ($(SLOW))" --doctest-modules --doctest-glob="*.md" tsae docs README.md tests
 
 test-slow: .venv/test.stamp
 	$(PYTEST) -m "$(SLOW)" tests
+
+# Chromium for the tests of the report page, where it can be had; elsewhere they are skipped, and say so.
+browser:
+	bash .ci/browser
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ from benchmarks.anomaly_methods import DETERMINISTIC, METHODS, Scored
 from benchmarks.anomaly_sets import ROOT, SETS, Problem, file_number, tsb_sets
 from benchmarks.vus import vus_pr
 from tsae import Windows
-from tsae.jobs.report import range_measures
+from tsae.report.comparison import range_measures
 
 # -- the measures
 

@@ -51,7 +51,7 @@ def test_every_source_file_is_there(wheel):
 
 def test_licences_are_declared_and_there(wheel, metadata):
     files = metadata.get_all("License-File")
-    assert files == ["LICENSE", "tsae/jobs/report_page/uplot.LICENSE"]
+    assert files == ["LICENSE", "tsae/report/assets/uplot.LICENSE"]
     for file in files:
         assert (ROOT / file).read_text() in [
             wheel.read(name).decode() for name in wheel.namelist() if name.endswith(f".dist-info/licenses/{file}")

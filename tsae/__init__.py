@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tsae.loading import load
     from tsae.onnx.encoder import OnnxEncoder, export_onnx
     from tsae.plotting import EmbeddingDisplay, HistoryDisplay, ReconstructionDisplay, TimelineDisplay
+    from tsae.report.page import write_report
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ _HOMES = {
     "load": "loading",
     "make_windows": "data.cutting",
     "sample_windows": "jobs.sampling",
+    "write_report": "report.page",
 }
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "sample_windows",
     "splitting",
     "timeline",
+    "write_report",
 ]
 
 

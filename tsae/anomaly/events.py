@@ -126,11 +126,17 @@ def check_timeline(timeline: pd.DataFrame, channel_names: list[str], singles: li
     for column in ("score", "p_value", *singles, *names):
         if not pd.api.types.is_numeric_dtype(timeline[column]):
             raise ValueError(f"X is a timeline whose column {column!r} has dtype {timeline[column].dtype}, not numbers")
-    _check_order(timeline)
+    check_order(timeline)
     return timeline[["series", "time", "score", "p_value", *singles, *names]]
 
 
-def _check_order(timeline: pd.DataFrame) -> None:
+def check_order(timeline: pd.DataFrame, label: str = "X is a timeline in which") -> None:
+    """Check that the rows of a series are contiguous, and its times increase; `label` begins the message.
+
+    Raises
+    ------
+    ValueError
+    """
     codes = pd.factorize(timeline["series"])[0]
     same = codes[1:] == codes[:-1]
     advice = "sort its rows by series and time, as score_timeline returns them"
@@ -138,7 +144,7 @@ def _check_order(timeline: pd.DataFrame) -> None:
     again = first_rows[pd.Series(codes[first_rows]).duplicated().to_numpy()]
     if again.size:
         name = timeline["series"].iloc[again[0]]
-        raise ValueError(f"X is a timeline in which series {name!r} begins again in row {again[0]}; {advice}")
+        raise ValueError(f"{label} series {name!r} begins again in row {again[0]}; {advice}")
     times = timeline["time"]
     if pd.api.types.infer_dtype(times, skipna=True) == "string":
         try:
@@ -150,7 +156,7 @@ def _check_order(timeline: pd.DataFrame) -> None:
     wrong = np.flatnonzero(same & ~np.asarray(times.array[1:] > times.array[:-1], dtype=bool))
     if wrong.size:
         before, after = timeline["time"].iloc[wrong[0]], timeline["time"].iloc[wrong[0] + 1]
-        raise ValueError(f"X is a timeline in which {after} comes after {before} in row {wrong[0] + 1}; {advice}")
+        raise ValueError(f"{label} {after} comes after {before} in row {wrong[0] + 1}; {advice}")
 
 
 def _empty(timeline: pd.DataFrame) -> pd.DataFrame:

@@ -122,7 +122,9 @@ class TimelineScores(WindowReader):
             One row per event, in the order of the series, or, with `top`, the highest score first: `series`,
             `start`, `end`, `peak` (time of the highest score; of equal ones, the first), `score` and `p_value` (at
             the peak, uncorrected), `channels` (a tuple of names, largest contribution first), and where several
-            scores are combined `raised_by` (the name of the largest at the peak).
+            scores are combined `raised_by` (the name of the largest at the peak). ``attrs["alpha"]`` is the p-value up
+            to which timestamps were flagged: `alpha`; with `correction` the largest of those flagged, None if there
+            are none; with `top` None.
 
         Raises
         ------
@@ -153,6 +155,7 @@ class TimelineScores(WindowReader):
         events = find_events(timeline, flagged, gap=gap, min_length=int(min_length), n_channels=int(n_channels))
         if top is not None:
             events = events.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        events.attrs["alpha"] = _level(timeline["p_value"].to_numpy()[flagged], alpha, correction)
         return events
 
     def stream(self, *, stride: int | None = None, series: Any = 0, max_jump: Any = None) -> TimelineStream:
@@ -228,3 +231,10 @@ class TimelineScores(WindowReader):
         if self.n_timesteps_ is None:
             raise ValueError("a detector fitted on windows of different lengths has no window to stream with")
         return self.n_timesteps_
+
+
+def _level(p_values: np.ndarray, alpha: float | None, correction: str | None) -> float | None:
+    """The p-value up to which timestamps were flagged, given those that were."""
+    if alpha is None or correction is None:
+        return alpha
+    return float(p_values.max()) if p_values.size else None

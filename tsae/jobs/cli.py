@@ -96,7 +96,8 @@ Examples:
 @click.option("--id-from-file", is_flag=True, help="Every file is one series, named by its path.")
 @click.option("--max-gap", help="Longest time step within a window, such as 15min.  [default: 2.5 usual steps]")
 @click.option("--before", metavar="TIME", help="Train on windows that end before this time (ISO 8601, or a number).")
-@click.option("--label-column", help="Leave out windows that contain rows in which this column is not 0.")
+@click.option("--label-column", help="Leave out windows that contain rows in which this column is not 0; for a name "
+              "ending in .csv, rows that the marks saved by a report page call fault or unclear.")  # fmt: skip
 @click.option("--task", type=click.Choice(["features", "anomalies"]), default="features", show_default=True,
               help="features: an autoencoder; anomalies: a detector, which also computes features.")  # fmt: skip
 @click.option("--units", type=integers, metavar="INT,INT...", help="Units of each layer of the encoder.")
@@ -189,7 +190,8 @@ OUT/events.csv lists the events.""")  # fmt: skip
               help="Unflagged steps allowed within an event.  [default: half a window]")  # fmt: skip
 @click.option("--min-length", type=click.IntRange(1), default=1, show_default=True,
               help="Flagged steps that an event needs.")  # fmt: skip
-@click.option("--label-column", help="Compare with labels: a column that is not 0 in rows with an anomaly.")
+@click.option("--label-column", help="Compare with labels: a column that is not 0 in rows with an anomaly; or, for a "
+              "name ending in .csv, the marks saved by a report page.")  # fmt: skip
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False),
               help="Write an HTML page with timelines and events; reads the whole input into memory.")  # fmt: skip
 @dataset_options

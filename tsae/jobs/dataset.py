@@ -11,6 +11,7 @@ import pandas as pd
 from tsae.data.series import GroupedSeries
 from tsae.jobs.continuation import concatenate_series
 from tsae.jobs.errors import InputError
+from tsae.jobs.labels import Labels
 from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.spec import Columns
 from tsae.jobs.table_reader import read_rows
@@ -33,29 +34,22 @@ class Dataset:
     extra: pd.DataFrame
     columns: Columns
 
-    def labels(self, label_column: str) -> np.ndarray:
-        """Return a bool array: the rows in which a column of `extra` is neither 0 nor missing."""
-        return labels_of(self.extra[label_column])
+    def labels(self, labels: Labels) -> np.ndarray:
+        """Return the label of each row: see `Labels.of_rows`.
+
+        Raises
+        ------
+        InputError
+            For labels that cannot be read, and for marks of which none is on a row.
+        """
+        found = labels.of_rows(self.series, self.extra)
+        labels.check_used(found)
+        return found
 
     def index(self) -> pd.DataFrame:
         """Return `series` and `time` of every row."""
         rows = np.arange(len(self.series.values))
         return pd.DataFrame({"series": self.series.names_at(rows), "time": self.series.times_at(rows)})
-
-
-def labels_of(column: pd.Series) -> np.ndarray:
-    """Return a bool array: the rows in which a column is neither 0 nor missing.
-
-    Raises
-    ------
-    InputError
-        If the column holds text.
-    """
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = column[numbers.isna() & column.notna()]
-    if len(wrong):
-        raise InputError(f"column {column.name!r} holds {wrong.iloc[0]!r}; labels must be numbers, 0 for normal")
-    return np.asarray(numbers.fillna(0) != 0)
 
 
 def read_dataset(

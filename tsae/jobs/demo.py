@@ -16,11 +16,12 @@ from tsae.jobs.features import run_features
 from tsae.jobs.job import Job
 from tsae.jobs.logs import log_event
 from tsae.jobs.models import open_model
-from tsae.jobs.report import compare_events, compare_scores, read_parts, read_scored, write_page
+from tsae.jobs.report import read_parts, read_scored, write_page
 from tsae.jobs.sample_data import write_pumps
 from tsae.jobs.spec import Columns
 from tsae.jobs.table_writer import read_result
 from tsae.jobs.train import Training, train
+from tsae.report.comparison import compare_events, compare_scores
 
 WIDTH, STRIDE = 48, 6  # windows of eight hours, one per hour
 ALPHA = 0.005  # share of normal timestamps that may be flagged

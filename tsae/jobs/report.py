@@ -11,15 +11,17 @@ import pandas as pd
 
 from tsae.data.series import GroupedSeries
 from tsae.jobs.anomalies import EVENTS, EventRule, split_channels
-from tsae.jobs.dataset import labels_of, read_dataset
+from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.job import Job
+from tsae.jobs.labels import Labels, labels_of
 from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.outputs import check_target
 from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.table_files import open_table
 from tsae.jobs.table_writer import read_result
+from tsae.report.comparison import compare_events, compare_ranges, compare_scores, without_unclear
 
 
 def lines_of(facts: dict[str, Any], indent: str = "") -> str:
@@ -69,8 +71,8 @@ class ScoredData:
     timeline : DataFrame
         One row per row of `series`, in their order.
     events : DataFrame
-    labels : bool ndarray or None
-        Known anomalies, one entry per row of `series`.
+    labels : float ndarray or None
+        1 for known anomalies, otherwise 0, NaN where it is unclear; one entry per row of `series`.
     """
 
     job: Job
@@ -86,21 +88,29 @@ def check_report(job: Job, label_column: str | None, page: Path | None) -> None:
     Raises
     ------
     JobError
-        Without a time column, for a page that cannot be written, for parts without the label column, and for labels
-        that are not numbers. Parts that cannot be read at all are left to the job.
+        Without a time column, for a page that cannot be written, for parts without the label column, for labels that
+        are not numbers, and for a file of marks that cannot be used. Parts that cannot be read at all are left to the
+        job.
     """
     if job.spec.columns.time is None:
         raise JobError("reports and comparisons with labels need a time column, to match the input with the scores")
     if page is not None:
         check_target(page, "the report")
-    for part in list_parts(job.source) if label_column is not None else []:
+    labels = Labels.of(label_column)
+    if labels is not None and labels.column is not None:
+        _check_column(job, labels.column)
+
+
+def _check_column(job: Job, name: str) -> None:
+    """Refuse a column that is missing or holds no numbers."""
+    for part in list_parts(job.source):
         try:
             table = open_table(part.path, part.name, job.spec.columns)
         except InputError:
             continue
-        table.require([str(label_column)])
+        table.require([name])
         try:
-            column = table.read([str(label_column)])[label_column]
+            column = table.read([name])[name]
         except InputError:
             continue
         try:
@@ -115,14 +125,15 @@ def read_scored(job: Job, label_column: str | None = None) -> ScoredData:
     Raises
     ------
     JobError
-        Without a time column, and for labels that are not numbers.
+        Without a time column, and for labels that cannot be used.
     """
     check_report(job, None, None)
     done = _done_parts(job)
-    data = read_dataset(job.source, job.spec.columns, [] if label_column is None else [label_column], done)
+    labels = Labels.of(label_column)
+    data = read_dataset(job.source, job.spec.columns, [] if labels is None else labels.extra, done)
     timeline = data.index().merge(_without_zone(read_parts(job.output)), on=["series", "time"], how="left")
-    labels = None if label_column is None else data.labels(label_column)
-    return ScoredData(job, data.series, timeline, _without_zone(read_result(job.output / EVENTS)), labels)
+    events = _without_zone(read_result(job.output / EVENTS))
+    return ScoredData(job, data.series, timeline, events, None if labels is None else data.labels(labels))
 
 
 def _done_parts(job: Job) -> list[Part]:
@@ -134,16 +145,16 @@ def _done_parts(job: Job) -> list[Part]:
 
 
 def write_page(scored: ScoredData, rule: EventRule, path: Path) -> None:
-    """Write a page on a finished job `anomalies`: see `tsae.jobs.html_report`."""
-    from tsae.jobs.html_report import write_report
+    """Write a page on a finished job `anomalies`: see `tsae.write_report`."""
+    from tsae.report.page import write_report
 
-    windows = scored.job.spec.cut(scored.series)
+    job, detector = scored.job, scored.job.model.estimator
     channels = [split_channels(names) for names in scored.events["channels"].fillna("")]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_report(
-        path, scored.job.model.estimator, windows, timeline=scored.timeline,
-        events=scored.events.assign(channels=channels), alpha=rule.alpha, labels=scored.labels,
-        title=f"Anomalies in {scored.job.source}",
+        path, scored.timeline, scored.events.assign(channels=channels), values=job.spec.cut(scored.series),
+        labels=scored.labels, detector=detector, alpha=detector.alpha_ if rule.alpha is None else rule.alpha,
+        title=f"Anomalies in {job.source}", facts={"Model": job.model.model_id},
     )  # fmt: skip
     log_event(f"wrote {path}", event="report", path=str(path))
 
@@ -160,94 +171,16 @@ def compare_with_labels(scored: ScoredData) -> dict[str, Any]:
         of stretches of labels, `n_found` how many of them an event overlaps, `n_events` how many events there are,
         `n_false_events` how many of those overlap no labels. `event_recall` and `range_precision`, if aeon is
         installed: see `compare_ranges`. Where the labels mark no row, only the share and the numbers of events.
+        Rows and events whose label is unclear do not count.
     """
-    table = scored.timeline.assign(label=scored.labels)
-    counts = compare_events(table, scored.events)
+    table, events = without_unclear(scored.timeline.assign(label=scored.labels), scored.events)
+    counts = compare_events(table, events)
     if not table["label"].any():
         log_event(f"the labels mark no row of {scored.job.source}: there is nothing to find")
         return {"labelled_share": 0.0, **counts}
-    return {**compare_scores(table), **counts, **compare_ranges(table, scored.events)}
+    return {**compare_scores(table), **counts, **compare_ranges(table, events)}
 
 
 def _without_zone(table: pd.DataFrame) -> pd.DataFrame:
     zoned = [name for name in table if isinstance(table[name].dtype, pd.DatetimeTZDtype)]
     return table.assign(**{name: table[name].dt.tz_convert(None) for name in zoned})
-
-
-def compare_scores(table: pd.DataFrame) -> dict[str, float]:
-    """Compare scores with labels, from the columns `series`, `time`, `score` and `label`, rows in order of time."""
-    from sklearn.metrics import average_precision_score
-
-    known = table[table["score"].notna()]
-    if not known["label"].any():
-        return {"labelled_share": float(known["label"].mean()) if len(known) else 0.0}
-    measures = {
-        "labelled_share": float(known["label"].mean()),
-        "auc_pr": float(average_precision_score(known["label"], known["score"])),
-    }
-    try:
-        from aeon.benchmarking.metrics.anomaly_detection import range_pr_vus_score
-    except ImportError:
-        return measures
-    volumes = [
-        range_pr_vus_score(rows["label"].to_numpy(np.int64), rows["score"].to_numpy(), max_buffer_size=50)
-        for _, rows in known.groupby("series")
-        if rows["label"].any() and not rows["label"].all()
-    ]
-    return {**measures, "vus_pr": float(np.mean(volumes))} if volumes else measures
-
-
-def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
-    """Count the stretches of labels that events overlap, and the events that overlap none."""
-    truth = labelled_stretches(table)
-    hits = truth.reset_index(names="truth").merge(
-        events.reset_index(names="event"), on="series", suffixes=("", "_event")
-    )
-    hits = hits[(hits["start_event"] <= hits["end"]) & (hits["end_event"] >= hits["start"])]
-    return {
-        "n_labelled_events": len(truth),
-        "n_found": int(hits["truth"].nunique()),
-        "n_events": len(events),
-        "n_false_events": len(events) - int(hits["event"].nunique()),
-    }
-
-
-def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float]:
-    """Compare the ranges of labels and events (Tatbul et al., NeurIPS 2018) by aeon; empty without aeon.
-
-    `event_recall` is the share of labelled stretches that an event overlaps; `range_precision` the share of each event
-    that is labelled, averaged over the events, and NaN without any.
-    """
-    labels, flags = [], []
-    for name, rows in table.groupby("series", sort=False):
-        flagged = np.zeros(len(rows), dtype=bool)
-        for event in events[events["series"] == name].itertuples():
-            flagged |= rows["time"].between(event.start, event.end).to_numpy()
-        flags.append(flagged)
-        labels.append(rows["label"].to_numpy())
-    return range_measures(labels, flags)
-
-
-def range_measures(labels: list[np.ndarray], flags: list[np.ndarray]) -> dict[str, float]:
-    """Compute the measures of `compare_ranges` from one array of labels and one of flags per series."""
-    try:
-        from aeon.benchmarking.metrics.anomaly_detection import range_precision, range_recall
-    except ImportError:
-        return {}
-    if not any(part.any() for part in flags):
-        return {"event_recall": 0.0, "range_precision": float("nan")}
-    # A row between the series keeps their ranges apart.
-    truth, found = (np.concatenate([np.append(part, 0) for part in side]).astype(int) for side in (labels, flags))
-    return {
-        "event_recall": float(range_recall(truth, found, alpha=1)),
-        "range_precision": float(range_precision(truth, found)),
-    }
-
-
-def labelled_stretches(table: pd.DataFrame) -> pd.DataFrame:
-    """List `series`, `start` and `end` of each run of labelled rows."""
-    label = table["label"].to_numpy()
-    edge = np.diff(label.astype(np.int8), prepend=0) != 0
-    edge |= table["series"].ne(table["series"].shift()).to_numpy()
-    runs = table.assign(run=np.cumsum(edge))[label].groupby("run", sort=True)
-    return runs.agg(series=("series", "first"), start=("time", "first"), end=("time", "last")).reset_index(drop=True)

@@ -14,7 +14,6 @@ from tsae.data.layout import Layout, check_positive_int, merge_intervals
 from tsae.data.series import GroupedSeries
 from tsae.data.windows import Windows
 from tsae.jobs.continuation import Carry, continue_series
-from tsae.jobs.dataset import labels_of
 from tsae.jobs.errors import InputError
 from tsae.jobs.execution import one_ahead
 from tsae.jobs.memory import chunk_rows
@@ -154,12 +153,11 @@ def draw_windows(
     InputError
         For a part that cannot be used, times that do not increase, and if there is no window to draw.
     """
-    extra = [] if selection.label_column is None else [selection.label_column]
     n_rows, drawn, carry = chunk_rows(len(spec.columns.values)), _Drawn(spec, limits, rng), Carry.empty()
     with job_progress("sampling", len(parts), sum(part.size for part in parts), "read") as advance:
         for part in parts:
             n_read = 0
-            for rows in one_ahead(read_chunks(part.path, spec.columns, n_rows, name=part.name, extra=extra)):
+            for rows in one_ahead(read_chunks(part.path, spec.columns, n_rows, name=part.name, extra=selection.extra)):
                 n_read += len(rows.series.values)
                 try:
                     windows, carry = continue_series(carry, _with_labels(rows, selection), spec, last=False)
@@ -176,10 +174,10 @@ def draw_windows(
 def _with_labels(rows: Rows, selection: Selection) -> GroupedSeries:
     """Return the rows with their labels as the last channel, so that they are carried along with the values."""
     series = rows.series
-    if selection.label_column is None or not len(series.values):
+    if selection.labels is None or not len(series.values):
         marks = np.zeros(len(series.values))
     else:
-        marks = labels_of(rows.extra[selection.label_column]).astype(np.float64)
+        marks = (selection.labels.of_rows(series, rows.extra) != 0).astype(np.float64)
     return replace(series, values=np.column_stack([series.values, marks]), channel_names=[*series.channel_names, ""])
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tsae.data.windows import Windows
 from tsae.jobs.errors import JobError
+from tsae.jobs.labels import Labels
 from tsae.jobs.logs import log_event
 from tsae.jobs.spec import Columns
 
@@ -22,15 +23,15 @@ class Selection:
     ----------
     before : Timestamp, float or None
         The time, of the kind of the data set's.
-    label_column : str or None
-        Column that is neither 0 nor empty in rows that are known anomalies.
+    labels : Labels or None
+        Of the rows that are known anomalies, or may be.
     """
 
     before: Any = None
-    label_column: str | None = None
+    labels: Labels | None = None
 
     @classmethod
-    def of(cls, before: str | None, label_column: str | None, columns: Columns) -> Selection:
+    def of(cls, before: str | None, labels: Labels | None, columns: Columns) -> Selection:
         """Read the time, of the kind that `columns` states.
 
         Raises
@@ -38,7 +39,12 @@ class Selection:
         JobError
             If `before` is not a time of this kind.
         """
-        return cls(None if before is None else _read_time(before, columns.time_kind), label_column)
+        return cls(None if before is None else _read_time(before, columns.time_kind), labels)
+
+    @property
+    def extra(self) -> list[str]:
+        """The columns that have to be read with the rows."""
+        return [] if self.labels is None else self.labels.extra
 
     def mask(self, windows: Windows, is_labelled: np.ndarray | None) -> np.ndarray:
         """Return which of the windows are selected, bool of shape (n_windows,).

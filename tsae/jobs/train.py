@@ -22,6 +22,7 @@ from tsae.estimators.decoding import DecoderOptions
 from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.labels import Labels
 from tsae.jobs.logs import log_event
 from tsae.jobs.memory import default_memory, fits, release_memory, rows_within, size_text
 from tsae.jobs.models import load_tensorflow, save_model
@@ -58,6 +59,8 @@ class Training:
         Train on windows that end before this time.
     label_column : str or None
         Rows in which this column is neither 0 nor empty are known anomalies; windows that contain any are left out.
+        A name that ends in .csv is a file of marks, as the report page saves it; windows that contain rows marked
+        as fault or unclear are left out.
     autoencoder, detector : dict
         Parameters of the estimators.
     memory : int or None
@@ -168,7 +171,8 @@ def training_windows(source: str, training: Training) -> tuple[Windows, WindowSp
         For input that cannot be used, and if no window is left to train on.
     """
     parts, columns = list_parts(source), training.columns
-    extra = [] if training.label_column is None else [training.label_column]
+    labels = Labels.of(training.label_column)
+    extra = [] if labels is None else labels.extra
     n_channels = len(channels_of(parts[0], columns, extra))
     width = ASSUMED_WIDTH if isinstance(training.width, str) else training.width
     memory = default_memory(width) if training.memory is None else training.memory
@@ -187,7 +191,8 @@ def read_windows(
     source: str, training: Training, parts: list[Part] | None = None
 ) -> tuple[Windows, np.ndarray, WindowSpec]:
     """Return all windows of a data set, a mask of those to train on, and their specification."""
-    extra = [] if training.label_column is None else [training.label_column]
+    labels = Labels.of(training.label_column)
+    extra = [] if labels is None else labels.extra
     data = read_dataset(source, training.columns, extra, parts)
     if not training.columns.values:
         _warn_of_labels(*find_labels(data.series))
@@ -211,8 +216,8 @@ def read_windows(
     windows = spec.cut(data.series)
     _report_short(windows, spec, origin)
 
-    labels = None if training.label_column is None else data.labels(training.label_column)
-    chosen = Selection.of(training.before, training.label_column, data.columns).mask(windows, labels)
+    known = None if labels is None else data.labels(labels) != 0
+    chosen = Selection.of(training.before, labels, data.columns).mask(windows, known)
     if not chosen.any():
         raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
     return windows, chosen, spec
@@ -224,7 +229,8 @@ def _plain(max_gap: Any) -> str | float:
 
 def _drawn_windows(parts: list[Part], training: Training, width: int, memory: int) -> tuple[Windows, WindowSpec]:
     """Draw windows from a data set that does not fit into memory; both passes find parts that cannot be used."""
-    extra = [] if training.label_column is None else [training.label_column]
+    labels = Labels.of(training.label_column)
+    extra = [] if labels is None else labels.extra
     found = survey(parts, training.columns, extra)
     if not training.columns.values:
         channels = found.channels
@@ -238,7 +244,7 @@ def _drawn_windows(parts: list[Part], training: Training, width: int, memory: in
     # A detector is calibrated on timestamps that as many windows cover as later on.
     consecutive = -(-RUN_WIDTHS * spec.width // spec.stride) if training.task == "anomalies" else 1
     seed = training.autoencoder.get("random_state", 0)
-    selection = Selection.of(training.before, training.label_column, spec.columns)
+    selection = Selection.of(training.before, labels, spec.columns)
     sample = draw_windows(
         parts, spec, selection, Limits(None, n_rows, consecutive), np.random.default_rng(seed), origin
     )

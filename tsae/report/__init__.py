@@ -1,0 +1,1 @@
+"""The report page, and how scores and events compare with labels."""
