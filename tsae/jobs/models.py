@@ -140,7 +140,7 @@ def export_model(path: Path, target: Path, **options: Any) -> None:
     """Write the encoder or detector in a model file as an ONNX graph; `options` as of `tsae.export_onnx`."""
     from tsae.onnx.export import export_onnx
 
-    open_model(path)  # explains what is wrong with the file
+    _read(path)  # explains what is wrong with the file
     check_target(target, "the ONNX file")
     if target.exists() and target.samefile(path):
         raise JobError(f"the ONNX file {target} would replace the model")

@@ -94,7 +94,13 @@ class GraphBuilder:
     def serialized(
         self, name: str, windows: Tensor, outputs: Mapping[str, Tensor], metadata: Mapping[str, str]
     ) -> bytes:
-        """The model, checked: from the input "windows" to the outputs, (element type, shape) each."""
+        """The model, checked: from the input "windows" to the outputs, (element type, shape) each.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit.
+        """
         onnx = self._onnx
 
         def described(key: str, tensor: Tensor) -> Any:
@@ -109,5 +115,8 @@ class GraphBuilder:
             opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         )  # fmt: skip
         onnx.helper.set_model_props(model, dict(metadata))
-        onnx.checker.check_model(model, full_check=True)
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise ValueError(f"the model has parts that do not belong together: {error}") from error
         return bytes(model.SerializeToString())

@@ -102,11 +102,15 @@ class OnnxDetector(OutlierMixin, WindowScores, TimelineScores):
         Raises
         ------
         ModelFileError
-            If the file holds something else, or parts that do not belong together.
-        ValueError
-            As `from_estimator`.
+            If the file holds something else, or parts that do not belong together or have no form in ONNX.
         """
-        return cls._from_model(model_of(stored_parts(archive)))
+        parts = stored_parts(archive)
+        try:
+            return cls._from_model(model_of(parts))
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            if isinstance(error, ModelFileError):
+                raise
+            raise ModelFileError(f"no OnnxDetector can be made of the file: {error}") from error
 
     @classmethod
     def from_onnx(cls, path: str | os.PathLike[str]) -> OnnxDetector:
