@@ -27,7 +27,9 @@ from tsae import (
     load,
     make_windows,
 )
-from tsae.anomaly.scores import SCORES, LogErrors, score_method
+from tsae.anomaly.scores import SCORES, LogErrors
+from tsae.anomaly.thresholds import THRESHOLDS
+from tsae.networks.objectives import OBJECTIVES
 
 TOLERANCE = 1e-5
 WIDTH = 10
@@ -131,6 +133,14 @@ def test_scores_are_those_of_the_detector(pair, series, values):
     assert_close(quick.score_samples(seen), detector.score_samples(seen))
     assert_close(quick.contributions(seen), detector.contributions(seen))
     assert_timelines_agree(quick.score_timeline(windows), detector.score_timeline(windows))
+
+
+def test_every_score_threshold_and_decoder_is_compared():
+    networks, options = zip(*DETECTORS.values(), strict=True)
+    scores, thresholds = [option["scores"] for option in options], {option.get("threshold") for option in options}
+    assert {name for names in scores for name in ([names] if isinstance(names, str) else names)} == set(SCORES)
+    assert thresholds - {None} | {"conformal"} == set(THRESHOLDS)  # the default
+    assert {part for network in networks for part in network.get("decoder", ())} >= set(OBJECTIVES)
 
 
 @pytest.mark.parametrize("values", ["complete", "gaps"])
@@ -395,12 +405,9 @@ def test_other_models_are_refused(training, tmp_path):
         OnnxDetector.from_estimator(AnomalyDetector())
 
 
-def test_scores_of_ones_own_have_no_graph(training, monkeypatch):
-    monkeypatch.setattr("tsae.anomaly.scores.SCORES", dict(SCORES))
-
-    @score_method("doubled")
+def test_scores_of_ones_own_have_no_graph(training):
     class Doubled(LogErrors):
-        pass
+        name = "doubled"
 
     detector = AnomalyDetector(LSTMAutoencoder(**SMALL), scores="errors", alpha=0.5, random_state=0).fit(training[:200])
     detector.combination_.scores[0].__class__ = Doubled

@@ -27,8 +27,8 @@ class OnnxDetector(OutlierMixin, WindowScores, TimelineScores):
 
     It needs neither TensorFlow nor Keras: to read a file that `export_onnx` wrote, the package onnxruntime; to read a
     model file, onnx as well. It scores every kind of X that the detector scores, and gives the same scores up to
-    rounding (1e-5 of their size), with the same p-values, thresholds and events. A stream that either of them saved
-    is continued by the other.
+    rounding (1e-5 of their size, or of 1, the size of normal scores, if they are smaller), with the same p-values,
+    thresholds and events. A stream that either of them saved is continued by the other.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class OnnxDetector(OutlierMixin, WindowScores, TimelineScores):
 
     @classmethod
     def from_onnx(cls, path: str | os.PathLike[str]) -> OnnxDetector:
-        """Read a file that `export_onnx` wrote for a detector; the packages onnxruntime and NumPy's kin suffice.
+        """Read a file that `export_onnx` wrote for a detector; which needs the package onnxruntime and not onnx.
 
         The graph is run by ONNX Runtime as it is: read files of people you trust.
 

@@ -31,11 +31,12 @@ def export_onnx(
     The output of an encoder is "features", (batch, n_features) float32, within 1e-5 of `transform`. The names of the
     features are in the model's metadata under "feature_names", as a JSON list.
 
-    The outputs of a detector are float64, and within 1e-5 of their size of what the detector gives: "score" (batch,),
-    the higher the more anomalous, that is ``-score_samples``; "p_value" (batch,); "contributions" (batch, n_channels);
-    and "values" (batch, n_timesteps, n_values, n_channels), which timelines are made of: averaged over all windows
-    that cover a timestamp, they give its score. They are NaN where nothing is known. Thresholds, levels of alpha and
-    names of channels are in the metadata, as JSON; `OnnxDetector.from_onnx` reads all of it.
+    The outputs of a detector are float64, and agree with the detector within 1e-5 of their size, or of 1 if they are
+    smaller: "score" (batch,), the higher the more anomalous, that is ``-score_samples``; "p_value" (batch,);
+    "contributions" (batch, n_channels); and "values" (batch, n_timesteps, n_values, n_channels), which timelines are
+    made of: the score of a timestamp is that of their mean over all windows that cover it. They are NaN where nothing
+    is known. Thresholds, levels of alpha and names of channels are in the metadata, as JSON; `OnnxDetector.from_onnx`
+    reads all of it.
 
     Parameters
     ----------
