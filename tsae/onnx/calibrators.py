@@ -32,10 +32,20 @@ def pvalues(graph: GraphBuilder, calibrator: Calibrator, scores: str) -> str:
     ValueError
         If the calibrator has no graph form.
     """
+    check_calibrator(calibrator)
+    return FORMS[type(calibrator)](graph, calibrator, scores)
+
+
+def check_calibrator(calibrator: Calibrator) -> None:
+    """Refuse a calibrator that has no graph form.
+
+    Raises
+    ------
+    ValueError
+    """
     if type(calibrator) not in FORMS:
         known = ", ".join(cls.__name__ for cls in FORMS)
         raise ValueError(f"{type(calibrator).__name__} cannot be turned into ONNX; {known} can")
-    return FORMS[type(calibrator)](graph, calibrator, scores)
 
 
 def _conformal(graph: GraphBuilder, calibrator: ConformalThreshold, scores: str) -> str:

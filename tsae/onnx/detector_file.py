@@ -23,8 +23,10 @@ from tsae.anomaly.thresholds import Calibrator
 from tsae.errors import ModelFileError
 from tsae.io.archive import Archive, archive_bytes, read_archive
 from tsae.io.state import Arrays, from_tree, to_tree
+from tsae.onnx.calibrators import check_calibrator
 from tsae.onnx.detector_graph import DetectorParts, detector_model
 from tsae.onnx.network import Network
+from tsae.onnx.scores import form_of
 
 EXPORTED, KIND, STATE = "AnomalyDetector", "OnnxDetector", "tsae_state"
 # What an `OnnxDetector` has of the detector.
@@ -167,6 +169,9 @@ def model_of(
     """
     attributes = detector.attributes
     n_timesteps = attributes["n_timesteps_"]
+    check_calibrator(attributes["window_threshold_"])
+    for score in attributes["combination_"].scores:
+        form_of(score)
     if fixed_steps and n_timesteps is None:
         raise ValueError("fixed_steps=True is not allowed after fitting on windows of different lengths")
     if detector.autoencoder.config.encoder.n_channels != attributes["n_channels_"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tsae.anomaly.combination import Combination
 from tsae.anomaly.thresholds import Calibrator
@@ -68,8 +69,6 @@ def detector_model(
         Without the onnx package.
     """
     graph, combination = GraphBuilder(), parts.combination
-    for score in combination.scores:
-        form_of(score)  # refuses before any work
     window = WindowGraph(graph, parts.autoencoder, n_timesteps, dtype, missing)
     steps, shares = [], []
     for score in combination.scores:
@@ -79,29 +78,28 @@ def detector_model(
     contributed = combined(graph, combination, shares)
     found = total(graph, contributed, 3)
     p_value = pvalues(graph, parts.calibrator, graph("Reshape", found.values, graph.constant([-1, 1])))
-    known = graph("Reshape", found.known, graph.constant([-1]))
-
-    def result(name: str, x: str, shape: list[int], *axes: int) -> None:
-        """An output, of the windows and steps that were given: see `not_empty`."""
-        x = graph("Reshape", x, graph.constant(shape))
-        ends = graph("Concat", *(graph.axis("windows", axis) for axis in axes), axis=0)
-        graph("Slice", x, graph.constant([0] * len(axes)), ends, graph.constant(list(axes)), outputs=[name])
-
-    n_channels, n_values = window.n_channels, combination.n_values
-    result(SCORE, or_nan(graph, found), [-1], 0)
-    result(P_VALUE, or_nan(graph, Masked(graph("Reshape", p_value, graph.constant([-1])), known)), [-1], 0)
-    result(CONTRIBUTIONS, or_nan(graph, contributed), [-1, n_channels], 0)
-    together = steps[0] if len(steps) == 1 else graph("Concat", *steps, axis=2)
-    result(VALUES, together, [0, 0, n_values, n_channels], 0, 1)
-    steps_axis = n_timesteps or "steps"
+    p_value = graph("Reshape", p_value, graph.constant([-1, 1, 1, 1]))
+    n_channels, n_values, n_steps = window.n_channels, combination.n_values, n_timesteps or "steps"
+    outputs: dict[str, tuple[str, list[Any]]] = {
+        SCORE: (or_nan(graph, found), ["batch"]),
+        P_VALUE: (or_nan(graph, Masked(p_value, found.known)), ["batch"]),
+        CONTRIBUTIONS: (or_nan(graph, contributed), ["batch", n_channels]),
+        VALUES: (graph("Concat", *steps, axis=2), ["batch", n_steps, n_values, n_channels]),
+    }
+    for name, (x, shape) in outputs.items():
+        _add_output(graph, name, x, shape)
     return graph.serialized(
         "tsae_detector",
-        windows=(ELEMENT_TYPES[dtype], ["batch", steps_axis, n_channels]),
-        outputs={
-            SCORE: ("DOUBLE", ["batch"]),
-            P_VALUE: ("DOUBLE", ["batch"]),
-            CONTRIBUTIONS: ("DOUBLE", ["batch", n_channels]),
-            VALUES: ("DOUBLE", ["batch", steps_axis, n_values, n_channels]),
-        },
+        windows=(ELEMENT_TYPES[dtype], ["batch", n_steps, n_channels]),
+        outputs={name: ("DOUBLE", shape) for name, (_, shape) in outputs.items()},
         metadata=metadata,
     )
+
+
+def _add_output(graph: GraphBuilder, name: str, x: str, shape: list[Any]) -> None:
+    """Name a result, (batch, n_timesteps or 1, n_values or 1, n_channels or 1), without what `not_empty` added."""
+    n_summed = 4 - len(shape)
+    x = graph("Squeeze", x, graph.constant([1, 2, 3][:n_summed])) if n_summed else x
+    n_open = 1 if n_summed else 2
+    ends = graph("Concat", *(graph.axis("windows", axis) for axis in range(n_open)), axis=0)
+    graph("Slice", x, graph.constant([0] * n_open), ends, graph.constant(range(n_open)), outputs=[name])

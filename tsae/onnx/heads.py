@@ -44,6 +44,8 @@ def check_decoders(network: Network, n_timesteps: int | None) -> None:
     unknown = [name for name in config.objectives if name not in ALIGNED]
     if unknown:
         raise ValueError(f"decoder={unknown[0]!r} cannot be turned into ONNX; {', '.join(ALIGNED)} can")
+    if n_timesteps is not None and n_timesteps < network.least_steps:
+        raise ValueError(f"the decoders need windows of {network.least_steps} steps; these have {n_timesteps}")
     if config.tbptt_steps is not None and (n_timesteps is None or n_timesteps > config.tbptt_steps):
         raise ValueError(
             f"tbptt_steps={config.tbptt_steps} cannot be turned into ONNX for longer windows, whose decoders work in "

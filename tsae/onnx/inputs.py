@@ -11,14 +11,17 @@ from tsae.networks.config import CONSTANT_VARIANCE, LEAST_VARIANCE, ROUNDING_VAR
 from tsae.onnx.builder import GraphBuilder
 
 
-def not_empty(graph: GraphBuilder, windows: str, n_timesteps: int | None, dtype: str) -> str:
-    """Windows, and one of NaN where there are none; the recurrent operators of ONNX Runtime crash on empty tensors."""
+def not_empty(graph: GraphBuilder, windows: str, n_timesteps: int | None, dtype: str, least: int = 1) -> str:
+    """Windows, one of NaN where there are none, and steps of NaN up to `least` if their number is open.
 
-    def lacking(axis: int) -> str:
-        return graph("Max", graph("Sub", graph.constant([1]), graph.axis(windows, axis)), graph.constant([0]))
+    The recurrent operators of ONNX Runtime crash on empty tensors.
+    """
 
-    steps = lacking(1) if n_timesteps is None else graph.constant([0])
-    ends = graph("Concat", graph.constant([0, 0, 0]), lacking(0), steps, graph.constant([0]), axis=0)
+    def lacking(axis: int, least: int) -> str:
+        return graph("Max", graph("Sub", graph.constant([least]), graph.axis(windows, axis)), graph.constant([0]))
+
+    steps = lacking(1, least) if n_timesteps is None else graph.constant([0])
+    ends = graph("Concat", graph.constant([0, 0, 0]), lacking(0, 1), steps, graph.constant([0]), axis=0)
     return graph("Pad", windows, ends, graph.constant(np.nan, dtype))
 
 

@@ -76,6 +76,11 @@ class Network:
         predicts = any(OBJECTIVES[name].predicts_ahead for name in self.config.objectives)
         return (self.config.horizon or 0) if predicts else 0
 
+    @property
+    def least_steps(self) -> int:
+        """Steps that a window needs for its decoders."""
+        return max(OBJECTIVES[name].least_steps(self.config.horizon) for name in self.config.objectives)
+
     def weight(self, name: str, *shape: int) -> np.ndarray:
         """The weights of that name.
 

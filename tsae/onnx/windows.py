@@ -44,7 +44,7 @@ class WindowGraph:
         check_decoders(autoencoder, n_timesteps)
         self.graph, self.autoencoder, self.n_timesteps = graph, autoencoder, n_timesteps
         self.n_channels = autoencoder.config.encoder.n_channels
-        given = not_empty(graph, "windows", n_timesteps, dtype)
+        given = not_empty(graph, "windows", n_timesteps, dtype, autoencoder.least_steps)
         given = given if dtype == "float64" else graph.as_double(given)
         is_missing = graph("IsNaN", given)
         self.given = graph("Where", is_missing, number(graph, 0), given)
