@@ -6,7 +6,8 @@
 For each model, on complete windows and on windows with a fifth of the values missing: the largest difference of any
 feature, and windows per second by Keras and by ONNX Runtime (medians of paired rounds, and the median of the
 ratios). Then, for the default detector, the same of `score_samples`, for one window and for a thousand; differences are
-relative to scores, or to 1, the size of normal ones, where they are smaller. Ends with an error if a difference exceeds
+relative to scores, or to 1, the size of normal ones, where they are smaller. Last, what it takes to load that detector
+from its ONNX file in a new process: seconds of the processor, and memory. Ends with an error if a difference exceeds
 1e-5.
 """
 
@@ -14,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from tsae import AnomalyDetector, LSTMAutoencoder, OnnxDetector, OnnxEncoder, make_windows
+from tsae import AnomalyDetector, LSTMAutoencoder, OnnxDetector, OnnxEncoder, export_onnx, make_windows
 
 TOLERANCE = 1e-5
 MODELS: dict[str, dict[str, Any]] = {
@@ -32,6 +35,22 @@ MODELS: dict[str, dict[str, Any]] = {
     "two layers of 64, bidirectional": {"units": (64, 64), "dilations": 1},
     "GRU, scaled by window": {"units": (64, 64), "cell": "gru", "dilations": 1, "scale": "window"},
 }
+
+LOADING = """
+import sys
+from time import process_time
+import psutil
+times = [process_time()]
+import numpy, pandas, sklearn.base, onnxruntime
+times.append(process_time())
+from tsae import OnnxDetector
+times.append(process_time())
+OnnxDetector.from_onnx(sys.argv[1])
+times.append(process_time())
+libraries, own, loading = (after - before for before, after in zip(times, times[1:]))
+print(f"libraries {libraries:.2f} s, tsae {own:.2f} s, file {loading:.2f} s, ", end="")
+print(f"{psutil.Process().memory_info().rss / 2**20:.0f} MiB; TensorFlow is loaded: {'tensorflow' in sys.modules}")
+"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -61,6 +80,13 @@ def main(arguments: list[str] | None = None) -> None:
         worst = max(worst, difference)
         name = f"{'default detector':<32}{n:<10,}"
         _report(name, difference, detector.score_samples, quick.score_samples, part, options.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "faults.onnx")
+        export_onnx(detector, path)
+        print(
+            "\n"
+            + subprocess.run([sys.executable, "-c", LOADING, path], check=True, capture_output=True, text=True).stdout
+        )
     if worst > TOLERANCE:
         sys.exit(f"results differ by {worst:.1e}; allowed is {TOLERANCE}")
 
