@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from tsae.estimators.seq2seq import LSTMSeq2Seq
     from tsae.jobs.sampling import sample_windows
     from tsae.loading import load
-    from tsae.onnx.encoder import OnnxEncoder, export_onnx
+    from tsae.onnx.detector import OnnxDetector
+    from tsae.onnx.encoder import OnnxEncoder
+    from tsae.onnx.export import export_onnx
     from tsae.plotting import EmbeddingDisplay, HistoryDisplay, ReconstructionDisplay, TimelineDisplay
     from tsae.report.page import write_report
 
@@ -41,13 +43,14 @@ _HOMES = {
     "LSTMClassifier": "estimators.classifier",
     "LSTMSeq2Seq": "estimators.seq2seq",
     "ModelFileError": "errors",
+    "OnnxDetector": "onnx.detector",
     "OnnxEncoder": "onnx.encoder",
     "ReconstructionDisplay": "plotting",
     "TimelineDisplay": "plotting",
     "TrainingDivergedError": "errors",
     "Windows": "data.windows",
     "describe": "data.description",
-    "export_onnx": "onnx.encoder",
+    "export_onnx": "onnx.export",
     "from_channels_first": "data.channels_first",
     "load": "loading",
     "make_windows": "data.cutting",
@@ -65,6 +68,7 @@ __all__ = [
     "LSTMClassifier",
     "LSTMSeq2Seq",
     "ModelFileError",
+    "OnnxDetector",
     "OnnxEncoder",
     "ReconstructionDisplay",
     "TimelineDisplay",

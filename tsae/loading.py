@@ -22,13 +22,13 @@ def load(path: str | os.PathLike[str] | BinaryIO, engine: str = "keras") -> Any:
     ----------
     path : path-like or binary file that can seek
     engine : {"keras", "onnx"}, default="keras"
-        "keras": the estimator as it was saved. "onnx": an `OnnxEncoder`, which has `transform` and
-        `get_feature_names_out` and needs neither TensorFlow nor Keras, but onnx and onnxruntime (the extra
-        ``tsae[onnx]``); the file must hold an `LSTMAutoencoder`.
+        "keras": the estimator as it was saved. "onnx": an `OnnxEncoder` of an `LSTMAutoencoder`, or an `OnnxDetector`
+        of an `AnomalyDetector`, which need neither TensorFlow nor Keras, but onnx and onnxruntime (the extra
+        ``tsae[onnx]``).
 
     Returns
     -------
-    LSTMAutoencoder, AnomalyDetector, LSTMClassifier, LSTMSeq2Seq or OnnxEncoder
+    LSTMAutoencoder, AnomalyDetector, LSTMClassifier, LSTMSeq2Seq, OnnxEncoder or OnnxDetector
 
     Raises
     ------
@@ -73,7 +73,7 @@ def from_archive(archive: Archive, engine: str = "keras") -> Any:
 
     Returns
     -------
-    LSTMAutoencoder, AnomalyDetector, LSTMClassifier, LSTMSeq2Seq or OnnxEncoder
+    LSTMAutoencoder, AnomalyDetector, LSTMClassifier, LSTMSeq2Seq, OnnxEncoder or OnnxDetector
 
     Raises
     ------
@@ -88,14 +88,23 @@ def from_archive(archive: Archive, engine: str = "keras") -> Any:
         if archive.state.get("$object") != archive.manifest["kind"]:
             raise ModelFileError("the manifest names another class than state.json")
         if engine == "onnx":
-            from tsae.onnx.encoder import OnnxEncoder
-
-            return OnnxEncoder.from_archive(archive)
+            return _for_onnx(archive)
         return from_tree(archive.state, archive.arrays)
     except ModelFileError as error:
         written_by = archive.manifest["versions"].get("tsae")
         raise ModelFileError(f"{error} (the file was written by tsae {written_by})") from error
     except ImportError as error:
         needed = "Keras and TensorFlow" if engine == "keras" else "the packages onnx and onnxruntime"
-        hint = "; engine='onnx' needs neither, and transforms" if engine == "keras" else ""
+        hint = "; engine='onnx' needs neither, and transforms and scores" if engine == "keras" else ""
         raise ImportError(f"engine={engine!r} needs {needed}: {error}{hint}") from error
+
+
+def _for_onnx(archive: Archive) -> Any:
+    from tsae.onnx.detector import OnnxDetector
+    from tsae.onnx.encoder import OnnxEncoder
+
+    made_of = {"LSTMAutoencoder": OnnxEncoder, "AnomalyDetector": OnnxDetector}
+    kind = archive.state["$object"]
+    if kind not in made_of:
+        raise ModelFileError(f"engine='onnx' reads files of {' and '.join(made_of)}; this one holds {kind!r}")
+    return made_of[kind].from_archive(archive)

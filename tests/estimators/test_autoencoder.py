@@ -105,6 +105,24 @@ def test_composite_with_horizon_reconstructs_what_it_read_and_predicts_the_rest(
     assert model.forecast(X).shape == (40, 3, 2)
 
 
+@pytest.mark.parametrize("decoder", ["reconstruction", "imputation"])
+def test_steps_that_are_not_read_have_no_output_where_another_window_has_a_gap(X, decoder):
+    model = small(decoder=(decoder, "prediction"), horizon=3).fit(X)
+    gaps = X.copy()
+    gaps[1, 4] = np.nan
+    rebuilt = model.reconstruct(gaps, decoder)
+    np.testing.assert_array_equal(np.isnan(rebuilt), np.isnan(model.reconstruct(X, decoder)))
+    assert np.isnan(rebuilt[:, -3:]).all()
+
+
+def test_windows_shorter_than_the_horizon_have_no_reconstruction(fitted, X):
+    short = X.copy()
+    short[2, 1:] = np.nan
+    rebuilt = fitted["horizon"].reconstruct(short, "reconstruction")
+    assert np.isnan(rebuilt[2]).all()
+    np.testing.assert_allclose(rebuilt[3:], fitted["horizon"].reconstruct(X, "reconstruction")[3:], atol=1e-5)
+
+
 def test_the_encoder_does_not_see_what_is_to_be_predicted(fitted, X):
     model = fitted["horizon"]
     changed = X.copy()

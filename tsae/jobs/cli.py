@@ -243,27 +243,29 @@ def inspect_command(model: Path, as_json: bool) -> None:
 
 
 @cli.command("export-onnx", epilog="""\b
-Example:
-  tsae export-onnx pumps.tsae pumps.onnx --complete""")  # fmt: skip
+Examples:
+  tsae export-onnx pumps.tsae pumps.onnx --complete
+  tsae export-onnx faults.tsae faults.onnx""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--any-steps", is_flag=True, help="Accept windows of any length.  [default: of the length in training]")
-@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
-              help="Type of the input.")  # fmt: skip
+@click.option("--dtype", type=click.Choice(["float32", "float64"]),
+              help="Type of the input.  [default: float32 for features, float64 for a detector]")  # fmt: skip
 @click.option("--complete", is_flag=True, help="A smaller graph, for windows without missing values.")
 @common_options
 def export_onnx_command(
-    model: Path, output: Path, any_steps: bool, dtype: str, complete: bool, quiet: bool, log_json: bool
+    model: Path, output: Path, any_steps: bool, dtype: str | None, complete: bool, quiet: bool, log_json: bool
 ) -> None:
-    """Write the encoder of MODEL to OUTPUT as an ONNX graph: windows in, features out.
+    """Write MODEL to OUTPUT as an ONNX graph: windows in; features, or the scores and p-values of a detector, out.
 
-    Scaling, missing values and pooling are in the graph; the batch may be of any size. Needs tsae[onnx].
+    Scaling, missing values, pooling, decoders and scores are in the graph; the batch may be of any size. Needs
+    tsae[onnx]; the detector then runs without TensorFlow, as tsae.OnnxDetector.from_onnx(OUTPUT) and elsewhere.
     """
     from tsae.jobs.logs import log_event, set_up_logging
-    from tsae.jobs.models import export_encoder
+    from tsae.jobs.models import export_model
 
     set_up_logging(quiet=quiet, log_json=log_json)
-    export_encoder(model, output, fixed_steps=False if any_steps else None, dtype=dtype, missing=not complete)
+    export_model(model, output, fixed_steps=False if any_steps else None, dtype=dtype, missing=not complete)
     log_event(f"wrote {output}", event="end", path=str(output))
 
 

@@ -136,19 +136,16 @@ def autoencoder_of(estimator: Any) -> Any:
     return autoencoder
 
 
-def export_encoder(path: Path, target: Path, **options: Any) -> None:
-    """Write the encoder of a model file as an ONNX graph; `options` as of `tsae.export_onnx`."""
-    from tsae.loading import from_archive
-    from tsae.onnx.encoder import EXPORTED, export_onnx
+def export_model(path: Path, target: Path, **options: Any) -> None:
+    """Write the encoder or detector in a model file as an ONNX graph; `options` as of `tsae.export_onnx`."""
+    from tsae.onnx.export import export_onnx
 
-    file = open_model(path)
+    _read(path)  # explains what is wrong with the file
     check_target(target, "the ONNX file")
     if target.exists() and target.samefile(path):
         raise JobError(f"the ONNX file {target} would replace the model")
     try:
-        # An autoencoder's file is read without TensorFlow.
-        model = from_archive(file.archive, "onnx") if file.kind == EXPORTED else autoencoder_of(file.estimator)
         target.parent.mkdir(parents=True, exist_ok=True)
-        export_onnx(model, target, **options)
+        export_onnx(path, target, **options)
     except (ImportError, ModelFileError, ValueError) as error:
         raise JobError(str(error)) from error

@@ -85,12 +85,10 @@ class Reconstruction(Head):
 
     def target(self, full, lengths, ahead):
         read = full[:, : full.shape[1] - ahead] if lengths is None or not ahead else full
-        inner = None if lengths is None else lengths - ahead
-        return reverse_rows(read, inner) if self.config.reverse_target else read
+        return reverse_rows(read, _read_lengths(lengths, ahead)) if self.config.reverse_target else read
 
     def align(self, output, lengths, n_timesteps, ahead):
-        inner = None if lengths is None else lengths - ahead
-        output = reverse_rows(output, inner) if self.config.reverse_target else output
+        output = reverse_rows(output, _read_lengths(lengths, ahead)) if self.config.reverse_target else output
         return pad_steps(output, 0, n_timesteps)
 
 
@@ -157,6 +155,11 @@ class Imputation(Head):
 def make_heads(config: AutoencoderConfig, encoder: Encoder, seeds: Iterator[int]) -> list[Any]:
     """The heads of all objectives of a config, in its order."""
     return [globals()[OBJECTIVES[name].head](name, config, encoder, seeds) for name in config.objectives]
+
+
+def _read_lengths(lengths, ahead: int):
+    """Steps of each row that the encoder is given: none of a row that is shorter than what is predicted."""
+    return None if lengths is None else tf.maximum(lengths - ahead, 0)
 
 
 def _shifted(x, shift: int):

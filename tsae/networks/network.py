@@ -196,7 +196,9 @@ class Autoencoder(TrainableModel):
             if head.objective.needs_mask and hide:
                 decoded = Decoded(self._decode_hidden(head, values, lengths, state))
             where = full.lengths, x.shape[1], self.ahead
-            outputs[name] = {"values": self._restored(head.align(decoded.values, *where), full, inside=True)}
+            unread = 0 if head.objective.predicts_ahead else self.ahead
+            ends = None if full.lengths is None else full.lengths - unread
+            outputs[name] = {"values": self._restored(head.align(decoded.values, *where), full, ends)}
             if decoded.weights is not None:
                 outputs[name]["weights"] = head.align(decoded.weights, *where)
         return outputs, encoded.states
@@ -234,7 +236,7 @@ class Autoencoder(TrainableModel):
         """The `horizon` steps after the end of each window: (batch, horizon, n_channels)."""
         full = self.encoder.read(x, masked)
         encoded = self._encode(full.values, full.lengths)
-        return self._restored(self.head("prediction").decode(encoded, x.shape[1]).values, full, inside=False)
+        return self._restored(self.head("prediction").decode(encoded, x.shape[1]).values, full)
 
     def decode_features(self, features, n_timesteps: int):
         """Feature vectors -> windows; window scaling is not undone."""
@@ -243,11 +245,11 @@ class Autoencoder(TrainableModel):
         decoded = head.decode(Encoded(features, [], None, None), n_timesteps)
         return head.align(decoded.values, None, n_timesteps, 0)[..., : self.config.encoder.n_channels]
 
-    def _restored(self, values, full, inside: bool):
-        """Undo the window's scaling, and leave the padding undefined."""
+    def _restored(self, values, full, lengths=None):
+        """Undo the window's scaling, and leave what is past `lengths` undefined."""
         values = values[..., : self.config.encoder.n_channels]  # the further channels are not part of the window
         if full.center is not None:
             values = values * full.spread + full.center
-        if inside and full.lengths is not None:
-            values = tf.where(step_mask(full.lengths, values.shape[1]) > 0, values, float("nan"))
+        if lengths is not None:
+            values = tf.where(step_mask(lengths, values.shape[1]) > 0, values, float("nan"))
         return values

@@ -10,6 +10,10 @@ import numpy as np
 
 OPSET, IR_VERSION = 17, 8
 
+Tensor = tuple[str, list[Any]]  # element type, such as "FLOAT", and shape
+# Of the input, by the name of its type in NumPy.
+ELEMENT_TYPES = {"float32": "FLOAT", "float64": "DOUBLE"}
+
 
 class GraphBuilder:
     """An ONNX graph under construction: calling it adds a node and returns the name of its (first) output."""
@@ -56,6 +60,15 @@ class GraphBuilder:
         """Sum along an axis, which stays, of length 1."""
         return self("ReduceSum", x, self.constant([axis]), keepdims=1)
 
+    def any_of(self, x: str, *axes: int) -> str:
+        """Whether any is true along some axes, which stay, of length 1."""
+        most = self("ReduceMax", self.as_int32(x), axes=list(axes), keepdims=1)
+        return self("Greater", most, self.constant(0, np.int32))
+
+    def count(self, x: str, axis: int) -> str:
+        """How many are true along an axis, which stays, of length 1; float64."""
+        return self.total(self.as_double(x), axis)
+
     def as_float(self, x: str) -> str:
         """Cast to float32."""
         return self("Cast", x, to=self._onnx.TensorProto.FLOAT)
@@ -79,21 +92,31 @@ class GraphBuilder:
         return self("Reshape", steps, self.constant([-1 if i == axis else 1 for i in range(rank)]))
 
     def serialized(
-        self, windows: tuple[str, list[Any]], features: tuple[str, list[Any]], metadata: Mapping[str, str]
+        self, name: str, windows: Tensor, outputs: Mapping[str, Tensor], metadata: Mapping[str, str]
     ) -> bytes:
-        """The model, checked: from the input "windows" to the output "features", (element type, shape) each."""
+        """The model, checked: from the input "windows" to the outputs, (element type, shape) each.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit.
+        """
         onnx = self._onnx
-        describe = onnx.helper.make_tensor_value_info
+
+        def described(key: str, tensor: Tensor) -> Any:
+            return onnx.helper.make_tensor_value_info(key, getattr(onnx.TensorProto, tensor[0]), tensor[1])
+
         graph = onnx.helper.make_graph(
-            self._nodes, "tsae_encoder",
-            [describe("windows", getattr(onnx.TensorProto, windows[0]), windows[1])],
-            [describe("features", getattr(onnx.TensorProto, features[0]), features[1])],
-            list(self._constants.values()),
+            self._nodes, name, [described("windows", windows)],
+            [described(key, tensor) for key, tensor in outputs.items()], list(self._constants.values()),
         )  # fmt: skip
         model = onnx.helper.make_model(
             graph, producer_name="tsae", producer_version=version("tsae"), ir_version=IR_VERSION,
             opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         )  # fmt: skip
         onnx.helper.set_model_props(model, dict(metadata))
-        onnx.checker.check_model(model, full_check=True)
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise ValueError(f"the model has parts that do not belong together: {error}") from error
         return bytes(model.SerializeToString())

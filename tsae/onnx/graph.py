@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from tsae.networks.config import EncoderConfig
 from tsae.networks.pooling import POOLINGS
-from tsae.onnx.builder import GraphBuilder
-from tsae.onnx.inputs import differences, not_empty, scaled_by_channel, scaled_by_window, window_lengths, without_gaps
-from tsae.onnx.recurrent import recurrent_layers
+from tsae.onnx.builder import ELEMENT_TYPES, GraphBuilder
+from tsae.onnx.inputs import (
+    differences,
+    not_empty,
+    read_steps,
+    scaled_by_channel,
+    scaled_by_window,
+    window_lengths,
+    without_gaps,
+)
+from tsae.onnx.recurrent import LayerStates, recurrent_layers
 
 PROJECTION = ("mean", "inverse_std", "components")
 
@@ -74,33 +83,88 @@ def encoder_model(
         observed = graph("Not", lost)
         lengths = window_lengths(graph, observed)
         values = without_gaps(graph, values, observed)
-    layers = recurrent_layers(graph, config, weights, _encoder_inputs(graph, config, values, observed), lengths)
-    pooled = layers if config.pooled_layers == "all" else layers[-1:]
-    parts = [POOLINGS[kind].add_to_graph(graph, layer) for layer in pooled for kind in config.pooling]
-    features = graph("Concat", *parts, axis=-1)
-    if config.n_components is not None:
-        constants = [graph.constant(weights[f"projection/{name}"], np.float32) for name in PROJECTION]
-        centered = graph("Sub", features, constants[0])
-        features = graph("MatMul", graph("Mul", centered, constants[1]), constants[2])
-    _without_lost(graph, infinite if missing else lost, features)
+    encoded = encode(graph, config, weights, values, observed, lengths)
+    _without_lost(graph, infinite if missing else lost, features_of(graph, config, weights, encoded.layers))
     names = config.feature_names()
-    element_type = {"float32": "FLOAT", "float64": "DOUBLE"}[dtype]
     return graph.serialized(
-        windows=(element_type, ["batch", n_timesteps or "steps", config.n_channels]),
-        features=("FLOAT", ["batch", len(names)]),
+        "tsae_encoder",
+        windows=(ELEMENT_TYPES[dtype], ["batch", n_timesteps or "steps", config.n_channels]),
+        outputs={"features": ("FLOAT", ["batch", len(names)])},
         metadata={"feature_names": json.dumps(names), **(metadata or {})},
     )
 
 
-def _encoder_inputs(graph: GraphBuilder, config: EncoderConfig, values: str, observed: str | None) -> str:
+class Encoded(NamedTuple):
+    """Names of what the encoder makes of scaled windows."""
+
+    layers: list[LayerStates]
+    lengths: str | None  # (batch,) int64, steps that it read; None: all that there are
+    center: str | None  # (batch, 1, n_channels): mean and scale of each window, where it is read in their units alone
+    spread: str | None
+
+
+def encode(
+    graph: GraphBuilder, config: EncoderConfig, weights: Mapping[str, np.ndarray], values: str, observed: str | None,
+    lengths: str | None, ahead: int = 0,
+) -> Encoded:  # fmt: skip
+    """Add the layers of an encoder.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+    config : EncoderConfig
+    weights : mapping of str to ndarray
+    values : str
+        Windows, scaled by channel and without gaps.
+    observed, lengths : str or None
+        Where there was a value, (batch, n_timesteps, n_channels) bool, and steps up to the last one, (batch,) int64.
+        None: all of them.
+    ahead : int
+        Steps at the end of each window that are not read.
+
+    Returns
+    -------
+    Encoded
+    """
+    seen = read_steps(graph, observed, values, lengths, ahead)
+    inputs, center, spread = _encoder_inputs(graph, config, values, seen, observed)
+    if ahead and lengths is None:
+        inputs = graph.cut(inputs, 1, 0, -ahead)
+    elif ahead:
+        lengths = graph("Max", graph("Sub", lengths or "", graph.constant([ahead])), graph.constant([1]))
+    layers = recurrent_layers(graph, config, weights, inputs, lengths)
+    return Encoded(layers, lengths, center, spread)
+
+
+def features_of(
+    graph: GraphBuilder, config: EncoderConfig, weights: Mapping[str, np.ndarray], layers: list[LayerStates]
+) -> str:
+    """Add what `transform` returns: (batch, n_features)."""
+    features = pooled(graph, config, layers, config.pooling)
+    if config.n_components is None:
+        return features
+    mean, inverse_std, components = (graph.constant(weights[f"projection/{name}"], np.float32) for name in PROJECTION)
+    return graph("MatMul", graph("Mul", graph("Sub", features, mean), inverse_std), components)
+
+
+def pooled(graph: GraphBuilder, config: EncoderConfig, layers: list[LayerStates], kinds: tuple[str, ...]) -> str:
+    """Add some poolings of all pooled layers, side by side."""
+    parts = [POOLINGS[kind].add_to_graph(graph, layers[depth]) for depth in config.pooled_depths for kind in kinds]
+    return graph("Concat", *parts, axis=-1)
+
+
+def _encoder_inputs(
+    graph: GraphBuilder, config: EncoderConfig, values: str, seen: str | None, observed: str | None
+) -> tuple[str, str | None, str | None]:
     """What the bottom layer reads: values, values scaled by window, and differences, depending on the config."""
     if config.window_scale == "none" and not config.differences:
-        return values
-    own, center, spread, constant = scaled_by_window(graph, values, observed)
+        return values, None, None
+    own, center, spread, constant = scaled_by_window(graph, values, seen, observed)
     parts = {"none": [values], "only": [own], "concat": [values, own]}[config.window_scale]
     if config.differences:
-        parts.append(differences(graph, own, center, spread, constant, observed))
-    return graph("Concat", *parts, axis=-1)
+        parts.append(differences(graph, own, center, spread, constant, seen))
+    inputs = graph("Concat", *parts, axis=-1)
+    return (inputs, center, spread) if config.window_scale == "only" else (inputs, None, None)
 
 
 def _without_lost(graph: GraphBuilder, lost: str, features: str) -> None:

@@ -11,14 +11,17 @@ from tsae.networks.config import CONSTANT_VARIANCE, LEAST_VARIANCE, ROUNDING_VAR
 from tsae.onnx.builder import GraphBuilder
 
 
-def not_empty(graph: GraphBuilder, windows: str, n_timesteps: int | None, dtype: str) -> str:
-    """Windows, and one of NaN where there are none; the recurrent operators of ONNX Runtime crash on empty tensors."""
+def not_empty(graph: GraphBuilder, windows: str, n_timesteps: int | None, dtype: str, least: int = 1) -> str:
+    """Windows, one of NaN where there are none, and steps of NaN up to `least` if their number is open.
 
-    def lacking(axis: int) -> str:
-        return graph("Max", graph("Sub", graph.constant([1]), graph.axis(windows, axis)), graph.constant([0]))
+    The recurrent operators of ONNX Runtime crash on empty tensors.
+    """
 
-    steps = lacking(1) if n_timesteps is None else graph.constant([0])
-    ends = graph("Concat", graph.constant([0, 0, 0]), lacking(0), steps, graph.constant([0]), axis=0)
+    def lacking(axis: int, least: int) -> str:
+        return graph("Max", graph("Sub", graph.constant([least]), graph.axis(windows, axis)), graph.constant([0]))
+
+    steps = lacking(1, least) if n_timesteps is None else graph.constant([0])
+    ends = graph("Concat", graph.constant([0, 0, 0]), lacking(0, 1), steps, graph.constant([0]), axis=0)
     return graph("Pad", windows, ends, graph.constant(np.nan, dtype))
 
 
@@ -70,15 +73,27 @@ def without_gaps(graph: GraphBuilder, values: str, observed: str) -> str:
     return graph("Where", graph("And", has_before, has_after), line, one_sided)
 
 
-def scaled_by_window(graph: GraphBuilder, values: str, observed: str | None) -> tuple[str, str, str, str]:
-    """Values at mean 0 and standard deviation 1; that mean, that deviation, and where there is none."""
-    if observed is None:
+def read_steps(graph: GraphBuilder, observed: str | None, values: str, lengths: str | None, ahead: int) -> str | None:
+    """Where the values are that an encoder reads, which is not given the last `ahead` steps; None: everywhere."""
+    if not ahead:
+        return observed
+    steps = graph.steps_of(values, 1, rank=3)
+    ends = graph.axis(values, 1) if lengths is None else graph("Reshape", lengths, graph.constant([-1, 1, 1]))
+    inside = graph("Less", steps, graph("Sub", ends, graph.constant(ahead)))
+    return graph("Expand", inside, graph("Shape", values)) if observed is None else graph("And", observed, inside)
+
+
+def scaled_by_window(graph: GraphBuilder, values: str, seen: str | None, observed: str | None) -> tuple[str, ...]:
+    """Values at mean 0 and standard deviation 1; that mean, that deviation, and where there is none.
+
+    Mean and deviation are those of the values that are seen; a channel without an observed value is 0.
+    """
+    if seen is None:
         center = graph("ReduceMean", values, axes=[1], keepdims=1)
         variance = graph("ReduceMean", _square(graph, graph("Sub", values, center)), axes=[1], keepdims=1)
     else:
-        seen = graph.as_float(observed)
-        n_seen = graph.total(seen, 1)
-        count = graph("Max", n_seen, _number(graph, 1))
+        seen = graph.as_float(seen)
+        count = graph("Max", graph.total(seen, 1), _number(graph, 1))
         center = graph("Div", graph.total(graph("Mul", seen, values), 1), count)
         squares = _square(graph, graph("Sub", values, center))
         variance = graph("Div", graph.total(graph("Mul", seen, squares), 1), count)
@@ -89,21 +104,21 @@ def scaled_by_window(graph: GraphBuilder, values: str, observed: str | None) -> 
     spread = graph("Sqrt", graph("Where", constant, _number(graph, 1), variance))
     scaled = graph("Div", graph("Sub", values, center), spread)
     if observed is not None:
-        scaled = graph("Where", graph("Greater", n_seen, _number(graph, 0)), scaled, _number(graph, 0))
+        scaled = graph("Where", graph.any_of(observed, 1), scaled, _number(graph, 0))
     return scaled, center, spread, constant
 
 
-def differences(graph: GraphBuilder, scaled: str, center: str, spread: str, constant: str, observed: str | None) -> str:
-    """Changes from step to step at root mean square 1, as `tsae.networks.inputs` computes them."""
+def differences(graph: GraphBuilder, scaled: str, center: str, spread: str, constant: str, seen: str | None) -> str:
+    """Changes from step to step at root mean square 1 where seen, as `tsae.networks.inputs` computes them."""
     end = graph.axis(scaled, 1)
     changes = graph("Sub", graph.cut(scaled, 1, 1, end), graph.cut(scaled, 1, 0, -1))
     squares = _square(graph, changes)
-    if observed is None:
+    if seen is None:
         count = graph.as_float(graph("Max", graph("Sub", end, graph.constant(1)), graph.constant(1)))
     else:
-        seen = graph.as_float(graph("And", graph.cut(observed, 1, 1, end), graph.cut(observed, 1, 0, -1)))
-        count = graph("Max", graph.total(seen, 1), _number(graph, 1))
-        squares = graph("Mul", seen, squares)
+        both = graph.as_float(graph("And", graph.cut(seen, 1, 1, end), graph.cut(seen, 1, 0, -1)))
+        count = graph("Max", graph.total(both, 1), _number(graph, 1))
+        squares = graph("Mul", both, squares)
     square = graph("Div", graph.total(squares, 1), count)
     level = _square(graph, graph("Div", center, spread))
     rounding = graph("Mul", _number(graph, ROUNDING_VARIANCE), graph("Add", _number(graph, 1), level))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tsae.networks.cells import Cell
 from tsae.networks.config import EncoderConfig
 from tsae.onnx.builder import GraphBuilder
 
@@ -49,7 +50,7 @@ def _recurrent_layer(
         row_lengths = "" if lengths is None else graph.as_int32(lengths)
         sequence, states = _run(graph, config, weights, depth, x, row_lengths)
         states = [_side_by_side(graph, state) for state in states]
-        return LayerStates(graph, _joined(graph, sequence), states[0], states[1] if len(states) > 1 else None, lengths)
+        return LayerStates(graph, joined(graph, sequence), states[0], states[1] if len(states) > 1 else None, lengths)
 
     ends = graph("Expand", n_steps, n_rows) if lengths is None else lengths
     padded = _padded_to_multiple(graph, x, n_steps, dilation)
@@ -60,7 +61,7 @@ def _recurrent_layer(
     own = graph("Div", graph("Add", graph("Unsqueeze", ends, graph.constant([0])), offsets), graph.constant(dilation))
     own = graph.as_int32(graph("Reshape", graph("Max", own, graph.constant(1)), graph.constant([-1])))
     sequence, states = _run(graph, config, weights, depth, graph("Reshape", padded, side_by_side), own)
-    sequence = _joined(graph, sequence)
+    sequence = joined(graph, sequence)
     laid_out = graph("Concat", graph.constant([-1]), n_rows, graph.axis(sequence, 2), axis=0)
     sequence = graph.cut(graph("Reshape", sequence, laid_out), 0, 0, n_steps)
     final = graph("Mod", graph("Sub", ends, graph.constant(1)), graph.constant(dilation))
@@ -72,21 +73,50 @@ def _run(
     graph: GraphBuilder, config: EncoderConfig, weights: Weights, depth: int, x: str, row_lengths: str
 ) -> tuple[str, list[str]]:
     """Run the operator: (n_timesteps, n_directions, rows, units), and its states, (n_directions, rows, units) each."""
-    cell, names = config.cell_entry, config.layer_names()[depth]
+    return operator(graph, config.cell_entry, weights, config.layer_names()[depth], x, row_lengths)
+
+
+def operator(
+    graph: GraphBuilder, cell: Cell, weights: Weights, names: tuple[str, ...], x: str, row_lengths: str = "",
+    states: Sequence[str] = (),
+) -> tuple[str, list[str]]:  # fmt: skip
+    """Add a recurrent layer, of one direction or two.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+    cell : Cell
+    weights : mapping of str to ndarray
+    names : tuple of str
+        Of the forward layer and, where there is one, the backward one.
+    x : str
+        (n_timesteps, rows, n_inputs)
+    row_lengths : str
+        (rows,) int32; empty: all steps count.
+    states : sequence of str
+        Before the first step, (n_directions, rows, units) each; empty: zeros.
+
+    Returns
+    -------
+    sequence : str
+        (n_timesteps, n_directions, rows, units)
+    states : list of str
+        After the last step of each row, (n_directions, rows, units) each.
+    """
 
     def stacked(kind: str) -> str:
         in_onnx_order = cell.onnx_bias if kind == "bias" else cell.onnx_kernel
         return graph.constant(np.stack([in_onnx_order(weights[f"{name}/{kind}"]) for name in names]), np.float32)
 
-    inputs = [x, stacked("kernel"), stacked("recurrent_kernel"), stacked("bias"), row_lengths]
-    sequence, *states = graph.several(
-        cell.onnx_operator, 1 + cell.n_states, *inputs, hidden_size=config.units[depth],
-        direction="bidirectional" if config.bidirectional else "forward", **cell.onnx_attributes,
+    inputs = [x, stacked("kernel"), stacked("recurrent_kernel"), stacked("bias"), row_lengths, *states]
+    sequence, *after = graph.several(
+        cell.onnx_operator, 1 + cell.n_states, *inputs, hidden_size=len(weights[f"{names[0]}/recurrent_kernel"]),
+        direction="bidirectional" if len(names) > 1 else "forward", **cell.onnx_attributes,
     )  # fmt: skip
-    return sequence, states
+    return sequence, after
 
 
-def _joined(graph: GraphBuilder, sequence: str) -> str:
+def joined(graph: GraphBuilder, sequence: str) -> str:
     """(n_timesteps, n_directions, rows, units) -> (n_timesteps, rows, width)."""
     sequence = graph("Transpose", sequence, perm=[0, 2, 1, 3])
     return graph("Reshape", sequence, graph.constant([0, 0, -1]))
