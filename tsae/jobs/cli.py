@@ -228,6 +228,31 @@ def _report(job: Any, rule: Any, page: Path | None, label_column: str | None) ->
         click.echo(lines_of(compare_with_labels(scored)))
 
 
+@cli.command("recalibrate", epilog="""\b
+Examples:
+  tsae recalibrate faults.tsae july.csv faults_july.tsae
+  tsae recalibrate faults.tsae july.csv faults_july.tsae --marks marks.csv""")  # fmt: skip
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("input", type=str)
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--marks", metavar="FILE.csv",
+              help="Take only what the marks saved by a report page call normal.  [default: all rows]")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+@common_options
+def recalibrate_command(
+    model: Path, input: str, output: Path, marks: str | None, overwrite: bool, quiet: bool, log_json: bool
+) -> None:
+    """Take the normal data INPUT into the calibration of the detector MODEL, and write it to OUTPUT.
+
+    Nothing is trained. INPUT is as for "tsae train", and is read into memory.
+    """
+    from tsae.jobs.logs import set_up_logging
+    from tsae.jobs.recalibrate import recalibrate
+
+    set_up_logging(quiet=quiet, log_json=log_json)
+    recalibrate(model, input, output, marks, overwrite=overwrite)
+
+
 @cli.command("inspect", epilog="""\b
 Example:
   tsae inspect pumps.tsae --json | jq .summary""")  # fmt: skip

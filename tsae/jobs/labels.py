@@ -64,17 +64,28 @@ class Labels:
         """
         if self.marks is None:
             return labels_of(extra[self.column]).astype(np.float64)
-        labels = np.zeros(len(series.values))
-        if series.times is None:
-            raise InputError(f"{self.source}: marks need a time column, which tells the rows that they are of")
-        starts, ends = (_times(self.marks[name], series.times, self.source) for name in ("start", "end"))
-        codes = series.names.astype(str).get_indexer(self.marks["series"])
-        for code, start, end, mark in zip(codes, starts, ends, self.marks["mark"], strict=True):
+        labels, marked = np.zeros(len(series.values)), self.stretches(series)
+        codes = series.names.astype(str).get_indexer(marked["series"])
+        for code, start, end, mark in zip(codes, marked["start"], marked["end"], marked["mark"], strict=True):
             if code >= 0:
                 own = slice(series.offsets[code], series.offsets[code + 1])
-                times = series.times[own]
+                times = series.times[own]  # type: ignore[index]  # there are some, where there are marks
                 labels[own][np.asarray((times >= start) & (times <= end))] = VALUES[mark]
         return labels
+
+    def stretches(self, series: GroupedSeries) -> pd.DataFrame:
+        """Return the marks, with times of the kind of the data set.
+
+        Raises
+        ------
+        InputError
+            For times that cannot be read, and if the data set has none.
+        """
+        assert self.marks is not None
+        if series.times is None:
+            raise InputError(f"{self.source}: marks need a time column, which tells the rows that they are of")
+        times = {name: _times(self.marks[name], series.times, self.source) for name in ("start", "end")}
+        return self.marks.assign(**times)
 
     def check_used(self, labels: np.ndarray) -> None:
         """Refuse marks of which none is on a row.
