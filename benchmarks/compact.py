@@ -18,15 +18,12 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.cluster import KMeans
-from sklearn.linear_model import RidgeClassifierCV
 from sklearn.metrics import adjusted_rand_score
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from benchmarks.datasets import Dataset, load_from_archive
-from benchmarks.quality import archive_folders
+from benchmarks.quality import archive_folders, tuned_classifiers
 from tsae import LSTMAutoencoder
 from tsae.estimators.projection import principal_components
 
@@ -38,14 +35,12 @@ def measures(train: np.ndarray, test: np.ndarray, data: Dataset) -> dict[str, fl
     y_train, y_test = data.y_train, data.y_test
     overall = train.std() or 1.0  # classifiers read one scale; the components keep their own sizes
     train, test = train / overall, test / overall
-    rarest = int(np.unique(y_train, return_counts=True)[1].min())
-    folds = StratifiedKFold(min(5, max(2, rarest)), shuffle=True, random_state=0)
-    svc = GridSearchCV(SVC(kernel="rbf"), {"C": [1000, 100, 10, 1, 0.1]}, cv=folds).fit(train, y_train)
+    svc, ridge = tuned_classifiers(train, y_train)
     together, labels = np.concatenate([train, test]), np.concatenate([y_train, y_test])
     clusters = KMeans(len(np.unique(labels)), n_init=5, random_state=0).fit_predict(together)
     return {
         "SVC": svc.score(test, y_test),
-        "ridge": RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)).fit(train, y_train).score(test, y_test),
+        "ridge": ridge.score(test, y_test),
         "nearest neighbour": KNeighborsClassifier(1).fit(train, y_train).score(test, y_test),
         "adjusted Rand index": adjusted_rand_score(labels, clusters),
     }

@@ -228,16 +228,21 @@ ABLATIONS: dict[str, dict] = {
 # ---------------------------------------------------------------------------------------------------- measuring
 
 
+def tuned_classifiers(train: np.ndarray, y_train: np.ndarray) -> tuple[GridSearchCV, RidgeClassifierCV]:
+    """The SVC and the ridge classifier, both tuned on the training set alone."""
+    rarest = int(np.unique(y_train, return_counts=True)[1].min())
+    folds = StratifiedKFold(min(5, max(2, rarest)), shuffle=True, random_state=0)
+    # Largest first: where values of C tie, as on easy sets, the widest-margin penalty is the largest.
+    svc = GridSearchCV(SVC(kernel="rbf"), {"C": [1000, 100, 10, 1, 0.1]}, cv=folds).fit(train, y_train)
+    return svc, RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)).fit(train, y_train)
+
+
 def accuracies(train: np.ndarray, y_train: np.ndarray, test: np.ndarray, y_test: np.ndarray) -> dict[str, float]:
     """Test accuracy of the SVC and of the ridge classifier, both tuned on the training set alone; and of the SVC with
     the same C in the mean over further splits of all series."""
     scaler = StandardScaler().fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
-    rarest = int(np.unique(y_train, return_counts=True)[1].min())
-    folds = StratifiedKFold(min(5, max(2, rarest)), shuffle=True, random_state=0)
-    # Largest first: where values of C tie, as on easy sets, the widest-margin penalty is the largest.
-    svc = GridSearchCV(SVC(kernel="rbf"), {"C": [1000, 100, 10, 1, 0.1]}, cv=folds).fit(train, y_train)
-    ridge = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)).fit(train, y_train)
+    svc, ridge = tuned_classifiers(train, y_train)
     features, labels = np.concatenate([train, test]), np.concatenate([y_train, y_test])
     splits = StratifiedShuffleSplit(RESPLITS, train_size=len(train), random_state=0).split(features, labels)
     again = [

@@ -7,11 +7,12 @@ from copy import copy
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tsae.anomaly.dependence import max_windows_per_row
 from tsae.anomaly.residuals import chunk_size, clipped, mean_steps, total
 from tsae.anomaly.scores import Score
-from tsae.anomaly.series_scales import SeriesScales
+from tsae.anomaly.series_scales import SeriesScales, in_text
 from tsae.data.windows import Windows
 from tsae.storable import storable
 
@@ -155,7 +156,7 @@ class Combination:
         """
         if self.series_scales is None:
             self.series_scales = SeriesScales.empty(self.n_values, windows.n_channels)
-        names, overlap = series_names(windows), max_windows_per_row(windows)
+        names, overlap = in_text(series_names(windows)), max_windows_per_row(windows)
         of_all = np.concatenate([score.scale_ for score in self.scores])
         for name in dict.fromkeys(names.tolist()):
             own_means = means[names == name]
@@ -183,7 +184,7 @@ class Combination:
         self
         """
         assert self.series_scales is not None
-        names = np.asarray([str(name) for name in series], dtype=object)
+        names = in_text(series)
         scores = total(self.contributions(values))
         known = ~np.isnan(scores)
         names, scores = names[known], scores[known]
@@ -210,7 +211,7 @@ class Combination:
         """
         if self.series_scales is None:
             return values
-        names = series_names(windows) if series is None else [str(series)] * len(windows)
+        names = series_names(windows) if series is None else [series] * len(windows)
         factors = self.series_scales.factors(names)
         return np.asarray(values / factors.reshape(len(factors), *[1] * (values.ndim - 3), *factors.shape[1:]))
 
@@ -278,7 +279,7 @@ class Combination:
         """What scores of rows or windows of series are divided by."""
         if self.series_scales is None or series is None:
             return 1.0
-        return self.series_scales.levels([str(name) for name in series])[:, np.newaxis]
+        return self.series_scales.levels(series)[:, np.newaxis]
 
     def _shared(self, values: np.ndarray) -> np.ndarray:
         shares = self._shares(values)
@@ -355,9 +356,9 @@ class Combination:
             return np.asarray(np.logaddexp(0, beta * relative) / np.log(10))
 
 
-def series_names(windows: Windows) -> np.ndarray:
-    """The series of each window, in text."""
-    return np.asarray(windows.grouped.names_at(windows.starts).map(str), dtype=object)
+def series_names(windows: Windows) -> pd.Index:
+    """The id of each window's series."""
+    return windows.grouped.names_at(windows.starts)
 
 
 def _proportions(shares: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tsae.anomaly.rebuilding import RebuildingErrors
 from tsae.anomaly.scores import score_method
+from tsae.data.splitting import evenly_spaced
 
 # Windows that are kept, and the numbers that they hold in all, which a model file has to carry.
 MAX_NEIGHBORS, MAX_NUMBERS = 1_000, 1 << 21
@@ -48,8 +49,8 @@ class NeighborErrors(RebuildingErrors):
         ----------
         flat : float64 array of shape (n_windows, n_timesteps * n_channels)
         """
-        n_kept = max(1, min(len(flat), MAX_NEIGHBORS, MAX_NUMBERS // flat.shape[1]))
-        self.windows_ = flat[np.linspace(0, len(flat) - 1, n_kept).astype(np.int64)].astype(np.float32)
+        n_kept = max(1, min(MAX_NEIGHBORS, MAX_NUMBERS // flat.shape[1]))
+        self.windows_ = flat[evenly_spaced(len(flat), n_kept)].astype(np.float32)
 
     def rebuilt(self, flat: np.ndarray) -> np.ndarray:
         """Return the nearest window to each.

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tsae.anomaly.residuals import LARGEST_ERROR
-from tsae.anomaly.scores import LogErrors, evenly_spaced
+from tsae.anomaly.scores import LogErrors
+from tsae.data.splitting import evenly_spaced
 from tsae.data.windows import Windows
 
 MAX_WINDOWS = 2_000  # training windows that are learned from
@@ -81,7 +82,7 @@ class RebuildingErrors(LogErrors):
         super().fit(autoencoder, windows, decoders)
         if windows.is_ragged:
             raise ValueError(f"the score {self.name!r} needs windows of one length; leave it out of scores")
-        values = evenly_spaced(windows, MAX_WINDOWS).gather().astype(np.float64)
+        values = windows[evenly_spaced(len(windows), MAX_WINDOWS)].gather().astype(np.float64)
         known = ~np.isnan(values)
         count = np.maximum(known.sum(axis=(0, 1)), 1)
         self.mean_ = np.where(known, values, 0).sum(axis=(0, 1)) / count

@@ -107,18 +107,15 @@ def _rows_within(windows: Windows, events: pd.DataFrame) -> np.ndarray:
         raise ValueError(f"events has no column {', '.join(sorted(missing))}; it has {list(events.columns)}")
     if "mark" in events:
         events = events[events["mark"] == NORMAL]
-    grouped = windows.grouped
-    rows = np.arange(len(windows.values))
-    names, times = grouped.names_at(rows).map(str), pd.Series(grouped.times_at(rows))
-    within = np.zeros(len(rows), dtype=bool)
+    within = np.zeros(len(windows.values), dtype=bool)
     for event in events.itertuples():
         try:
-            inside = times.between(event.start, event.end).to_numpy()
+            within[windows.grouped.rows_between(event.series, event.start, event.end)] = True
         except TypeError as error:
+            kind = windows.grouped.times_at(np.arange(1)).dtype
             raise ValueError(
-                f"events has start={event.start!r} and end={event.end!r}; the times of X are {times.dtype}"
+                f"events has start={event.start!r} and end={event.end!r}; the times of X are {kind}"
             ) from error
-        within |= inside & np.asarray(names == str(event.series))
     if not within.any():
         raise ValueError(
             f"no timestamp of X lies within the {len(events)} normal event(s); are they of other series or times?"

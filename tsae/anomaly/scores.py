@@ -64,21 +64,6 @@ def score_method(name: str) -> Callable[[S], S]:
     return register
 
 
-def evenly_spaced(windows: Windows, at_most: int) -> Windows:
-    """Return evenly spaced windows, at most so many.
-
-    Parameters
-    ----------
-    windows : Windows
-    at_most : int
-
-    Returns
-    -------
-    Windows
-    """
-    return windows[np.linspace(0, len(windows) - 1, min(at_most, len(windows))).astype(np.int64)]
-
-
 class Score(ABC):
     """Base of the scores.
 

@@ -5,12 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tsae.storable import storable
 
 # What the scale of all series counts for, in windows that do not overlap. With one normal window of its own, a series
 # is half-way between its own scale and that of all; with twenty it has its own but for a twentieth.
 PRIOR_WINDOWS = 1.0
+
+
+def in_text(series: Any) -> pd.Index:
+    """Return ids of series as text, by which they are known.
+
+    Parameters
+    ----------
+    series : sequence of length n
+
+    Returns
+    -------
+    pandas.Index of length n
+    """
+    return pd.Index(series).map(str)
 
 
 @storable
@@ -126,8 +141,7 @@ class SeriesScales:
         weights = self.counts_ / (self.counts_ + PRIOR_WINDOWS)
         shrunk = np.exp(weights.reshape(-1, *[1] * (logarithms.ndim - 1)) * logarithms)
         known = np.concatenate([shrunk, np.ones((1, *logarithms.shape[1:]))])
-        position = {name: number for number, name in enumerate(self.names_)}
-        return known[[position.get(str(name), len(position)) for name in series]]
+        return known[pd.Index(self.names_, dtype=object).get_indexer(in_text(series))]  # -1, the last, is unknown
 
     def check(self, n_values: int, n_channels: int) -> None:
         """Refuse scales from a file that do not belong together.

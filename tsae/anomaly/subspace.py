@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from tsae.anomaly.residuals import contributions, error_scale
-from tsae.anomaly.scores import MAX_COMPONENTS, Score, evenly_spaced, score_method
+from tsae.anomaly.scores import MAX_COMPONENTS, Score, score_method
+from tsae.data.splitting import evenly_spaced
 from tsae.data.windows import Windows
+from tsae.estimators.projection import standardisation
 
 MAX_ENCODED = 20_000  # training windows that a subspace is computed from
 
@@ -60,11 +62,9 @@ class SubspaceResidual(Score):
         self
         """
         super().fit(autoencoder, windows, decoders)
-        features = self._encoded(autoencoder, evenly_spaced(windows, MAX_ENCODED))
+        features = self._encoded(autoencoder, windows[evenly_spaced(len(windows), MAX_ENCODED)])
         n, d = features.shape
-        self.mean_, std = features.mean(axis=0), features.std(axis=0)
-        varies = std > 1e-6 * np.maximum(np.abs(self.mean_), 1e-3)
-        self.inverse_std_ = np.divide(1.0, std, out=np.zeros(d), where=varies)
+        self.mean_, self.inverse_std_ = standardisation(features)
         standardised = (features - self.mean_) * self.inverse_std_
         vectors = np.linalg.eigh(standardised.T @ standardised / n)[1]
         n_components = max(1, min(MAX_COMPONENTS, d // 10, n - 1))

@@ -89,6 +89,26 @@ class GroupedSeries:
             return pd.Index(rows - self.offsets[self.codes_at(rows)])
         return self.times.take(rows)
 
+    def rows_between(self, name: Any, start: Any, end: Any) -> np.ndarray:
+        """Return the rows of a stretch of time, first and last time included.
+
+        Parameters
+        ----------
+        name : label
+            The series, compared as text.
+        start, end : object
+            Times of the kind of the series.
+
+        Returns
+        -------
+        int64 ndarray
+            Positions in `values`; none for a series that there is not.
+        """
+        [code] = self.names.map(str).get_indexer([str(name)])
+        rows = np.arange(self.offsets[code], self.offsets[code + 1]) if code >= 0 else np.arange(0)
+        times = self.times_at(rows)
+        return rows[np.asarray((times >= start) & (times <= end), dtype=bool)]
+
     def describe(self, row: int) -> str:
         """Describe the series and time of a row, for messages.
 

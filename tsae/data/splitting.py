@@ -351,3 +351,25 @@ def _series_folds(windows: Windows, n_splits: int, shuffle: bool, random_state: 
 def _check_fraction(fraction: Any, name: str) -> None:
     if not isinstance(fraction, (float, np.floating)) or not 0 < fraction < 1:
         raise ValueError(f"{name}={fraction!r}; it must be a number between 0 and 1")
+
+
+def evenly_spaced(n: int, at_most: int) -> np.ndarray:
+    """Return positions of evenly spaced entries, the first and the last among them.
+
+    Parameters
+    ----------
+    n : int
+        Number of entries.
+    at_most : int
+        How many to choose, where there are more.
+
+    Returns
+    -------
+    int64 ndarray
+
+    Examples
+    --------
+    >>> evenly_spaced(9, 3)
+    array([0, 4, 8])
+    """
+    return np.linspace(0, n - 1, min(at_most, n)).astype(np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from tsae.data.splitting import evenly_spaced
 from tsae.data.windows import Windows
 from tsae.estimators.autoencoder_parameters import AutoencoderParameters
 from tsae.estimators.decoder_output import DecodingModel
@@ -249,7 +250,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         encoder = self._network.encoder
         if self.n_components is None:
             return
-        used = windows[np.linspace(0, len(windows) - 1, min(len(windows), MAX_WINDOWS)).astype(np.int64)]
+        used = windows[evenly_spaced(len(windows), MAX_WINDOWS)]
         pooled = self._apply("pooled", used)
         encoder.projection.assign(*principal_components(pooled, self.n_components, encoder.config.seed))
 
@@ -375,6 +376,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:  # noqa: ARG002
         """Names of the features: pooling and unit, such as "mean_3"; with several pooled layers "layer1_mean_3".
+
+        With `n_components` they are "component_0", "component_1", ...
 
         Parameters
         ----------

@@ -65,12 +65,8 @@ class Labels:
         if self.marks is None:
             return labels_of(extra[self.column]).astype(np.float64)
         labels, marked = np.zeros(len(series.values)), self.stretches(series)
-        codes = series.names.astype(str).get_indexer(marked["series"])
-        for code, start, end, mark in zip(codes, marked["start"], marked["end"], marked["mark"], strict=True):
-            if code >= 0:
-                own = slice(series.offsets[code], series.offsets[code + 1])
-                times = series.times[own]  # type: ignore[index]  # there are some, where there are marks
-                labels[own][np.asarray((times >= start) & (times <= end))] = VALUES[mark]
+        for name, start, end, mark in marked.itertuples(index=False):
+            labels[series.rows_between(name, start, end)] = VALUES[mark]
         return labels
 
     def stretches(self, series: GroupedSeries) -> pd.DataFrame:
