@@ -1,11 +1,15 @@
 """A job with light work: window means instead of a network. Run as a program, it can be killed.
 
-python -m tests.jobs.light_job SOURCE OUTPUT KIND SECONDS_PER_PART [N_JOBS]
+python -m tests.jobs.light_job SOURCE OUTPUT KIND PERMITS N_JOBS
+
+PERMITS is a folder with one file for each part that may be finished. The other parts stay half-written until the folder
+is removed, so that a test which kills the program does not depend on how fast the machine is.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -21,7 +25,7 @@ from tsae.jobs.spec import Columns, WindowSpec
 from tsae.jobs.work import Written
 
 SPEC = WindowSpec(Columns("machine", "time", ("load", "heat")), width=12, stride=5, max_gap="15min")
-SECONDS = "LIGHT_JOB_SECONDS"  # in the environment, so that worker processes know it
+PERMITS = "LIGHT_JOB_PERMITS"  # in the environment, so that worker processes know it
 
 
 @dataclass
@@ -32,16 +36,32 @@ class NoModel:
     estimator: None = None
 
 
+def wait_for_permit():
+    folder = os.environ.get(PERMITS)
+    while folder and os.path.exists(folder):
+        for permit in Path(folder).glob("*"):
+            try:
+                permit.unlink()
+            except FileNotFoundError:  # another worker has taken it
+                continue
+            return
+        time.sleep(0.01)
+
+
 def write_means(estimator, part, spec, append):
     """Like features: one row per new window."""
     windows = part.windows[part.new]
     means = np.nanmean(windows.gather(), axis=1) if len(windows) else np.zeros((0, 2))
     table = pd.concat([windows.index, pd.DataFrame(means, columns=["load", "heat"])], axis=1)
+    append_with_permit(append, table)
+    return Written(len(table), len(table))
+
+
+def append_with_permit(append, table):
     half = len(table) // 2
     append(table[:half])
-    time.sleep(float(os.environ.get(SECONDS, "0")))
+    wait_for_permit()
     append(table[half:])
-    return Written(len(table), len(table))
 
 
 def write_rows(estimator, part, spec, append):
@@ -50,7 +70,8 @@ def write_rows(estimator, part, spec, append):
     windows, grouped = part.windows[part.covering], part.windows.grouped
     starts = windows.starts[:, np.newaxis]
     n_covering = ((starts <= rows) & (rows < starts + windows.width)).sum(axis=0)
-    append(pd.DataFrame({"series": grouped.names_at(rows), "time": grouped.times_at(rows), "score": n_covering}))
+    table = pd.DataFrame({"series": grouped.names_at(rows), "time": grouped.times_at(rows), "score": n_covering})
+    append_with_permit(append, table)
     return Written(len(rows), int((n_covering > 0).sum()))
 
 
@@ -63,10 +84,23 @@ def run_light(source, output, kind="features", write=None, **options):
     return export(light_job(source, output, kind, **options), write or WRITERS[kind])
 
 
+def start_light_job(source, output, kind, n_permits, n_jobs=1, **options):
+    """The process of a job that waits after `n_permits` parts, and the folder whose removal lets it go on."""
+    permits = Path(output).with_name("permits")
+    permits.mkdir()
+    for number in range(n_permits):
+        (permits / str(number)).touch()
+    command = [sys.executable, "-m", "tests.jobs.light_job", *map(str, [source, output, kind, permits, n_jobs])]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], **options)
+    while process.poll() is None and len(list((output / kind).glob("*.parquet"))) < n_permits:
+        time.sleep(0.01)
+    return process, permits
+
+
 WRITERS = {"features": write_means, "timeline": write_rows}
 
 if __name__ == "__main__":
     from tests.jobs import light_job  # workers import what they run from this module, not from the program
 
-    os.environ[SECONDS] = sys.argv[4]
-    light_job.run_light(*sys.argv[1:4], execution=Execution(int(sys.argv[5]) if len(sys.argv) > 5 else 1))
+    os.environ[PERMITS] = sys.argv[4]
+    light_job.run_light(*sys.argv[1:4], execution=Execution(int(sys.argv[5])))

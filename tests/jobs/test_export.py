@@ -1,15 +1,13 @@
 import json
-import subprocess
-import sys
+import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.jobs.conftest import names_of, write_parts
-from tests.jobs.light_job import SPEC, WRITERS, light_job, run_light
+from tests.jobs.light_job import SPEC, WRITERS, light_job, run_light, start_light_job
 from tsae.jobs.errors import JobError
 from tsae.jobs.manifest import DONE, PENDING, SKIPPED
 from tsae.jobs.report import read_parts
@@ -105,19 +103,16 @@ def test_parts_out_of_order_are_refused(table, tmp_path):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_killed_job_continues_to_the_same_result(table, whole, tmp_path, kind, seed):
     source = write_parts(table, tmp_path / "in", 40)
-    command = [sys.executable, "-m", "tests.jobs.light_job", str(source), str(tmp_path / "out"), kind, "0.05"]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
     output = tmp_path / "out" / kind
-    wanted = 1 + 12 * seed
-    while process.poll() is None and len(list(output.glob("*.parquet"))) < wanted:
-        time.sleep(0.002)
+    n_finished = 1 + 12 * seed
+    process, permits = start_light_job(source, tmp_path / "out", kind, n_finished)
     time.sleep(0.017 * seed)
     process.kill()
     process.wait()
-    left = len(list(output.glob("*.parquet")))
+    assert len(list(output.glob("*.parquet"))) == n_finished
+    shutil.rmtree(permits)
 
     run_light(source, tmp_path / "out", kind)
-    assert wanted <= left < 40
     pd.testing.assert_frame_equal(result(tmp_path / "out"), whole[kind])
     assert names_of(output) == [f"part_{i}.parquet" for i in range(1, 41)]  # nothing half-written is left
 

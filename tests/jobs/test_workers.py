@@ -1,19 +1,17 @@
 """Jobs in several processes, whose series run across parts: the rows of one process, and none of them sent around."""
 
 import random
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
 
 from tests.jobs.conftest import names_of, write_parts
-from tests.jobs.light_job import run_light
+from tests.jobs.light_job import run_light, start_light_job
 from tsae.jobs.errors import JobError
 from tsae.jobs.execution import Execution
 from tsae.jobs.manifest import DONE, SKIPPED
@@ -133,13 +131,11 @@ def test_files_of_the_first_pass_do_not_stay(table, tmp_path):
 def test_killed_jobs_continue_to_the_same_rows(one_process, tmp_path, victims):
     source, expected, _ = one_process
     rng, output, log = random.Random(victims), tmp_path / "out", tmp_path / "log"
-    command = [sys.executable, "-m", "tests.jobs.light_job", str(source), str(output), "timeline", "0.2", "2"]
+    n_finished = rng.randrange(1, 6)
     with log.open("w") as stderr:  # no pipe: workers that outlive the main process would hold it open
-        process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=stderr)
-    main, wanted = psutil.Process(process.pid), rng.randrange(1, 6)
-    while process.poll() is None and len(list((output / "timeline").glob("*.parquet"))) < wanted:
-        time.sleep(0.01)
+        process, permits = start_light_job(source, output, "timeline", n_finished, n_jobs=2, stderr=stderr)
     time.sleep(rng.uniform(0, 0.1))
+    main = psutil.Process(process.pid)
     workers = [child for child in main.children() if "popen_loky" in " ".join(child.cmdline())]
     assert len(workers) == 2
     for victim in [*(workers[:1] if victims != "main" else []), *([main] if victims != "worker" else [])]:
@@ -147,7 +143,8 @@ def test_killed_jobs_continue_to_the_same_rows(one_process, tmp_path, victims):
     assert process.wait(timeout=60) != 0
     if victims == "worker":
         assert "a worker process was ended from outside" in log.read_text()
-    assert len(list((output / "timeline").glob("*.parquet"))) < 12
+    assert len(list((output / "timeline").glob("*.parquet"))) == n_finished
+    shutil.rmtree(permits)
     run_light(source, output, "timeline", execution=TWO)  # also while workers of the killed process are at work
     assert_same_output(output, expected / "timeline")
     for worker in workers:
