@@ -80,6 +80,18 @@ def test_events_from_windows_are_those_of_their_timeline(detector, series):
     assert strongest["channels"][0] == "channel_0"
 
 
+def test_events_beyond_all_held_out_scores_are_told_apart(detector, series):
+    test = series[:600].copy()
+    test[100:105, 0] += 5
+    test[400:405, 0] += 50
+    events = detector.events(make_windows(test, 20), alpha=0.1)
+    beyond = events["score"] > detector.calibration_scores_.max() * 1.001
+    assert beyond.sum() >= 2
+    assert events["extrapolated_p_value"].notna().equals(beyond)
+    assert events.loc[beyond, "p_value"].nunique() == 1
+    assert (events.loc[beyond, "extrapolated_p_value"] < events.loc[beyond, "p_value"]).all()
+
+
 @pytest.mark.statistics
 def test_correction_for_many_timestamps_leaves_fewer_false_alarms():
     rng = np.random.default_rng(6)

@@ -18,6 +18,7 @@ from tsae.anomaly.thresholds import (
     PeaksOverThreshold,
     QuantileThreshold,
     check_alpha,
+    extrapolated_pvalues,
     threshold_method,
 )
 from tsae.estimators.autoencoder import LSTMAutoencoder
@@ -265,3 +266,28 @@ def test_an_unknown_method_is_refused_with_the_known_ones():
         ValueError, match="threshold='normal' is not allowed; choose from 'conformal', 'quantile', 'pot'"
     ):
         AnomalyDetector(threshold="normal").fit(np.zeros((10, 4)))
+
+
+@pytest.mark.parametrize("name", list(THRESHOLDS))
+def test_beyond_the_calibration_scores_a_tail_goes_on(name):
+    scores = np.random.default_rng(0).exponential(size=4000)
+    calibrator = THRESHOLDS[name]().fit(scores)
+    inside, new = np.array([0.1, 3.0, scores.max(), np.nan]), np.array([10.0, 14.0, 20.0])
+    assert np.isnan(extrapolated_pvalues(calibrator, inside)).all()
+    found = extrapolated_pvalues(calibrator, new)
+    assert (np.diff(found) < 0).all()
+    assert (np.abs(np.log10(found[:2] / np.exp(-new[:2]))) < 1.5).all()  # of the distribution they were drawn from
+    heavy = scores**2
+    tail = PeaksOverThreshold().fit(heavy)
+    assert tail.shape_ > 0
+    new = heavy.max() * np.array([1.5, 3.0])
+    np.testing.assert_allclose(extrapolated_pvalues(THRESHOLDS[name]().fit(heavy), new), tail.pvalues(new))
+    bounded = np.random.default_rng(1).uniform(size=4000)
+    assert PeaksOverThreshold().fit(bounded).pvalues([2.0]) == 0
+    assert 0 < extrapolated_pvalues(THRESHOLDS[name]().fit(bounded), np.array([2.0])) < 1e-4
+
+
+@pytest.mark.parametrize("scores", [np.arange(100.0), np.minimum(np.arange(1000.0), 900)])
+def test_without_a_tail_nothing_is_extrapolated(scores):
+    """Too few scores, and ties."""
+    assert np.isnan(extrapolated_pvalues(ConformalThreshold().fit(scores), np.array([1e6]))).all()

@@ -45,6 +45,7 @@ def tables():
             {
                 "series": NAMES[number], "start": times[first], "end": times[last], "peak": times[first],
                 "score": score, "p_value": 10.0**-score, "channels": ("load", "heat"), "raised_by": raised_by,
+                "extrapolated_p_value": 10.0 ** -(2 * score) if score > 5 else np.nan,
             }
         )  # fmt: skip
     labels = np.zeros(n, dtype=bool)
@@ -189,7 +190,8 @@ def test_saved_events_are_those_of_the_table(visit):
     for name in ("start", "end", "peak"):
         assert pd.to_datetime(table[name]).tolist() == expected[name].tolist()
     assert table["series"].tolist() == expected["series"].tolist()
-    np.testing.assert_allclose(table[["score", "p_value"]], expected[["score", "p_value"]], rtol=1e-4)
+    numbers = ["score", "p_value", "extrapolated_p_value"]
+    np.testing.assert_allclose(table[numbers], expected[numbers], rtol=1e-4)
     assert table["channels"].tolist() == ["load heat"] * 5
     assert table["raised_by"].tolist() == expected["raised_by"].tolist()
 

@@ -184,7 +184,7 @@ def event_at(timeline, first, last, score=5.0, p_value=0.001):
     row = {"series": timeline["series"][first], "start": timeline["time"][first], "end": timeline["time"][last]}
     return {
         **row, "peak": timeline["time"][first], "score": score, "p_value": p_value, "channels": ("load",),
-        "raised_by": "errors",
+        "raised_by": "errors", "extrapolated_p_value": 1e-7,
     }  # fmt: skip
 
 
@@ -199,6 +199,7 @@ def test_tables_alone_make_a_page(tmp_path):
     assert data["threshold"] == 5.0
     assert data["series"][0]["values"] == data["channels"] == []
     assert data["events"][0]["raised_by"] == "errors"
+    assert data["events"][0]["extrapolated"] == 1e-7
     assert data["details"][0]["channels"][0] == {"name": "load", "share": 0.8, "values": None, "reconstruction": None}
     assert data["calibration"] is data["history"] is None
     facts = facts_of(data)

@@ -12,6 +12,7 @@ from tsae.anomaly.tolerance import largest_first, raised
 
 COLUMNS = ["series", "start", "end", "peak", "score", "p_value", "channels"]
 RAISED_BY = "raised_by"  # only for timelines of several scores
+EXTRAPOLATED = "extrapolated_p_value"  # only of events of a detector
 
 
 def find_events(

@@ -38,6 +38,11 @@ __all__ = [
     "threshold_method",
 ]
 
+
+class NoTailError(ValueError):
+    """The largest calibration scores are ties, which no Pareto tail fits."""
+
+
 # Fewer exceedances than this do not determine the shape of a tail.
 MIN_PEAKS = 20
 
@@ -253,7 +258,7 @@ class PeaksOverThreshold(Calibrator):
         self.level_ = float(np.quantile(self.scores_, 1 - self.tail, method="higher"))
         excess = self.scores_[self.scores_ > self.level_] - self.level_
         if excess.size < MIN_PEAKS // 2 or np.ptp(excess) == 0:
-            raise ValueError(
+            raise NoTailError(
                 f"PeaksOverThreshold found only {excess.size} scores, or equal ones, above the level "
                 f"{self.level_:g}: the largest are ties, which no Pareto tail fits. Use the conformal or "
                 "the quantile threshold"
@@ -297,6 +302,49 @@ class PeaksOverThreshold(Calibrator):
             f"PeaksOverThreshold needs at least {self.required(alpha)} held-out normal scores, to have "
             f"{MIN_PEAKS} in the upper {self.tail:.0%}; there are {self.n_scores_}"
         )
+
+
+def extrapolated_pvalues(calibrator: Calibrator, scores: np.ndarray) -> np.ndarray:
+    """Return p-values beyond the calibration scores, from a Pareto tail that is fitted to them.
+
+    Above the largest of n calibration scores they say only that a p-value is at most about ``1 / n``. The tail says
+    more, at the price of an assumption: see `PeaksOverThreshold`. Where the tail that fits best would end, an
+    exponential one is fitted instead, for that no larger score could exist is more than the data say.
+
+    Parameters
+    ----------
+    calibrator : Calibrator
+        Fitted, by any method.
+    scores : float ndarray of shape (n,)
+
+    Returns
+    -------
+    float64 ndarray of shape (n,)
+        NaN for scores that are not above all calibration scores, and for all where these are too few, or the largest
+        are ties, so that no tail fits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> calibrator = ConformalThreshold().fit(np.random.default_rng(0).exponential(size=5000))
+    >>> calibrator.pvalues([5.0, 20.0, 30.0]).round(4)
+    array([0.0078, 0.0002, 0.0002])
+    >>> inside, far, farther = extrapolated_pvalues(calibrator, np.array([5.0, 20.0, 30.0]))
+    >>> print(np.isnan(inside), 1e-3 > far > farther > 0)
+    True True
+    """
+    beyond, found = scores > raised(calibrator.scores_[-1]), np.full(scores.shape, np.nan)
+    tail = PeaksOverThreshold()
+    if not beyond.any() or calibrator.n_scores_ < tail.required(0.5):
+        return found
+    try:
+        tail.fit(calibrator.scores_)
+    except NoTailError:
+        return found
+    if tail.shape_ < 0:
+        tail.shape_, tail.scale_ = 0.0, float((tail.scores_[tail.scores_ > tail.level_] - tail.level_).mean())
+    found[beyond] = tail.pvalues(scores[beyond])
+    return found
 
 
 def _moment_shape(excess: np.ndarray) -> float:

@@ -11,12 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from tsae.anomaly.calibration import check_alpha_or_auto, choose_alpha, find_threshold
 from tsae.anomaly.combination import Combination
-from tsae.anomaly.events import check_timeline, find_events, is_timeline
+from tsae.anomaly.events import EXTRAPOLATED, check_timeline, find_events, is_timeline
 from tsae.anomaly.false_discovery import benjamini_hochberg
 from tsae.anomaly.ranking import flag_highest
 from tsae.anomaly.scoring import RowValues, TimestampScorer, single_columns
 from tsae.anomaly.stream import TimelineStream
-from tsae.anomaly.thresholds import Calibrator
+from tsae.anomaly.thresholds import Calibrator, extrapolated_pvalues
 from tsae.data.windows import Windows
 from tsae.estimators.reading import WindowReader
 from tsae.estimators.validation import check_choice, check_number
@@ -121,9 +121,11 @@ class TimelineScores(WindowReader):
         DataFrame
             One row per event, in the order of the series, or, with `top`, the highest score first: `series`,
             `start`, `end`, `peak` (time of the highest score; of equal ones, the first), `score` and `p_value` (at
-            the peak, uncorrected), `channels` (a tuple of names, largest contribution first), and where several
-            scores are combined `raised_by` (the name of the largest at the peak). ``attrs["alpha"]`` is the p-value up
-            to which timestamps were flagged: `alpha`; with `correction` the largest of those flagged, None if there
+            the peak, uncorrected), `extrapolated_p_value` (where the score is above all held-out ones, which share one
+            smallest p-value: what a Pareto tail of the held-out scores gives it; NaN elsewhere), `channels` (a tuple of
+            names, largest contribution first), and where several scores are combined `raised_by` (the name of the
+            largest at the peak). ``attrs["alpha"]`` is the p-value up to which timestamps were flagged: `alpha`; with
+            `correction` the largest of those flagged, None if there
             are none; with `top` None.
 
         Raises
@@ -153,6 +155,8 @@ class TimelineScores(WindowReader):
             p = timeline["p_value"].to_numpy()
             flagged = (benjamini_hochberg(p) if correction == "fdr" else p) <= alpha
         events = find_events(timeline, flagged, gap=gap, min_length=int(min_length), n_channels=int(n_channels))
+        tail = extrapolated_pvalues(self.timeline_threshold_, events["score"].to_numpy())
+        events.insert(events.columns.get_loc("p_value") + 1, EXTRAPOLATED, tail)
         if top is not None:
             events = events.sort_values("score", ascending=False, kind="stable", ignore_index=True)
         events.attrs["alpha"] = _level(timeline["p_value"].to_numpy()[flagged], alpha, correction)

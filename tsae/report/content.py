@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.anomaly.events import RAISED_BY
+from tsae.anomaly.events import EXTRAPOLATED, RAISED_BY
 from tsae.report.calibration import calibration, history
 from tsae.report.comparison import compare_events, without_unclear
 from tsae.report.details import detail
@@ -148,6 +148,7 @@ def _events(material: Material, places: dict[Any, int]) -> list[dict[str, Any]]:
     events, axis = material.events, material.axis
     start, end, peak = (axis.of(events[name]) for name in ("start", "end", "peak"))
     raised_by = events[RAISED_BY] if RAISED_BY in events else [None] * len(events)
+    extrapolated = events[EXTRAPOLATED] if EXTRAPOLATED in events else np.full(len(events), np.nan)
     return [
         {
             "series": str(event.series),
@@ -157,11 +158,12 @@ def _events(material: Material, places: dict[Any, int]) -> list[dict[str, Any]]:
             "text": [str(event.start), str(event.end), str(event.peak)],
             "score": number(event.score),
             "p": number(event.p_value),
+            "extrapolated": number(tail),
             "channels": [str(name) for name in event.channels],
             "raised_by": name,
             "detail": places.get(row),
         }
-        for row, (event, name) in enumerate(zip(events.itertuples(), raised_by, strict=True))
+        for row, (event, name, tail) in enumerate(zip(events.itertuples(), raised_by, extrapolated, strict=True))
     ]
 
 

@@ -25,6 +25,7 @@ function showDetail(event) {
   showFacts($("detail-facts"), [
     ["Start", timeText(event.start)], ["End", timeText(event.end)], ["Duration", durationText(event.duration)],
     ["Peak", timeText(event.peak)], ["Score", short(event.score)], ["p-value", short(event.p)],
+    ...(event.extrapolated === null ? [] : [["p-value, extrapolated", short(event.extrapolated)]]),
     ...(event.raised_by ? [["Raised by", event.raised_by]] : []),
     ...(channels.length ? [["Channels, by share of the score", listed(channels)]] : []),
   ]);

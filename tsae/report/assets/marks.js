@@ -46,8 +46,8 @@ function save(name, rows) {
 // Names with a space or a quote are quoted, as in events.csv.
 const joined = (names) => names.map((name) => (/[\s",]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name)).join(" ");
 function saveEvents(events) {
-  const head = ["series", "start", "end", "peak", "score", "p_value", "channels", "raised_by", "mark"];
-  save("events.csv", [head, ...events.map((e) => [e.series, ...e.text, e.score, e.p, joined(e.channels), e.raised_by, markOf(e)])]);
+  const head = ["series", "start", "end", "peak", "score", "p_value", "extrapolated_p_value", "channels", "raised_by", "mark"];
+  save("events.csv", [head, ...events.map((e) => [e.series, ...e.text, e.score, e.p, e.extrapolated, joined(e.channels), e.raised_by, markOf(e)])]);
 }
 function saveMarks() {
   const marked = D.events.filter(markOf);
