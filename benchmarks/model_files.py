@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks.peak import peak_mib
 from tests.io import mutations
-from tests.io.test_archive import Watch
+from tests.io.files import Watch
 from tsae import LSTMAutoencoder, ModelFileError, load
 from tsae.io.archive import read_archive
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.anomaly.linear import ForesightAutoencoder
+from tests.anomaly.linear import TwoDecoderAutoencoder
 from tests.anomaly.series import waves
 from tsae import make_windows
 from tsae.anomaly.detector import AnomalyDetector
@@ -18,4 +18,4 @@ def series():
 
 @pytest.fixture(scope="session")
 def detector(series):
-    return AnomalyDetector(ForesightAutoencoder(8), random_state=0).fit(make_windows(series, 20))
+    return AnomalyDetector(TwoDecoderAutoencoder(8), random_state=0).fit(make_windows(series, 20))

@@ -33,7 +33,7 @@ class LinearAutoencoder(BaseEstimator):
         return np.nan_to_num(X).reshape(len(X), -1)
 
 
-class ForesightAutoencoder(LinearAutoencoder):
+class TwoDecoderAutoencoder(LinearAutoencoder):
     """With a second decoder, which has no output for a window's first step."""
 
     decoders_ = ("reconstruction", "prediction")

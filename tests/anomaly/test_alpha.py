@@ -68,7 +68,7 @@ def test_enough_scores_give_the_level_that_is_wanted_without_a_warning():
     assert detector.alpha_ == detector.window_alpha_ == WANTED_ALPHA
 
 
-def test_a_level_that_cannot_be_used_is_told_of_after_fit_and_needs_no_new_fit(few):
+def test_fit_warns_of_a_level_that_cannot_be_used_and_another_needs_no_new_fit(few):
     detector, windows = few
     with pytest.raises(ValueError, match="at least 3283 rows .* gives 636.*alpha='auto'"):  # certain before training
         detector.set_params(alpha=0.02).fit(windows)
@@ -102,7 +102,7 @@ def test_the_smallest_alpha_can_be_used_and_no_smaller_one(threshold, n_scores, 
             calibrator.threshold(smallest * 0.999)
 
 
-def test_pot_without_enough_scores_is_told_of_after_fit(few):
+def test_fit_warns_of_too_few_scores_for_pot(few):
     detector, windows = few
     detector = clone(detector).set_params(threshold="pot")
     with pytest.warns(UserWarning, match="for windows no alpha can be used, and predict will raise.*at least 200"):

@@ -111,7 +111,7 @@ def test_a_huge_value_among_known_anomalies_is_not_fitted_on(series):
     assert detector.score_timeline(windows)["score"].idxmax() in range(67, 74)
 
 
-def test_one_large_value_in_training_makes_no_channel_deaf(series):
+def test_one_large_value_in_training_hides_no_channel(series):
     """The smallest error that matters is a share of the size of nearly all values, not of the largest."""
     dirty = series.copy()
     dirty[2500, 1] = 1e12

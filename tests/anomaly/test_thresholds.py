@@ -186,7 +186,7 @@ def test_too_few_scores_is_an_error_that_says_how_many_are_needed(kind, block_le
 
 
 @pytest.mark.parametrize("kind", ["conformal", "quantile"])
-def test_the_smallest_alpha_is_the_one_that_is_just_granted(kind):
+def test_the_smallest_alpha_is_the_smallest_that_is_accepted(kind):
     calibrator = THRESHOLDS[kind](3).fit(np.arange(100.0))
     smallest = calibrator.smallest_alpha_
     calibrator.threshold(smallest)
