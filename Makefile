@@ -17,7 +17,7 @@ test: lint test-fast test-slow oldest
 
 # Doctests, and all tests but those with a slow marker.
 test-fast: .venv/test.stamp browser
-	$(PYTEST) -m "not ($(SLOW))" --doctest-modules --doctest-glob="*.md" tsae docs README.md tests
+	$(PYTEST) -m "not ($(SLOW))" --doctest-modules --doctest-glob="*.md" tsae docs README.md CONTRIBUTING.md tests
 
 test-slow: .venv/test.stamp
 	$(PYTEST) -m "$(SLOW)" tests
