@@ -14,7 +14,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import click
 from mkdocs.structure.files import File, Files
 
 from tsae.jobs.cli import cli
@@ -61,8 +60,9 @@ def entry(script: Path) -> str:
 
 def help_texts() -> Iterator[str]:
     """The help of the command and of each of its commands, as a terminal shows it."""
-    with click.Context(cli, info_name="tsae", max_content_width=100) as context:
+    settings: dict[str, Any] = {"resilient_parsing": True, "terminal_width": 92}
+    with cli.make_context("tsae", [], **settings) as context:
         yield f"## tsae\n\n```text\n{cli.get_help(context)}\n```\n"
         for name, command in sorted(cli.commands.items()):
-            with click.Context(command, info_name=name, parent=context, max_content_width=100) as inner:
+            with command.make_context(name, [], parent=context, **settings) as inner:
                 yield f"## tsae {name}\n\n```text\n{command.get_help(inner)}\n```\n"
