@@ -2,7 +2,7 @@
 
 import pytest
 
-collect_ignore_glob = ["*.py"]
+collect_ignore_glob = ["*.py", "guides/neighbours.md"]
 
 
 @pytest.fixture(autouse=True)
