@@ -42,6 +42,14 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     return "\n".join([markdown, *added.get(page.file.src_uri, list)()])
 
 
+def on_page_content(html: str, *, page: Any, **_: Any) -> str:
+    """Turn the citations of numpydoc, ``[1]_`` and ``.. [1]``, which Markdown does not know, into plain ones."""
+    if not page.file.src_uri.startswith("reference/"):
+        return html
+    html = re.sub(r"\n\s*\.\. \[(\d+)\]", r"<br>\n[\1]", html)
+    return re.sub(r"\.\. (\[\d+\])|(\[\d+\])_", r"\1\2", html)
+
+
 def picture(script: Path) -> bytes:
     """The figure that a script of the gallery leaves under the name `figure`, as PNG."""
     figure = runpy.run_path(str(script))["figure"]
