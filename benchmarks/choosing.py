@@ -7,6 +7,7 @@ Windows of 48 steps and 5 channels of the sample pumps, 4,974 of them (stride 6)
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -35,6 +36,7 @@ GOALS: dict[str, Callable[[], Any]] = {
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     windows = make_windows(load_pumps(), 48, 6, id_column="machine", time_column="time", value_columns=PUMP_SENSORS)
     LSTMAutoencoder(units=2, epochs=1).fit(windows[:64])  # loads TensorFlow
     print(f"{len(windows):,} windows\n| goal | fit | apply | features |\n|---|---|---|---|")
