@@ -1,6 +1,6 @@
 """Features in a plane.
 
-One point per window, coloured by the pump it comes from: each pump has ways of its own, which nobody told the network.
+One point per window, coloured by the pump it comes from, which nobody told the network.
 """
 
 from tsae import EmbeddingDisplay, LSTMAutoencoder, make_windows

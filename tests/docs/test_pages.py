@@ -30,6 +30,12 @@ def test_python_blocks_are_doctests_and_none_is_skipped():
     assert [path for path in sources if "doctest: +SKIP" in path.read_text(encoding="utf-8")] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_pages_longer_than_two_screens_have_a_table_or_a_picture(page):
+    text = page.read_text(encoding="utf-8")
+    assert len(text.split()) < 500 or re.search(r"^\||!\[", text, re.MULTILINE)
+
+
 def parsed(arguments):
     """Parse a command line as the command would, without running it."""
     name, *rest = arguments
