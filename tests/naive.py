@@ -295,3 +295,37 @@ def beam_search(step_scores, n_steps, width, stop):
                 candidates.append(((*prefix, token), score + log_probability))
         beams = sorted(candidates, key=lambda beam: -beam[1])[:width]
     return beams[0]
+
+
+# -------------------------------------------------------------------------------------------- unusual windows
+
+
+def unusual_rows(series, width, n_blocks):
+    """How unusual each row of each series is: {name: list}, of windows of every row, compared by the nearest of others.
+
+    series: {name: array (n_rows, n_channels)}, without missing values.
+    """
+    windows = [(name, start) for name, rows in series.items() for start in range(len(rows) - width + 1)]
+    block = {}
+    for number, (name, rows) in enumerate(series.items()):
+        n = len(rows) - width + 1
+        for start in range(n):
+            block[name, start] = (start * n_blocks // n + number) % n_blocks
+    errors = {}
+    for name, start in windows:
+        own = [other for other in windows if block[other] == block[name, start]]
+        others = [w for w in windows if not any(w[0] == o[0] and abs(w[1] - o[1]) < width for o in own)]
+        flat = np.array([series[n][s : s + width] for n, s in others])
+        std, window = flat.std(axis=(0, 1)), series[name][start : start + width]
+        distances = [(((other - window) / std) ** 2).sum() for other in flat]
+        errors[name, start] = ((flat[int(np.argmin(distances))] - window) ** 2).mean(axis=0)
+    table = np.array(list(errors.values()))
+    scale = np.sort(table, axis=0)[: math.ceil(0.99 * len(table))].mean(axis=0)
+    score = {window: np.log1p(error / scale).mean() for window, error in errors.items()}
+    return {
+        name: [
+            statistics.mean(score[name, s] for s in range(row - width + 1, row + 1) if (name, s) in score)
+            for row in range(len(rows))
+        ]
+        for name, rows in series.items()
+    }

@@ -1,8 +1,13 @@
-"""The programs of `pipelines/` and the command run as a visitor runs them: as processes, in a folder of their own."""
+"""The programs of `pipelines/` and the command run in a folder of their own.
+
+One of them runs as a process, as a visitor starts it; the others in this one, in which TensorFlow is loaded already.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -10,6 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from tsae.jobs import cli
 
 ROOT = Path(__file__).parents[1]
 PIPELINES = ROOT / "pipelines"
@@ -26,21 +33,44 @@ def run(command, folder):
     return done.stdout
 
 
-def program(name):
-    return [sys.executable, PIPELINES / f"{name}.py"]
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capsys):
+    """Run a program of `pipelines/`, or the command, in this process and in `tmp_path`; its standard output."""
+    monkeypatch.chdir(tmp_path)
+    changed = [logging.getLogger("tsae"), logging.getLogger("tensorflow")]
+    kept = [(logger.handlers[:], logger.level, logger.propagate) for logger in changed]
+
+    def run_here(*command):
+        name, *arguments = map(str, command)
+        if name == "tsae":
+            with pytest.raises(SystemExit) as ended:
+                cli.main(arguments)
+            assert not ended.value.code
+        else:
+            monkeypatch.setattr(sys, "argv", [name, *arguments])
+            runpy.run_path(str(PIPELINES / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run_here
+    for logger, settings in zip(changed, kept, strict=True):
+        logger.handlers[:], logger.level, logger.propagate = settings
 
 
 @pytest.mark.parametrize("name", ["feature_export", "anomaly_detection", "classification"])
-def test_programs_are_short_and_explain_themselves(name, tmp_path):
+def test_programs_are_short_and_explain_themselves(name, run_here, capsys):
     text = (PIPELINES / f"{name}.py").read_text(encoding="utf-8")
     assert text.count("\n") < 80
     assert "from tsae import " in text
     assert "from tsae." not in text
-    assert "--epochs" in run([*program(name), "--help"], tmp_path)
+    with pytest.raises(SystemExit, match="0"):
+        run_here(name, "--help")
+    assert "--epochs" in capsys.readouterr().out
 
 
 def test_feature_export(tmp_path):
-    output = run([*program("feature_export"), *SMALL, "--stride", "48", "--model", "pumps.tsae"], tmp_path)
+    output = run(
+        [sys.executable, PIPELINES / "feature_export.py", *SMALL, "--stride", "48", "--model", "pumps.tsae"], tmp_path
+    )
     assert "630 windows of 48 steps and 5 channels" in output
     features = pd.read_csv(tmp_path / "features.csv")
     assert list(features.columns[:3]) == ["series", "start", "end"]
@@ -49,8 +79,8 @@ def test_feature_export(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["features.csv", "pumps.tsae"]
 
 
-def test_anomaly_detection(tmp_path):
-    output = run([*program("anomaly_detection"), *SMALL, "--stride", "24", "--alpha", "0.05"], tmp_path)
+def test_anomaly_detection(tmp_path, run_here):
+    output = run_here("anomaly_detection", *SMALL, "--stride", "24", "--alpha", "0.05")
     assert "events since 2024-01-22" in output
     folder = tmp_path / "anomalies"
     assert sorted(path.name for path in folder.iterdir()) == ["detector.tsae", "events.csv", "timeline.csv"]
@@ -59,20 +89,20 @@ def test_anomaly_detection(tmp_path):
     assert {"series", "time", "score", "p_value", "contribution_pressure"} <= set(timeline.columns)
 
 
-def test_classification(tmp_path):
-    output = run([*program("classification"), "--units", "2", "4", "--epochs", "1", "--stride", "96"], tmp_path)
+def test_classification(tmp_path, run_here):
+    output = run_here("classification", "--units", "2", "4", "--epochs", "1", "--stride", "96")
     assert "best: {'autoencoder__units': " in output
     assert float(output.split("accuracy ")[1].split()[0]) > 0.4  # four regimes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nightly_configuration(tmp_path):
+def test_nightly_configuration(tmp_path, run_here):
     (tmp_path / "sample_data" / "machines").mkdir(parents=True)
     shutil.copy(ROOT / "sample_data" / "machines" / "machines.csv", tmp_path / "sample_data" / "machines")
     config = ["--config", PIPELINES / "nightly.toml", "--quiet"]
-    run([*COMMAND, "train", *config, *SMALL, "--stride", "24"], tmp_path)
-    run([*COMMAND, "features", *config], tmp_path)
-    output = run([*COMMAND, "anomalies", *config, "--alpha", "0.05"], tmp_path)
+    run_here("tsae", "train", *config, *SMALL, "--stride", "24")
+    run_here("tsae", "features", *config)
+    output = run_here("tsae", "anomalies", *config, "--alpha", "0.05")
     assert "n_labelled_events: 24" in output
     nightly = tmp_path / "nightly"
     assert sorted(path.name for path in nightly.iterdir()) == ["anomalies", "anomalies.html", "features"]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.jobs.conftest import COLUMNS, SMALL, write_parts
-from tsae import describe, make_windows
+from tsae import AnomalyDetector, describe, make_windows
 from tsae.jobs.errors import JobError
 from tsae.jobs.features import run_features
 from tsae.jobs.job import Job
@@ -100,6 +100,12 @@ def test_estimators_have_the_parameters_given():
     detector = make_estimator(Training(COLUMNS, 12, task="anomalies", autoencoder=SMALL, detector={"alpha": 0.2}), 100)
     assert (detector.alpha, detector.autoencoder.units) == (0.2, 4)
     assert make_estimator(Training(COLUMNS, 12, autoencoder={"epochs": 3}), 100).epochs == 3
+
+
+def test_without_settings_of_its_autoencoder_a_detector_is_that_of_python():
+    shown = {"verbose": 1, "random_state": 3}
+    training = Training(COLUMNS, 12, task="anomalies", autoencoder=shown, detector={"trim_fraction": 0.05})
+    assert make_estimator(training, 100).get_params() == AnomalyDetector(trim_fraction=0.05, **shown).get_params()
 
 
 def test_windows_without_any_value_are_left_out(table, tmp_path):

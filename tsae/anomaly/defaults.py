@@ -20,7 +20,7 @@ from tsae.estimators.validation import draw_seed
 AUTO = "auto"
 
 
-def default_autoencoder(n_windows: int) -> LSTMAutoencoder:
+def default_autoencoder(n_windows: int, verbose: int = 0) -> LSTMAutoencoder:
     """Return the autoencoder of a detector that is given none.
 
     One bidirectional layer that learns to fill in hidden spans. The number of epochs falls with the number of
@@ -30,6 +30,8 @@ def default_autoencoder(n_windows: int) -> LSTMAutoencoder:
     ----------
     n_windows : int
         Number of windows to train on.
+    verbose : int, default=0
+        As of `LSTMAutoencoder`.
 
     Returns
     -------
@@ -49,6 +51,7 @@ def default_autoencoder(n_windows: int) -> LSTMAutoencoder:
         batch_size=batch_size,
         learning_rate=5e-3,
         epochs=epochs,
+        verbose=verbose,
     )
 
 

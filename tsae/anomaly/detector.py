@@ -26,6 +26,7 @@ from tsae.anomaly.scores import SCORES, RelativeErrors, Score
 from tsae.anomaly.scoring import RowValues
 from tsae.anomaly.subspace import SubspaceResidual
 from tsae.anomaly.thresholds import THRESHOLDS
+from tsae.anomaly.trimming import unusual_windows
 from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
 from tsae.estimators.validation import check_choice, check_number, draw_seed
@@ -74,11 +75,17 @@ class AnomalyDetector(OutlierMixin, Saveable, Recalibration):
     calibration_fraction : float, default=0.2
         Share of the windows to calibrate on. Where windows overlap, these are the last in time of each series,
         and windows that share rows with them are not trained on; otherwise a random draw.
+    trim_fraction : float, default=0.0
+        Share of the windows, in [0, 0.5), that are used neither for training nor for calibration: those least like
+        the windows of other times (`tsae.anomaly.trimming`). For data that may hold unknown anomalies; twice their
+        expected share is a good choice. Of clean data, up to ``alpha + trim_fraction`` may then be flagged.
     block_length : int or None, default=None
         Number of neighbouring scores that count as one when they are dependent. None: estimated (see
         `tsae.anomaly.dependence.estimate_block_length`); for windows, at least the number that share a row.
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None, default=None
         For the draw of calibration windows, and for an autoencoder that has no random state of its own.
+    verbose : int, default=0
+        1 shows the progress of training. An autoencoder that is given has its own `verbose`.
 
     Attributes
     ----------
@@ -136,8 +143,10 @@ class AnomalyDetector(OutlierMixin, Saveable, Recalibration):
         calibration: str = "all",
         smoothing: int | None = None,
         calibration_fraction: float = 0.2,
+        trim_fraction: float = 0.0,
         block_length: int | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ) -> None:
         self.autoencoder = autoencoder
         self.scores = scores
@@ -146,8 +155,10 @@ class AnomalyDetector(OutlierMixin, Saveable, Recalibration):
         self.calibration = calibration
         self.smoothing = smoothing
         self.calibration_fraction = calibration_fraction
+        self.trim_fraction = trim_fraction
         self.block_length = block_length
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, *, anomalies: Any = None) -> AnomalyDetector:  # noqa: ARG002
         """Train on normal windows, and calibrate on held-out ones.
@@ -185,6 +196,8 @@ class AnomalyDetector(OutlierMixin, Saveable, Recalibration):
         self._max_gap, self._stride = windows.max_gap, windows.stride
         windows = normal_windows(windows, X if isinstance(X, Windows) else windows, anomalies)
         check_magnitude(windows)
+        if self.trim_fraction:
+            windows = windows[~unusual_windows(windows, self.trim_fraction)]
         training, calibration = split_windows(windows, self.calibration_fraction, self.random_state)
         check_enough(self.threshold, self.block_length or 1, self.alpha, calibration, len(windows))
         self.autoencoder_ = self._train(training)
@@ -200,7 +213,9 @@ class AnomalyDetector(OutlierMixin, Saveable, Recalibration):
         check_choice("calibration", self.calibration, ["all", "series"])
         check_number("smoothing", self.smoothing, 1, integer=True, none=True)
         check_number("calibration_fraction", self.calibration_fraction, 0, 1, open_low=True)
+        check_number("trim_fraction", self.trim_fraction, 0, 0.5, open_high=True)
         check_number("block_length", self.block_length, 1, integer=True, none=True)
+        check_number("verbose", self.verbose, 0, integer=True)
         if self.calibration_fraction == 1 and not isinstance(self.autoencoder, FrozenEstimator):
             raise ValueError(
                 "calibration_fraction=1 is not allowed: it leaves nothing to train on; it is for an autoencoder "
@@ -226,7 +241,7 @@ class AnomalyDetector(OutlierMixin, Saveable, Recalibration):
 
     def _train(self, training: Windows) -> Any:
         given = self.autoencoder
-        autoencoder = default_autoencoder(len(training)) if given is None else clone(given)
+        autoencoder = default_autoencoder(len(training), self.verbose) if given is None else clone(given)
         if "random_state" in autoencoder.get_params(deep=False) and autoencoder.random_state is None:
             autoencoder.set_params(random_state=draw_seed(self.random_state))
         return autoencoder.fit(training, None)  # FrozenEstimator requires a y

@@ -150,6 +150,8 @@ def make_estimator(training: Training, n_windows: int) -> Any:
         return _with_settings(LSTMAutoencoder(), training.autoencoder)
     from tsae.anomaly.defaults import default_autoencoder
 
+    if set(training.autoencoder) <= {"verbose", "random_state"}:  # its defaults are those of AnomalyDetector()
+        return AnomalyDetector(**{**training.autoencoder, **training.detector})
     autoencoder = _with_settings(default_autoencoder(n_windows), training.autoencoder)
     return AnomalyDetector(autoencoder, **training.detector)
 

@@ -1,0 +1,107 @@
+"""Which windows of training data that are not clean a detector had better not learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tsae.anomaly.neighbors import NeighborErrors
+from tsae.anomaly.residuals import chunk_size, mean_steps, rounding_floor, total
+from tsae.data.scaling import covered_rows
+from tsae.data.windows import Windows
+
+N_BLOCKS = 5  # of time in each series
+
+
+def unusual_windows(windows: Windows, share: float) -> np.ndarray:
+    """Find the windows that hold the rows least like those of other times.
+
+    Each series is cut into five blocks of time, and each window is compared with the nearest one of the other blocks
+    that shares no row with its own: the squared errors of the score "neighbors". A row is as unusual as the windows
+    that cover it are on average, and a window as its most unusual row: a window that has only the end of an anomaly
+    does not look unusual, but what is learned from it hides that anomaly later.
+
+    Parameters
+    ----------
+    windows : Windows
+        Of one length.
+    share : float
+        How many of them to find, in [0, 1).
+
+    Returns
+    -------
+    bool array of shape (n_windows,)
+        At most ``share * n_windows`` are True.
+
+    Raises
+    ------
+    ValueError
+        If a block has no other windows to be compared with, or windows have different lengths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tsae import make_windows
+    >>> series = np.sin(np.arange(600) / 5)
+    >>> series[300:310] = 3
+    >>> windows = make_windows(series, width=20)
+    >>> starts = windows.starts[unusual_windows(windows, 0.05)]
+    >>> print(280 < starts.min(), starts.max() < 310)
+    True True
+    """
+    if windows.is_ragged:
+        raise ValueError(f"trim_fraction={share} needs windows of one length; cut the series with make_windows")
+    score, errors = NeighborErrors(), _errors_from_other_blocks(windows)[:, np.newaxis]
+    score.fit_scale(errors, rounding_floor(windows))
+    by_window = total(score.contributions(score.scaled(errors)))
+    by_row = _mean_by_row(windows, np.nan_to_num(by_window))
+    worst = np.concatenate([by_row[rows].max(axis=1) for rows in _row_numbers(windows)])
+    return worst > np.sort(worst)[len(worst) - 1 - int(share * len(worst))]
+
+
+def _errors_from_other_blocks(windows: Windows) -> np.ndarray:
+    """Return mean squared errors from the nearest window, (n_windows, n_channels)."""
+    errors = np.empty((len(windows), windows.n_channels))
+    block = _blocks(windows)
+    for number in np.unique(block):
+        own = np.flatnonzero(block == number)
+        covered = covered_rows(windows.starts[own], windows.lengths[own], len(windows.values))
+        others = windows[np.zeros(len(windows), bool) if covered is None else ~windows.touching(covered)]
+        if not len(others):
+            raise ValueError(
+                f"trim_fraction needs windows of other times to compare with, and all of the {len(windows)} windows "
+                f"share rows with those of one of {N_BLOCKS} blocks of time; fit on longer series, or set "
+                "trim_fraction=0"
+            )
+        score = NeighborErrors().fit(None, others, ())
+        for first in range(0, len(own), chunk_size(windows)):
+            positions = own[first : first + chunk_size(windows)]
+            part = windows[positions]
+            errors[positions] = mean_steps(score.values(None, part, part))[:, 0]
+    return errors
+
+
+def _blocks(windows: Windows) -> np.ndarray:
+    """Return the block of each window. Series begin with different ones, so that short series fill all blocks."""
+    series = pd.factorize(windows.series)[0]
+    by_series = pd.Series(windows.starts).groupby(series)
+    rank, size = by_series.rank(method="first").to_numpy() - 1, by_series.transform("size").to_numpy()
+    return (np.floor(rank * N_BLOCKS / size).astype(np.int64) + series) % N_BLOCKS
+
+
+def _mean_by_row(windows: Windows, values: np.ndarray) -> np.ndarray:
+    """Return the mean value of the windows that cover each row, (n_rows,); 0 where there are none."""
+    sums, counts = np.zeros(len(windows.values)), np.zeros(len(windows.values))
+    for step in range(windows.width):
+        np.add.at(sums, windows.starts + step, values)
+        np.add.at(counts, windows.starts + step, 1)
+    return sums / np.maximum(counts, 1)
+
+
+def _row_numbers(windows: Windows) -> list[np.ndarray]:
+    """Return the rows of each window, in chunks of shape (n, width)."""
+    starts = windows.starts
+    return [
+        starts[first : first + chunk_size(windows), np.newaxis] + np.arange(windows.width)
+        for first in range(0, len(starts), chunk_size(windows))
+    ]
