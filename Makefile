@@ -8,7 +8,7 @@ SLOW := quality or statistics or sklearn_contract
 CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_sklearn_contract.py tests/networks/test_compiled.py \
 	tests/anomaly/test_detector.py tests/anomaly/test_events.py tests/anomaly/test_residuals.py tests/anomaly/test_stream.py
 
-.PHONY: browser demo test test-fast test-slow lint dev oldest bench bench-quality clean
+.PHONY: browser demo docs test test-fast test-slow lint dev oldest bench bench-quality clean
 
 demo: .venv/demo.stamp
 	$(BIN)/tsae demo --output demo_output
@@ -17,7 +17,7 @@ test: lint test-fast test-slow oldest
 
 # Doctests, and all tests but those with a slow marker.
 test-fast: .venv/test.stamp browser
-	$(PYTEST) -m "not ($(SLOW))" --doctest-modules --doctest-glob="*.md" tsae docs README.md tests
+	$(PYTEST) -m "not ($(SLOW))" --doctest-modules --doctest-glob="*.md" tsae docs README.md CONTRIBUTING.md tests
 
 test-slow: .venv/test.stamp
 	$(PYTEST) -m "$(SLOW)" tests
@@ -39,6 +39,10 @@ dev: .venv/dev.stamp
 oldest: .venv-oldest/test.stamp
 	$(OLDEST)/python -m pytest -q -n 2 --dist loadfile $(CONTRACT_TESTS)
 
+# The documentation site, into site/. The switch hides mkdocs-material's notice about the next version of mkdocs.
+docs: .venv/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+
 bench: .venv/bench.stamp
 	@grep -rl ArgumentParser benchmarks --include=*.py | sort | sed 's,/__main__,,; s,/,.,; s,\.py$$,,; s,^,$(BIN)/python -m ,'
 
@@ -59,4 +63,4 @@ bench-quality: .venv/bench.stamp
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest demo_output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-oldest demo_output build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

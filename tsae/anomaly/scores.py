@@ -51,9 +51,9 @@ def score_method(name: str) -> Callable[[S], S]:
 
     Examples
     --------
-    >>> @score_method("largest_error")  # doctest: +SKIP
-    ... class LargestError(Score):
-    ...     ...
+    >>> from tsae.anomaly.subspace import SubspaceResidual  # a class below ``@score_method("subspace")``
+    >>> SCORES["subspace"] is SubspaceResidual
+    True
     """
 
     def register(cls: S) -> S:
