@@ -20,13 +20,25 @@ SMALL = ["--set", "bidirectional=false"]
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["export-onnx"], ["demo"], ["sample-data"], ["describe"]],
+    [
+        [],
+        ["train"],
+        ["features"],
+        ["anomalies"],
+        ["inspect"],
+        ["export-onnx"],
+        ["demo"],
+        ["sample-data"],
+        ["describe"],
+        ["forecast"],
+        ["reconstruct"],
+    ],
 )
 def test_help(tsae, command):
     code, out, _ = tsae(*command, "--help")
     assert code == 0
     assert "Usage: tsae" in out
-    if command in (["train"], ["features"], ["anomalies"], ["inspect"]):
+    if command in (["train"], ["features"], ["anomalies"], ["inspect"], ["forecast"], ["reconstruct"]):
         assert f"\n    tsae {command[0]} " in out.split("Example")[1]  # line by line, as it is to be typed
     if not command:
         assert "3    success, but parts were skipped" in out

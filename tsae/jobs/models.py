@@ -136,6 +136,21 @@ def autoencoder_of(estimator: Any) -> Any:
     return autoencoder
 
 
+def decoding_model_of(estimator: Any, path: Path) -> Any:
+    """Return the fitted autoencoder, the estimator itself or that of a detector, whose decoders can be used.
+
+    Raises
+    ------
+    JobError
+    """
+    autoencoder = getattr(estimator, "autoencoder_", estimator)
+    if not hasattr(autoencoder, "reconstruct"):
+        raise JobError(
+            f"{path} holds a {type(estimator).__name__}, which has no decoder; train a model with tsae train"
+        )
+    return autoencoder
+
+
 def export_model(path: Path, target: Path, **options: Any) -> None:
     """Write the encoder or detector in a model file as an ONNX graph; `options` as of `tsae.export_onnx`."""
     from tsae.onnx.export import export_onnx
