@@ -32,6 +32,7 @@ SMALL = ["--set", "bidirectional=false"]
         ["describe"],
         ["forecast"],
         ["reconstruct"],
+        ["evaluate"],
     ],
 )
 def test_help(tsae, command):

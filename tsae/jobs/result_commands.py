@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tsae.jobs.options import character, check_marks, common_options, dataset_options, finish, make_job
+from tsae.jobs.options import character, check_marks, common_options, dataset_options, finish, make_job, one_or_several
 
 
 @click.command("forecast", epilog="""\b
@@ -70,4 +71,38 @@ def reconstruct_command(model: Path, input: str, output: Path, decoder: str | No
     finish(run_reconstruct(make_job("reconstruction", model, input, output, options), decoder))
 
 
-COMMANDS = (forecast_command, reconstruct_command)
+@click.command("evaluate", epilog="""\b
+Examples:
+  tsae evaluate out/ --labels faults.csv
+  tsae evaluate out/ --labels pumps.csv --id-column machine --time-column time --label-column fault --json
+  tsae evaluate scores.csv --label-column fault --threshold 3""")  # fmt: skip
+@click.argument("scores", type=str)
+@click.option("--labels", metavar="TABLE", help="Stretches (series, start, end; a column mark if it has one) such as "
+              "marks of a report page, or rows (series, time, a label).")  # fmt: skip
+@click.option("--label-column", help="The column that is not 0 in rows with an anomaly: of LABELS, or of SCORES.")
+@click.option("--id-column", type=one_or_several, metavar="NAME[,NAME...]",
+              help="Of LABELS with rows: the series.  [default: series]")  # fmt: skip
+@click.option("--time-column", help="Of LABELS with rows: the time.  [default: time]")
+@click.option("--events", type=click.Path(path_type=Path, dir_okay=False),
+              help="Table of events: series, start, end.  [default: events.csv of the output]")  # fmt: skip
+@click.option("--threshold", type=float, help="Instead: runs of rows with a higher score are events.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@common_options
+def evaluate_command(
+    scores: str, labels: str | None, label_column: str | None, id_column: str | tuple[str, ...] | None,
+    time_column: str | None, events: Path | None, threshold: float | None, as_json: bool, quiet: bool, log_json: bool,
+) -> None:  # fmt: skip
+    """Compare SCORES with known anomalies: precision and recall of events and rows, AUC-PR and VUS-PR of the scores.
+
+    SCORES is the output directory of "tsae anomalies", or a table with time, score, and series if there are several.
+    VUS-PR needs aeon (pip install aeon). Rows without a score or a label do not count.
+    """
+    from tsae.jobs.evaluate import LabelSource, evaluate, table_of
+    from tsae.jobs.logs import set_up_logging
+
+    set_up_logging(quiet=quiet, log_json=log_json)
+    found = evaluate(scores, LabelSource(labels, label_column, id_column, time_column), events, threshold)
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table_of(found))
+
+
+COMMANDS = (evaluate_command, forecast_command, reconstruct_command)
