@@ -33,6 +33,7 @@ SMALL = ["--set", "bidirectional=false"]
         ["forecast"],
         ["reconstruct"],
         ["evaluate"],
+        ["watch"],
     ],
 )
 def test_help(tsae, command):

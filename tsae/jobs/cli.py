@@ -44,6 +44,10 @@ ANEW = {
     "export-onnx": "the same command starts again",
     "demo": "the same command starts again",
     "sample-data": "the same command starts again, with --overwrite",
+    "recalibrate": "no model was written; the same command starts again",
+    "forecast": "nothing was written; the same command starts again",
+    "evaluate": "the same command starts again",
+    "watch": "with --state, the same command goes on from the state that was kept last",
 }
 
 # -- commands -----------------------------------------------------------------------------------------------------

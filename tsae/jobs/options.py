@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -165,4 +166,14 @@ def finish(manifest: Any) -> None:
     if has_no_result(list(manifest.records.values())):
         sys.exit(errors.NOTHING_SCORED)
     if any(record.status == "skipped" for record in manifest.records.values()):
+        sys.exit(errors.SKIPPED_PARTS)
+
+
+def finish_watch(counts: Any, number: int | None, *, has_state: bool) -> None:
+    """End the process with the exit code of `tsae watch`, given the signal that ended it."""
+    if number is not None:
+        sys.exit(errors.INTERRUPTED if number == signal.SIGINT else errors.TERMINATED)
+    if counts.rows and not counts.scored and not has_state:
+        sys.exit(errors.NOTHING_SCORED)
+    if counts.skipped:
         sys.exit(errors.SKIPPED_PARTS)

@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from tsae.jobs.options import character, check_marks, common_options, dataset_options, finish, make_job, one_or_several
+from tsae.jobs.options import (
+    character,
+    check_marks,
+    common_options,
+    dataset_options,
+    finish,
+    finish_watch,
+    make_job,
+    one_or_several,
+)
 
 
 @click.command("forecast", epilog="""\b
@@ -105,4 +114,68 @@ def evaluate_command(
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table_of(found))
 
 
-COMMANDS = (evaluate_command, forecast_command, reconstruct_command)
+@click.command("watch", epilog="""\b
+Examples:
+  tail -n +1 -f pumps.csv | tsae watch faults.tsae
+  tsae watch faults.tsae pumps.csv --follow --state pumps.state --show events
+  tsae watch faults.tsae today.csv --format csv --show scores > scores.csv
+
+A timestamp is scored once no later window covers it: up to a window's width after its row. An event is given once it
+cannot continue. After Ctrl-C or SIGTERM, --state holds what is needed to go on with the same command.""")  # fmt: skip
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--follow", is_flag=True, help="Wait for lines that are appended to FILE, until Ctrl-C or SIGTERM.")
+@click.option("--state", type=click.Path(path_type=Path, dir_okay=False),
+              help="Keep the state in this file, once a minute and at the end, and go on from it.")  # fmt: skip
+@click.option("--show", type=click.Choice(["all", "scores", "events"]), default="all", show_default=True,
+              help="What to write.")  # fmt: skip
+@click.option("--format", type=click.Choice(["json", "csv"]), default="json", show_default=True,
+              help="Of the lines that are written; csv needs --show scores or events.")  # fmt: skip
+@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              help="Share of normal timestamps that may be flagged.  [default: as in training]")  # fmt: skip
+@click.option("--gap", type=click.IntRange(0),
+              help="Unflagged steps allowed within an event.  [default: half a window]")  # fmt: skip
+@click.option("--min-length", type=click.IntRange(1), default=1, show_default=True,
+              help="Flagged steps that an event needs.")  # fmt: skip
+@click.option("--stride", type=click.IntRange(1),
+              help="Rows between the starts of windows.  [default: as in training]")  # fmt: skip
+@click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
+              help="For a row that cannot be used: stop, or skip it and continue.")  # fmt: skip
+@click.option("--separator", type=character, help="Between fields.  [default: as in training]")
+@click.option("--decimal", type=character, help="The decimal mark.  [default: as in training]")
+@common_options
+def watch_command(
+    model: Path, file: Path | None, follow: bool, state: Path | None, show: str, format: str, alpha: float | None,
+    gap: int | None, min_length: int, stride: int | None, on_error: str, separator: str | None, decimal: str | None,
+    quiet: bool, log_json: bool,
+) -> None:  # fmt: skip
+    """Score rows as they arrive: lines of CSV from standard input or FILE in, scores and events out.
+
+    The first line names the columns, which are those that MODEL, from "tsae train --task anomalies", was trained on.
+    Scores are those of "tsae anomalies".
+    """
+    from tsae.jobs.anomalies import EventRule
+    from tsae.jobs.logs import log_event, set_up_logging
+    from tsae.jobs.models import open_model
+    from tsae.jobs.watch import Watching, watch
+
+    set_up_logging(quiet=quiet, log_json=log_json)
+    if follow and file is None:
+        raise click.UsageError("--follow needs a FILE; standard input is always followed")
+    if format == "csv" and show == "all":
+        raise click.UsageError("--format csv writes one kind of lines: --show scores or --show events")
+    opened = open_model(model)
+    spec = opened.spec.with_stride(stride).with_marks(separator, decimal)
+    check_marks(spec.columns.separator, spec.columns.decimal)
+    counts, signal = watch(Watching(
+        opened, spec, EventRule(alpha, gap, min_length), file, follow, state, show, format, on_error == "skip"
+    ))  # fmt: skip
+    kept = "" if state is None else f"; the state is in {state}"
+    log_event(
+        f"watch: {counts.rows:,} rows taken, {counts.skipped:,} skipped, {counts.scored:,} timestamps scored, "
+        f"{counts.events:,} events{kept}", event="end", **vars(counts),
+    )  # fmt: skip
+    finish_watch(counts, signal, has_state=state is not None)
+
+
+COMMANDS = (evaluate_command, forecast_command, reconstruct_command, watch_command)
