@@ -34,6 +34,7 @@ SMALL = ["--set", "bidirectional=false"]
         ["reconstruct"],
         ["evaluate"],
         ["watch"],
+        ["init"],
     ],
 )
 def test_help(tsae, command):
@@ -57,6 +58,20 @@ def test_help_loads_nothing_heavy():
             print(sorted({"tensorflow", "keras", "sklearn", "pandas", "numpy"} & set(sys.modules)))"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"), [("tsae fore", "plain,forecast"), ("tsae watch m.tsae --st", "plain,--state")]
+)
+def test_bash_completes_commands_and_options(tsae, monkeypatch, typed, completed):
+    monkeypatch.setenv("_TSAE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    code, out, _ = tsae()
+    assert (code, completed in out.split()) == (0, True)
+    monkeypatch.setenv("COMP_WORDS", "tsae describe pum")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert tsae()[1] == "file,pum\n"
 
 
 def test_version(tsae):

@@ -17,6 +17,7 @@ from tsae.jobs.options import (
     character,
     check_marks,
     common_options,
+    complete_files,
     dataset_options,
     finish,
     integers,
@@ -78,7 +79,7 @@ Examples:
   tsae train pumps.csv pumps.tsae --width 48 --units 32,32 --epochs 20 --set cell=gru --set dropout=0.1
   tsae train excel.csv pumps.tsae --time-column time --width 48 --separator ';' --decimal ',' \\
       --missing-values -999,#N/A""")  # fmt: skip
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--width", type=rows_or_auto, metavar="INT|auto", required=True,
               help="Time steps per window; auto: as tsae describe suggests.")  # fmt: skip
@@ -176,7 +177,7 @@ Examples:
 OUT/features/ holds one file per part of the input; pandas.read_parquet("OUT/features") reads them as one table.
 OUT/manifest.json lists the state of each part. The same command continues an interrupted job.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("output", type=click.Path(path_type=Path))
 @dataset_options
 @common_options
@@ -199,7 +200,7 @@ Examples:
 OUT/timeline/ holds one row per timestamp, in one file per part of INPUT.
 OUT/events.csv lists the events.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Share of normal timestamps that may be flagged.  [default: as in training]")  # fmt: skip
@@ -250,7 +251,7 @@ Examples:
   tsae recalibrate faults.tsae july.csv faults_july.tsae
   tsae recalibrate faults.tsae july.csv faults_july.tsae --marks marks.csv""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--marks", metavar="FILE.csv",
               help="Take only what the marks saved by a report page call normal.  [default: all rows]")  # fmt: skip

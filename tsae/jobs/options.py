@@ -16,6 +16,13 @@ from tsae.jobs import errors
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Let the shell complete names of files, where addresses and patterns are allowed, too."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
 def names(value: Any) -> tuple[str, ...]:
     """Convert names separated by commas, or a list of a configuration file."""
     parts = value.split(",") if isinstance(value, str) else value

@@ -12,6 +12,7 @@ from tsae.jobs.options import (
     character,
     check_marks,
     common_options,
+    complete_files,
     dataset_options,
     finish,
     finish_watch,
@@ -28,7 +29,7 @@ Examples:
 
 OUTPUT has the columns series, end (of the window), step, time, and forecast_CHANNEL for each channel.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--all-windows", is_flag=True, help="Forecast after every window, not only after the newest rows.")
 @click.option("--stride", type=click.IntRange(1),
@@ -65,7 +66,7 @@ Example:
 OUT/reconstruction/ holds one row per timestamp, in one file per part of INPUT: series, time, and per channel
 value_CHANNEL (as measured) and reconstruction_CHANNEL (mean over the windows that cover it).""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--decoder", help="reconstruction, prediction or imputation.  [default: the first that was trained]")
 @dataset_options
@@ -85,8 +86,9 @@ Examples:
   tsae evaluate out/ --labels faults.csv
   tsae evaluate out/ --labels pumps.csv --id-column machine --time-column time --label-column fault --json
   tsae evaluate scores.csv --label-column fault --threshold 3""")  # fmt: skip
-@click.argument("scores", type=str)
-@click.option("--labels", metavar="TABLE", help="Stretches (series, start, end; a column mark if it has one) such as "
+@click.argument("scores", type=str, shell_complete=complete_files)
+@click.option("--labels", shell_complete=complete_files, metavar="TABLE",
+              help="Stretches (series, start, end; a column mark if it has one) such as "
               "marks of a report page, or rows (series, time, a label).")  # fmt: skip
 @click.option("--label-column", help="The column that is not 0 in rows with an anomaly: of LABELS, or of SCORES.")
 @click.option("--id-column", type=one_or_several, metavar="NAME[,NAME...]",
