@@ -101,6 +101,7 @@ def test_train_features_and_inspect(tsae, table, tmp_path):
     assert json.loads(out)["window_spec"]["stride"] == 5
     code, out, _ = tsae("inspect", tmp_path / "m.tsae")
     assert "kind: LSTMAutoencoder" in out
+    assert "max_gaps" not in out  # there are none
 
 
 def test_anomalies_with_labels(tsae, table, detector_file, tmp_path):

@@ -71,12 +71,18 @@ def describe_command(input: str, quiet: bool, log_json: bool, **options: Any) ->
 
     INPUT is as for "tsae train", and is read into memory.
     """
-    from tsae.data.description import describe_series
+    from dataclasses import replace
+
+    from tsae.data.fit_time import fit_seconds
+    from tsae.data.series_description import describe_series
     from tsae.jobs.dataset import read_dataset
     from tsae.jobs.logs import set_up_logging
 
     set_up_logging(quiet=quiet, log_json=log_json)
-    click.echo(str(describe_series(read_dataset(input, _columns(options)).series)))
+    series = read_dataset(input, _columns(options)).series
+    found = describe_series(series)
+    seconds = fit_seconds(max(1, found.n_rows // found.stride), found.width)
+    click.echo(str(replace(found, fit_seconds=seconds)))
 
 
 @click.command("init", epilog="""\b

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tsae.data.description import Description, describe_series
 from tsae.data.inspection import suspected_labels
+from tsae.data.series_description import Description, describe_series
 from tsae.io.archive import replacing
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError

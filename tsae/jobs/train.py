@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.description import describe_series
 from tsae.data.inspection import MarkerWarning, describe_markers, find_labels, suspected_labels
 from tsae.data.series import GroupedSeries
+from tsae.data.series_description import describe_series
 from tsae.data.times import find_gaps, inferred_max_gaps
 from tsae.data.windows import Windows
 from tsae.estimators.augmentation import Augmentation

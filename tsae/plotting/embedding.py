@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tsae.plotting.axes import CLASS_COLORS, CLASS_MARKERS, one_axes
+from tsae.drawing import CLASS_COLORS, CLASS_MARKERS, one_axes
 
 
 class EmbeddingDisplay:

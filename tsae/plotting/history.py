@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tsae.plotting.axes import DATA_COLOR, RECONSTRUCTION_COLOR, one_axes
+from tsae.drawing import DATA_COLOR, RECONSTRUCTION_COLOR, one_axes
 
 
 class HistoryDisplay:

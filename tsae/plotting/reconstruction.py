@@ -9,7 +9,7 @@ import pandas as pd
 
 from tsae.data.series import as_array
 from tsae.data.times import as_clock_times
-from tsae.plotting.axes import DATA_COLOR, RECONSTRUCTION_COLOR, label_dates, panels
+from tsae.drawing import DATA_COLOR, RECONSTRUCTION_COLOR, label_dates, panels
 
 
 class ReconstructionDisplay:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.times import as_clock_times
-from tsae.plotting.axes import DATA_COLOR, EVENT_COLOR, label_dates, one_axes
+from tsae.drawing import DATA_COLOR, EVENT_COLOR, label_dates, one_axes
 
 
 class TimelineDisplay:

@@ -1,4 +1,4 @@
-"""Figures, Axes and colours of the displays."""
+"""Figures, Axes and colours of plots. matplotlib is imported when something is drawn."""
 
 from __future__ import annotations
 
