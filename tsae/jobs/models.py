@@ -104,7 +104,12 @@ def _read(path: Path) -> Archive:
     except FileNotFoundError as error:
         raise JobError(f"there is no model file {path}") from error
     except ModelFileError as error:
-        raise JobError(str(error)) from error
+        hint = (
+            "; commands read model files, from which tsae export-onnx makes such graphs"
+            if path.suffix == ".onnx"
+            else ""
+        )
+        raise JobError(f"{error}{hint}") from error
     except OSError as error:
         reason = "is a directory; name a model file" if path.is_dir() else f"cannot be read: {error.strerror or error}"
         raise JobError(f"{path} {reason}") from error
