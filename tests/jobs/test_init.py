@@ -63,6 +63,10 @@ def test_columns_are_told_apart(tsae, tmp_path):
                           **{name: [*column, *column] for name, column in values.items()}})  # fmt: skip
     found = written(tsae, twice, tmp_path)
     assert (found["id_column"], found["time_column"], found["value_columns"]) == ("machine_id", "when", ["x", "y z"])
+    states = twice.assign(state=["on", "off"] * n).rename(columns={"machine_id": "number"})
+    states["number"] = states["number"].map({1: "one", 2: "two"})
+    assert written(tsae, states, tmp_path)["id_column"] == "number"  # times do not increase within "state"
+    assert "id_column" not in written(tsae, states[:n], tmp_path)
     german = ["--separator", ";", "--decimal", ",", "--time-format", "%d.%m.%Y %H:%M", "--time-column", "zeit"]
     table = pd.DataFrame({"zeit": hours.strftime("%d.%m.%Y %H:%M"), **values})
     found = written(tsae, table, tmp_path, *german, sep=";", decimal=",")
@@ -75,7 +79,7 @@ def test_columns_are_told_apart(tsae, tmp_path):
     ("table", "message"),
     [
         ({"time": ["1.2.2024", "2.2.2024"], "x": [1, 2]}, "no time in ISO 8601; name it and its format"),
-        ({"time": ["2024-01-01"] * 2, "x": [1, 2]}, "times of column 'time' repeat; name the columns of the series"),
+        ({"time": ["2024-01-01"] * 2, "x": [1, 2]}, "times of column 'time' repeat or go back; name the columns of"),
         ({"kind": ["a", "b"]}, "none of which holds numbers"),
     ],
 )
@@ -84,6 +88,18 @@ def test_what_cannot_be_told(tsae, tmp_path, table, message):
     code, _, err = tsae("init", tmp_path / "in.csv", tmp_path / "out.toml")
     assert (code, message in err) == (1, True)
     assert not (tmp_path / "out.toml").exists()
+
+
+def test_folders_that_name_a_column_are_the_series(tsae, tmp_path):
+    for name in ("m1", "m2"):
+        folder = tmp_path / "in" / f"machine={name}"
+        folder.mkdir(parents=True)
+        times = pd.date_range("2024-01-01", periods=30, freq="h")
+        pd.DataFrame({"time": times, "x": np.arange(30.0), "state": "on"}).to_csv(folder / "part.csv", index=False)
+    code, _, err = tsae("init", tmp_path / "in", tmp_path / "out.toml")
+    assert code == 0, err
+    found = train_table(tmp_path / "out.toml")
+    assert (found["id_column"], found["time_column"], found["value_columns"]) == ("machine", "time", ["x"])
 
 
 def test_results_do_not_go_into_the_input(tsae, table, tmp_path, monkeypatch):

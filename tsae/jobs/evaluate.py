@@ -93,6 +93,8 @@ def evaluate(
     found = _events(scores, table, events, threshold)
     counted, kept = without_unclear(table, NO_EVENTS if found is None else found)
     kept = None if found is None else kept
+    if not counted["label"].any():
+        _warn(f"the labels mark no row of {scores}: there is nothing to find")
     by_series = {
         str(name): measures(rows, None if kept is None else kept[kept["series"] == name])
         for name, rows in counted.groupby("series", sort=False)

@@ -22,7 +22,6 @@ from tsae.jobs.spec import Columns
 from tsae.jobs.stores import is_address
 from tsae.jobs.table_files import TableFile, open_table
 
-SAMPLED_ROWS = 2000  # in which the roles of columns are looked for
 TIME_NAMES = re.compile(r"(date|time|timestamp|datetime|date_?time|ds|t)", re.IGNORECASE)
 ID_NAMES = re.compile(
     r"(.*[_ ])?(id|series|machine|device|sensor|unit|station|asset|site|engine|item)([_ ]?id)?", re.IGNORECASE
@@ -87,7 +86,7 @@ def init(source: str, target: Path, columns: Columns, *, overwrite: bool = False
 
 
 def find_roles(table: TableFile, columns: Columns) -> Roles:
-    """Find the columns of times, of series and of labels by their names and first values; the others are channels.
+    """Find the columns of times, of series and of labels by names and values of one part; the others are channels.
 
     Raises
     ------
@@ -95,8 +94,8 @@ def find_roles(table: TableFile, columns: Columns) -> Roles:
         If columns have to be named.
     """
     others = [name for name in table.columns if name not in (*columns.ids, columns.time)]
-    sample = next(table.chunks([*others, *columns.ids, *([columns.time] if columns.time else [])],
-                               list(table.columns), SAMPLED_ROWS))  # fmt: skip
+    named = [*columns.ids, *([columns.time] if columns.time else [])]
+    sample = table.read([*others, *named], list(table.columns))
     if not len(sample):
         raise InputError(f"{table.name} has no rows")
     numeric = [name for name in others if _numbers(sample[name], columns).notna().eq(sample[name].notna()).all()]
@@ -104,7 +103,7 @@ def find_roles(table: TableFile, columns: Columns) -> Roles:
         columns = replace(columns, time=_find_time(sample, others, numeric))
     if columns.id is None and not columns.id_from_file:
         text = [name for name in others if name not in numeric and name != columns.time]
-        columns = replace(columns, id=_find_id(sample, text, numeric, columns) or _partition_id(table))
+        columns = replace(columns, id=_partition_id(table) or _find_id(sample, text, numeric, columns))
     if columns.values:
         return Roles(columns, None, ())
     free = [name for name in numeric if name not in (*columns.ids, columns.time)]
@@ -153,18 +152,33 @@ def _find_time(sample: pd.DataFrame, others: Sequence[str], numeric: Sequence[st
 
 
 def _find_id(sample: pd.DataFrame, text: Sequence[str], numeric: Sequence[str], columns: Columns) -> str | None:
-    """Return the first column that repeats itself and tells apart rows of the same time."""
-    named = [name for name in numeric if ID_NAMES.fullmatch(name) and name != columns.time]
-    candidates = [name for name in (*text, *named) if sample[name].notna().all()]
-    candidates = [name for name in candidates if 2 * sample[name].nunique() <= len(sample)]
-    if columns.time is None:
-        return candidates[0] if candidates else None
+    """Return a column that is named like an id, or, where times alone do not increase, one of text; None without any.
+
+    Within each of its values, times must increase.
+    """
+    time = columns.time
+    named = [name for name in (*text, *numeric) if ID_NAMES.fullmatch(name) and name != time]
+    increase = time is None or _increase(sample, time, None)
+    candidates = named if increase else [*named, *(name for name in text if name not in named)]
     for name in candidates:
-        if not sample.duplicated([name, columns.time]).any():
+        repeats = 2 * sample[name].nunique() <= len(sample)
+        if sample[name].notna().all() and repeats and (time is None or _increase(sample, time, name)):
             return name
-    if sample[columns.time].duplicated().any():
-        raise InputError(f"times of column {columns.time!r} repeat; name the columns of the series with --id-column")
-    return None
+    if increase:
+        return None
+    raise InputError(f"times of column {time!r} repeat or go back; name the columns of the series with --id-column")
+
+
+def _increase(sample: pd.DataFrame, time: str, group: str | None) -> bool:
+    """Tell whether times increase, in all or within each value of a column."""
+    times = pd.to_numeric(sample[time], errors="coerce")
+    if times.isna().any():
+        times = pd.to_datetime(sample[time], format="ISO8601", errors="coerce", utc=True)
+        if times.isna().any():  # of a format of their own; `read_dataset` checks them
+            return True
+    steps = times.diff() if group is None else times.groupby(sample[group], sort=False).diff()
+    known = steps.dropna()
+    return bool((known > pd.Timedelta(0) if known.dtype.kind == "m" else known > 0).all())
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
