@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import dates
 
 from tsae import make_windows
 from tsae.data.containers import as_windows
@@ -57,7 +58,11 @@ def test_a_series_and_a_window_are_drawn(plant_windows):
     axes = plant_windows.plot()
     assert [panel.get_ylabel() for panel in axes] == ["load", "heat"]
     assert len(axes[0].lines[0].get_ydata()) == 1000
+    [strip] = plant_windows[[3, 4, 100]].plot()[0].collections  # rows 3 to 15 and 100 to 111
+    hours = [[dates.num2date(x).strftime("%d %H") for x in path.get_extents().intervalx] for path in strip.get_paths()]
+    assert hours == [["01 03", "01 15"], ["05 04", "05 15"]]
     axes = plant_windows.plot(7, linewidth=3)
+    assert not axes[0].collections
     np.testing.assert_array_equal(axes[1].lines[0].get_ydata(), plant_windows[7].gather()[0, :, 1])
     assert axes[0].get_title() == "series 0, window 7"
     figure, given = plt.subplots(2)
@@ -66,6 +71,17 @@ def test_a_series_and_a_window_are_drawn(plant_windows):
         plant_windows.plot(2000)
     with pytest.raises(IndexError, match="no windows to draw"):
         plant_windows[:0].plot()
+
+
+def test_lines_break_at_gaps():
+    times = pd.Index([0, 1, 2, 3, 50, 51, 52, 53])
+    frame = pd.DataFrame({"t": times, "x": np.arange(8.0)})
+    windows = make_windows(frame, 3, time_column="t", max_gap=2)
+    axes = windows[[0, 2, 3]].compact().plot()
+    assert np.flatnonzero(np.isnan(axes[0].lines[0].get_ydata())).tolist() == [3]  # of the rows 0-2 and 50-53
+    axes = windows.plot()
+    assert np.flatnonzero(np.isnan(axes[0].lines[0].get_ydata())).tolist() == [4]
+    assert [path.get_extents().intervalx.tolist() for path in axes[0].collections[0].get_paths()] == [[0, 3], [50, 53]]
 
 
 def test_the_package_shows_its_public_names_alone():

@@ -11,10 +11,11 @@ import pandas as pd
 
 from tsae.data.fit_time import fit_seconds
 from tsae.data.series_description import Description, describe_series
-from tsae.data.times import as_clock_times
-from tsae.drawing import CLASS_COLORS, label_dates, panels
+from tsae.data.times import as_clock_times, find_gaps
+from tsae.drawing import CLASS_COLORS, label_dates, legend_above, panels
 
 SHOWN_ROWS = 5  # in notebooks
+STRIP = 0.03  # height of the mark of the windows, of a panel
 
 
 class WindowViews:
@@ -82,7 +83,7 @@ class WindowViews:
         return replace(describe_series(self.grouped), windows=cut, fit_seconds=seconds)
 
     def plot(self: Any, window: int | None = None, *, ax: Any = None, **line_kw: Any) -> Any:
-        """Draw one window, or a whole series with the windows marked below it; one panel per channel.
+        """Draw one window, or a whole series with a strip where windows lie; one panel per channel.
 
         Parameters
         ----------
@@ -116,16 +117,35 @@ class WindowViews:
         code, (start,), (length,) = int(one.series[0]), one.starts, one.lengths
         begin, end = (start, start + length) if window is not None else self.grouped.offsets[code : code + 2]
         rows = np.arange(begin, end)
-        times = as_clock_times(self.grouped.times_at(rows))
+        # A missing value before each gap in time breaks the lines there.
+        gaps = np.empty(0, dtype=np.int64)
+        if self.grouped.times is not None:
+            gaps = find_gaps(self.grouped, self.max_gap)[2]
+        breaks = gaps[(gaps > begin) & (gaps < end)] - begin
+        times = as_clock_times(self.grouped.times_at(np.insert(rows, breaks, rows[breaks])))
         figure, axes = panels(ax, len(self.channel_names))
         for panel, channel, name in zip(axes, self.grouped.values[rows].T, self.channel_names, strict=True):
-            panel.plot(times, channel, **{"color": CLASS_COLORS[0], "linewidth": 0.8} | line_kw)
+            values = np.insert(channel.astype(np.float64), breaks, np.nan)
+            panel.plot(times, values, **{"color": CLASS_COLORS[0], "linewidth": 0.8} | line_kw)
             panel.set_ylabel(name)
+            if window is None:
+                looks = {"transform": panel.get_xaxis_transform(), "color": CLASS_COLORS[1], "label": "windows"}
+                panel.fill_between(times, 0, STRIP, where=np.insert(self._covered(code), breaks, False), **looks)
+        legend_above(axes[0])
         title = f"series {self.grouped.names[code]}"
         axes[0].set_title(title if window is None else f"{title}, window {window}")
         label_dates(axes[-1], times)
         axes[-1].set_xlabel("step" if self.grouped.times is None else "time")
         return axes
+
+    def _covered(self: Any, code: int) -> np.ndarray:
+        """Mask of the rows of a series that lie within any of the windows."""
+        begin, end = self.grouped.offsets[code : code + 2]
+        own = self[self.series == code]
+        edges = np.zeros(end - begin + 1, dtype=np.int64)
+        np.add.at(edges, own.starts - begin, 1)
+        np.add.at(edges, own.starts + own.lengths - begin, -1)
+        return np.asarray(np.cumsum(edges[:-1]) > 0)
 
     def _repr_html_(self: Any) -> str:
         """Show the first windows in a notebook."""
