@@ -140,6 +140,14 @@ def test_several_series_with_channels_and_labels(detector):
     assert len(one.axes_) == 2
 
 
+def test_lines_of_scores_break_at_gaps():
+    timeline = pd.DataFrame({"time": [0, 1, 2, 3, 50, 51, 52], "score": np.arange(7.0)})
+    axes = TimelineDisplay(timeline, values=np.ones((7, 1))).plot().axes_
+    for panel in axes:
+        assert np.flatnonzero(np.isnan(panel.lines[0].get_ydata())).tolist() == [4]
+        assert panel.lines[0].get_xdata().tolist() == [0, 1, 2, 3, 50, 50, 51, 52]
+
+
 def test_the_contributions_make_up_the_score(detector, windows):
     display = ReconstructionDisplay.from_estimator(detector, windows, window=945)
     alone = detector.score_timeline(make_windows(windows[945].gather()[0], 12))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.series import as_array
-from tsae.data.times import as_clock_times
+from tsae.data.series import GroupedSeries, as_array
+from tsae.data.times import as_clock_times, find_gaps
 from tsae.data.windows import Windows
 from tsae.drawing import DATA_COLOR, EVENT_COLOR, LABEL_COLOR, MOST_PANELS, label_dates, legend_above, panels
 
@@ -189,11 +189,15 @@ class TimelineDisplay:
     ) -> None:
         time = as_clock_times(pd.Index(self.timeline["time"].iloc[rows]))
         score = self.timeline["score"].to_numpy()[rows]
+        gaps = _gaps(time)
+        broken = time if not len(gaps) else time[np.insert(np.arange(len(time)), gaps, gaps)]
         if self.values is not None:
             for panel, channel in zip(axes[:-1], self.values.columns, strict=True):
-                panel.plot(time, self.values[channel].to_numpy()[rows], color="0.3", linewidth=0.6)
+                values = np.insert(self.values[channel].to_numpy(dtype=np.float64)[rows], gaps, np.nan)
+                panel.plot(broken, values, color="0.3", linewidth=0.6)
                 panel.set_ylabel(channel)
-        axes[-1].plot(time, score, **{"color": DATA_COLOR, "linewidth": 0.8} | line_kw)
+        looks = {"color": DATA_COLOR, "linewidth": 0.8} | line_kw
+        axes[-1].plot(broken, np.insert(score.astype(np.float64), gaps, np.nan), **looks)
         if self.threshold is not None:
             axes[-1].axhline(self.threshold, color="0.4", linestyle="--", linewidth=0.8, label="threshold")
         if (score[~np.isnan(score)] > 0).all():
@@ -224,6 +228,14 @@ class TimelineDisplay:
         for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
             label = "event" if number == 0 else None
             panel.axvspan(start, end, color=EVENT_COLOR, linewidth=1, label=label, **looks)
+
+
+def _gaps(time: pd.Index) -> np.ndarray:
+    """First rows after a step of time that is longer than what `make_windows` would infer: lines break there."""
+    if not (pd.api.types.is_numeric_dtype(time.dtype) or pd.api.types.is_datetime64_any_dtype(time.dtype)):
+        return np.array([], dtype=np.int64)  # such as text, which has no steps
+    nothing = np.zeros((len(time), 1))
+    return find_gaps(GroupedSeries(nothing, np.array([0, len(time)]), pd.RangeIndex(1), [""], time), None)[2]
 
 
 def _channels(X: Any, channels: bool | Sequence[str]) -> pd.DataFrame:
