@@ -13,7 +13,9 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.testing.compare import compare_images  # noqa: E402
 
+from tests import plots  # noqa: E402
 from tsae import make_windows  # noqa: E402
 from tsae.estimators.autoencoder import LSTMAutoencoder  # noqa: E402
 from tsae.plotting import (  # noqa: E402
@@ -103,15 +105,96 @@ def test_periods_are_drawn_as_times():
     assert ReconstructionDisplay(values, values, times=months).plot().axes_[0].lines[0].get_xdata()[1] == drawn[1]
 
 
-def test_a_timeline_shows_one_series(detector):
+def test_a_timeline_shows_the_series_asked_for(detector):
     series = {name: np.random.default_rng(0).normal(size=(50, 2)) for name in "ab"}
     windows = make_windows(series, 12)
     display = TimelineDisplay.from_estimator(detector, windows, series="b")
     assert set(display.timeline["series"]) == {"b"}
     with pytest.raises(ValueError, match="series='c' does not exist; choose from"):
         TimelineDisplay.from_estimator(detector, windows, series="c")
-    with pytest.raises(ValueError, match="timeline holds 2 series; a plot shows one"):
-        TimelineDisplay(detector.score_timeline(windows))
+    assert set(TimelineDisplay.from_estimator(detector, windows).timeline["series"]) == {"a"}
+
+
+def test_several_series_with_channels_and_labels(detector):
+    series = {name: np.random.default_rng(len(name)).normal(size=(50, 2)) for name in ("a", "bb", "ccc")}
+    windows = make_windows(series, 12)
+    labels = np.zeros(150)
+    labels[[60, 61, 62]] = 1
+    labels[120] = np.nan
+    display = TimelineDisplay.from_estimator(detector, windows, series=["bb", "ccc"], labels=labels, channels=True)
+    drawn(display.figure_)
+    assert [axes.get_ylabel() for axes in display.axes_] == 2 * ["channel_0", "channel_1", "anomaly score"]
+    assert display.axes_[0].get_title() == "series bb"
+    assert display.axes_[3].get_title() == "series ccc"
+    np.testing.assert_array_equal(display.axes_[1].lines[0].get_ydata(), series["bb"][:, 1])
+    timeline = detector.score_timeline(windows)
+    for panel, name in ((2, "bb"), (5, "ccc")):
+        own = timeline["series"] == name
+        np.testing.assert_allclose(display.axes_[panel].lines[0].get_ydata(), timeline["score"][own])
+    spans = [[path.get_extents().intervalx.tolist() for path in axes.collections[0].get_paths()]
+             for axes in display.axes_ if axes.collections]  # fmt: skip
+    assert spans == 3 * [[[10, 12]]]  # of "bb" alone, in each of its panels
+    many = TimelineDisplay.from_estimator(detector, timeline, series=("a", "bb", "ccc"))
+    assert [axes.get_ylabel() for axes in many.axes_] == ["a", "bb", "ccc"]
+    one = TimelineDisplay.from_estimator(detector, windows, series="a", channels=["channel_1"])
+    assert len(one.axes_) == 2
+
+
+def test_lines_of_scores_break_at_gaps():
+    timeline = pd.DataFrame({"time": [0, 1, 2, 3, 50, 51, 52], "score": np.arange(7.0)})
+    axes = TimelineDisplay(timeline, values=np.ones((7, 1))).plot().axes_
+    for panel in axes:
+        assert np.flatnonzero(np.isnan(panel.lines[0].get_ydata())).tolist() == [4]
+        assert panel.lines[0].get_xdata().tolist() == [0, 1, 2, 3, 50, 50, 51, 52]
+
+
+def test_the_contributions_make_up_the_score(detector, windows):
+    display = ReconstructionDisplay.from_estimator(detector, windows, window=945)
+    alone = detector.score_timeline(make_windows(windows[945].gather()[0], 12))
+    np.testing.assert_allclose(display.contributions.sum(axis=1), alone["score"], rtol=1e-4)
+    assert display.score_ax_.get_ylabel() == "score"
+    assert display.axes_[0].get_title("left") == "series 0, window 945"
+    shares = [axes.texts[0].get_text() for axes in display.axes_]
+    assert sum(int(text.split("%")[0]) for text in shares) in (99, 100, 101)
+    assert "of\nthe score" in shares[0]
+    given = plt.subplots(3)[1]
+    assert ReconstructionDisplay.from_estimator(detector, windows, ax=given).score_ax_ is given[2]
+    autoencoder = detector.autoencoder_
+    own = ReconstructionDisplay.from_estimator(autoencoder, windows, window=-1)
+    assert own.axes_[0].get_title("left") == "series 0, window 988"
+    if autoencoder.decoders_ == ("reconstruction",):
+        np.testing.assert_allclose(-own.contributions.mean(), autoencoder.score_samples(windows[-1]), rtol=1e-4)
+
+
+def test_many_classes_have_a_legend_of_the_commonest():
+    labels = np.repeat([f"c{number:02}" for number in range(40)], np.arange(1, 41))
+    display = EmbeddingDisplay(np.zeros((len(labels), 2)), labels=labels).plot()
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == [*(f"c{number}" for number in range(21, 40)), "21 others"]
+    assert sum(len(dots.get_offsets()) for dots in display.ax_.collections) == len(labels)
+
+
+def test_a_history_of_one_epoch_and_one_with_gaps_is_seen():
+    axes = HistoryDisplay(pd.DataFrame({"epoch": [0], "loss": [0.5]})).plot().ax_
+    assert axes.lines[0].get_marker() == "o"
+    assert axes.get_yscale() == "linear"
+    axes = HistoryDisplay(pd.DataFrame({"epoch": [0, 1], "loss": [0.5, 0.4], "val_loss": [np.nan, -0.1]})).plot().ax_
+    assert axes.get_yscale() == "linear"
+
+
+@pytest.mark.parametrize("name", plots.PLOTS)
+def test_plots_look_as_they_did(name, tmp_path):
+    """Compared with small pictures, generously: other versions of matplotlib draw a little otherwise."""
+    plots.write(name, tmp_path / f"{name}.png")
+    expected = plots.FOLDER / f"{name}.png"
+    assert expected.stat().st_size < 12_000
+    assert compare_images(str(expected), str(tmp_path / f"{name}.png"), tol=plots.TOLERANCE) is None
+
+
+def test_other_plots_do_not_pass_for_the_same(tmp_path):
+    plots.write("history", tmp_path / "other.png", history=pd.DataFrame({"epoch": [0, 1, 2], "loss": [1.0, 3.0, 2.0]}))
+    different = compare_images(str(plots.FOLDER / "history.png"), str(tmp_path / "other.png"), tol=plots.TOLERANCE)
+    assert different is not None
 
 
 @pytest.mark.parametrize("labels", [None, np.arange(989) % 3, np.linspace(0, 1, 989), [f"{i}" for i in range(989)]])
@@ -131,6 +214,15 @@ def test_bad_input_is_named():
         HistoryDisplay(pd.DataFrame({"epoch": [1]}))
     with pytest.raises(ValueError, match="timeline has no column 'score'"):
         TimelineDisplay(pd.DataFrame({"time": [1]}))
+    timeline = pd.DataFrame({"time": [1, 2], "score": [1.0, 2.0], "series": ["a", "b"]})
+    with pytest.raises(ValueError, match="labels has 3 rows, timeline 2"):
+        TimelineDisplay(timeline, labels=[0, 1, 0])
+    with pytest.raises(ValueError, match="ax holds 1 Axes; 2 are needed, 1 for each of 2 series"):
+        TimelineDisplay(timeline).plot(ax=plt.subplots()[1])
+    with pytest.raises(ValueError, match="31 series x 1 panels are more than 30"):
+        TimelineDisplay(pd.DataFrame({"time": range(31), "score": 1.0, "series": range(31)})).plot()
+    with pytest.raises(ValueError, match=r"contributions has shape \(2, 1\), values \(3, 1\)"):
+        ReconstructionDisplay(np.zeros(3), np.zeros(3), contributions=np.zeros(2))
     with pytest.raises(ValueError, match=r"embedding has shape \(3,\)"):
         EmbeddingDisplay(np.zeros(3))
     with pytest.raises(ValueError, match="one label per window"):

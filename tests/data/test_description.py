@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsae import describe, make_windows
-from tsae.data.description import find_period, suggest_width
+from tsae import LSTMAutoencoder, describe, make_windows
+from tsae.data import fit_time
+from tsae.data.series_description import find_period, suggest_width
 from tsae.datasets import PUMP_SENSORS, load_pumps
+from tsae.estimators import parameters
 
 PUMPS = {"id_column": "machine", "time_column": "time", "value_columns": PUMP_SENSORS}
 
@@ -89,3 +91,22 @@ def test_data_that_windows_refuse_are_refused(pumps):
         describe(pumps, time_column="time", value_columns=PUMP_SENSORS)
     with pytest.raises(ValueError, match="wrong"):
         describe(pumps, id_column="wrong")
+
+
+def test_windows_describe_themselves(pumps):
+    windows = make_windows(pumps, 48, 24, **PUMPS)
+    lines = str(windows.describe()).splitlines()
+    assert "\n".join(lines[:-2]) == str(describe(windows))
+    assert lines[-2] == f"cut: {len(windows):,} windows of 48 rows, stride 24"
+    assert lines[-1].startswith("LSTMAutoencoder().fit on them: ")
+    assert windows[:0].describe().fit_seconds is None
+
+
+def test_the_time_of_a_fit_is_reckoned_for_the_default_autoencoder():
+    default = LSTMAutoencoder()
+    assert default.units == (fit_time.UNITS,) * fit_time.N_LAYERS
+    assert default.bidirectional
+    assert parameters.AUTO_STEPS == fit_time.N_UPDATES
+    few, more, longer = (fit_time.fit_seconds(*shape) for shape in ((5000, 20), (500_000, 20), (5000, 20_000)))
+    assert few < more
+    assert few < longer

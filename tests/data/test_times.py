@@ -11,6 +11,7 @@ import pytest
 
 from tests.examples import COLUMNS, as_frame, quiet_windows
 from tsae import make_windows
+from tsae.data.times import times_after
 from tsae.splitting import PurgedKFold
 from tsae.timeline import to_timeline
 
@@ -195,3 +196,22 @@ def test_max_gap_must_fit_times_that_are_numbers_or_none():
         make_windows(frame, 2, max_gap=np.nan, **COLUMNS)
     with pytest.raises(ValueError, match="max_gap=3, but data has no times"):
         make_windows(np.arange(9.0), 2, max_gap=3)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([5, 7, 9], [11, 13]),
+        ([5, 7, 10, 12], [14, 16]),
+        ([0.5, 1.0], [1.5, 2.0]),
+        (["2024-01-31", "2024-02-29", "2024-03-31"], ["2024-04-30", "2024-05-31"]),
+        (["2024-01-01 00:01", "2024-01-01 00:02", "2024-01-01 00:04", "2024-01-01 00:05"],
+         ["2024-01-01 00:06", "2024-01-01 00:07"]),
+        ([3], [None, None]),
+    ],
+)  # fmt: skip
+def test_times_go_on_as_they_were(times, expected):
+    if isinstance(times[0], str):
+        assert times_after(pd.DatetimeIndex(times), 2) == list(pd.to_datetime(expected))
+    else:
+        assert times_after(pd.Index(times), 2) == expected

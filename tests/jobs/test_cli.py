@@ -20,13 +20,28 @@ SMALL = ["--set", "bidirectional=false"]
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["train"], ["features"], ["anomalies"], ["inspect"], ["export-onnx"], ["demo"], ["sample-data"], ["describe"]],
+    [
+        [],
+        ["train"],
+        ["features"],
+        ["anomalies"],
+        ["inspect"],
+        ["export-onnx"],
+        ["demo"],
+        ["sample-data"],
+        ["describe"],
+        ["forecast"],
+        ["reconstruct"],
+        ["evaluate"],
+        ["watch"],
+        ["init"],
+    ],
 )
 def test_help(tsae, command):
     code, out, _ = tsae(*command, "--help")
     assert code == 0
     assert "Usage: tsae" in out
-    if command in (["train"], ["features"], ["anomalies"], ["inspect"]):
+    if command in (["train"], ["features"], ["anomalies"], ["inspect"], ["forecast"], ["reconstruct"]):
         assert f"\n    tsae {command[0]} " in out.split("Example")[1]  # line by line, as it is to be typed
     if not command:
         assert "3    success, but parts were skipped" in out
@@ -43,6 +58,20 @@ def test_help_loads_nothing_heavy():
             print(sorted({"tensorflow", "keras", "sklearn", "pandas", "numpy"} & set(sys.modules)))"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"), [("tsae fore", "plain,forecast"), ("tsae watch m.tsae --st", "plain,--state")]
+)
+def test_bash_completes_commands_and_options(tsae, monkeypatch, typed, completed):
+    monkeypatch.setenv("_TSAE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    code, out, _ = tsae()
+    assert (code, completed in out.split()) == (0, True)
+    monkeypatch.setenv("COMP_WORDS", "tsae describe pum")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert tsae()[1] == "file,pum\n"
 
 
 def test_version(tsae):
@@ -72,6 +101,7 @@ def test_train_features_and_inspect(tsae, table, tmp_path):
     assert json.loads(out)["window_spec"]["stride"] == 5
     code, out, _ = tsae("inspect", tmp_path / "m.tsae")
     assert "kind: LSTMAutoencoder" in out
+    assert "max_gaps" not in out  # there are none
 
 
 def test_anomalies_with_labels(tsae, table, detector_file, tmp_path):

@@ -32,7 +32,9 @@ def test_describe(tsae, table, tmp_path):
     table.to_csv(tmp_path / "table.csv", index=False)
     columns = ["--id-column", "machine", "--time-column", "time"]
     code, out, _ = tsae("describe", tmp_path / "table.csv", *columns)
-    assert (code, out) == (0, f"{describe(table, id_column='machine', time_column='time')}\n")
+    *lines, last = out.splitlines()
+    assert (code, "\n".join(lines)) == (0, str(describe(table, id_column="machine", time_column="time")))
+    assert last.startswith("LSTMAutoencoder().fit on them: ")
     code, out, err = tsae("describe", tmp_path / "table.csv", *columns, "--id-from-file")
     assert (code, out) == (2, "")
     assert "exclude each other" in err

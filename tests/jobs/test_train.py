@@ -353,3 +353,13 @@ def test_the_width_that_describe_suggests(tsae, table, table_file, tmp_path):
     for wrong in ("0", "wide", "1.5"):
         code, _, err = tsae("train", table_file, tmp_path / "n.tsae", *columns, "--width", wrong)
         assert (code, "neither a positive integer nor 'auto'" in err) == (2, True)
+
+
+def test_width_and_stride_as_describe_suggests(table, table_file):
+    suggested = describe(table, id_column="machine", time_column="time", value_columns=["load", "heat"])
+    _, _, spec = read_windows(str(table_file), Training(COLUMNS, width="auto", stride="auto"))
+    assert (spec.width, spec.stride) == (suggested.width, suggested.stride)
+    _, _, spec = read_windows(str(table_file), Training(COLUMNS, width=12, stride="auto"))
+    assert (spec.width, spec.stride) == (12, suggested.stride)
+    with pytest.raises(JobError, match="--stride auto reads the whole data set, which does not fit"):
+        training_windows(str(table_file), Training(COLUMNS, width=12, stride="auto", memory=LITTLE))

@@ -19,6 +19,7 @@ from tsae.anomaly.calibration import (
 from tsae.anomaly.combination import Combination, series_names, window_means
 from tsae.anomaly.defaults import check_scores, choose_scores, default_autoencoder, default_encoder
 from tsae.anomaly.dependence import estimate_block_length, max_windows_per_row
+from tsae.anomaly.notebook import NotebookView
 from tsae.anomaly.rebuilding import RebuildingErrors
 from tsae.anomaly.recalibration import Recalibration
 from tsae.anomaly.residuals import check_magnitude, rounding_floor, total
@@ -35,7 +36,7 @@ from tsae.storable import storable
 
 
 @storable
-class AnomalyDetector(OutlierMixin, Saveable, Recalibration):
+class AnomalyDetector(NotebookView, OutlierMixin, Saveable, Recalibration):
     """Anomaly scores with p-values, from an autoencoder trained on normal windows.
 
     `fit` trains the autoencoder on one part of the windows and calibrates on the rest, which are held out: the

@@ -133,7 +133,7 @@ class TimelineStream:
         self._state = state
         return done
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the state of the stream to a file, from which `AnomalyDetector.restore_stream` continues it.
 
         The file is of the kind of model files: JSON and plain arrays, with checksums; reading it runs no code. It
@@ -141,8 +141,8 @@ class TimelineStream:
 
         Parameters
         ----------
-        path : path-like
-            An existing file is replaced, all at once.
+        path : path-like or binary file
+            An existing file is replaced, all at once; an open file is written to.
 
         Raises
         ------

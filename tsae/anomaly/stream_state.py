@@ -85,9 +85,9 @@ class StreamState:
 
 
 def save_state(
-    path: str | os.PathLike[str], state: StreamState, scorer: TimestampScorer, options: dict[str, Any]
+    path: str | os.PathLike[str] | BinaryIO, state: StreamState, scorer: TimestampScorer, options: dict[str, Any]
 ) -> None:
-    """Write a state to a file, all of it or nothing.
+    """Write a state to a file, all of it or nothing, or to an open binary file.
 
     Raises
     ------

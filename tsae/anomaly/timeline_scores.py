@@ -162,7 +162,9 @@ class TimelineScores(WindowReader):
         events.attrs["alpha"] = _level(timeline["p_value"].to_numpy()[flagged], alpha, correction)
         return events
 
-    def stream(self, *, stride: int | None = None, series: Any = 0, max_jump: Any = None) -> TimelineStream:
+    def stream(
+        self, *, stride: int | None = None, series: Any = 0, max_jump: Any = None, max_gap: Any = None
+    ) -> TimelineStream:
         """Score a series as its rows arrive.
 
         Parameters
@@ -175,6 +177,8 @@ class TimelineScores(WindowReader):
             A row whose time is further ahead than this of the row before is an error, and is not taken: a single
             wrong time would make all later ones come too late. None: a year, or 1,000 times ``max_gap`` if that is
             longer; for times that are numbers, 1,000,000 times ``max_gap``. Infinity: any step is allowed.
+        max_gap : number, timedelta, str such as "10min" or None, default=None
+            A step of time longer than this ends the windows. None: as in the windows the detector was fitted on.
 
         Returns
         -------
@@ -189,14 +193,17 @@ class TimelineScores(WindowReader):
         """
         check_number("stride", stride, 1, integer=True, none=True)
         width = self._stream_width()
-        return TimelineStream(self._scorer(), width, int(stride or self._stride), series, self._max_gap, max_jump)
+        gap = self._max_gap if max_gap is None else max_gap
+        return TimelineStream(self._scorer(), width, int(stride or self._stride), series, gap, max_jump)
 
-    def restore_stream(self, path: str | os.PathLike[str] | BinaryIO) -> TimelineStream:
+    def restore_stream(self, path: str | os.PathLike[str] | BinaryIO, *, max_gap: Any = None) -> TimelineStream:
         """Continue a stream whose state was written by `TimelineStream.save`, in this process or another.
 
         Parameters
         ----------
         path : path-like or binary file that can seek
+        max_gap : number, timedelta, str or None, default=None
+            As of `stream`; it is not stored.
 
         Returns
         -------
@@ -228,7 +235,7 @@ class TimelineScores(WindowReader):
         True
         """
         width = self._stream_width()
-        return TimelineStream.restore(path, self._scorer(), width, self._max_gap)
+        return TimelineStream.restore(path, self._scorer(), width, self._max_gap if max_gap is None else max_gap)
 
     def _stream_width(self) -> int:
         check_is_fitted(self)

@@ -370,6 +370,42 @@ def length_of_time(number: float, times: pd.Index) -> Any:
     return pd.Timedelta(number, unit=times.unit) if times.dtype.kind in "mM" else number
 
 
+def times_after(times: pd.Index, n_steps: int) -> list[Any]:
+    """Continue the times of a window: whole calendar units where they are evenly spaced in them, else median steps.
+
+    Parameters
+    ----------
+    times : pandas.Index
+        Increasing, without a time zone.
+    n_steps : int
+        How many times follow the last one.
+
+    Returns
+    -------
+    list of n_steps timestamps or numbers
+        All missing (None) where there is a single time, which has no step.
+
+    Examples
+    --------
+    >>> times_after(pd.DatetimeIndex(["2024-01-01", "2024-02-01", "2024-03-01"]), 2)
+    [Timestamp('2024-04-01 00:00:00'), Timestamp('2024-05-01 00:00:00')]
+    >>> times_after(pd.Index([0, 2, 4]), 2)
+    [6, 8]
+    """
+    if len(times) < 2:
+        return [None] * n_steps
+    steps = np.diff(time_numbers(times))
+    step: Any = float(np.median(steps))
+    if times.dtype.kind == "M":
+        is_even = steps.min() == steps.max()  # months and summer time are not
+        frequency = None if is_even or len(times) < 3 else pd.infer_freq(times)
+        step = pd.Timedelta(step, unit=times.unit) if frequency is None else pd.tseries.frequencies.to_offset(frequency)
+    elif times.dtype.kind in "iu" and step.is_integer():
+        step = int(step)
+    last = times[-1] if times.dtype.kind == "M" else times[-1].item()
+    return [last + (number + 1) * step for number in range(n_steps)]
+
+
 def _steps(grouped: GroupedSeries) -> np.ndarray:
     """Return the time from each row to the next, as floats; NaN from one series to another."""
     steps = _differences(grouped.times)

@@ -13,9 +13,10 @@ import pandas as pd
 from tsae.data.layout import Layout, check_positive_int, merge_intervals
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps
+from tsae.data.window_views import WindowViews
 
 
-class Windows:
+class Windows(WindowViews):
     """Windows of equal stride over one or many series, cut on demand.
 
     Made by `make_windows`; estimators and scikit-learn's splitters take it as X. The series are held once: a

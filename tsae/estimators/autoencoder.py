@@ -20,6 +20,7 @@ from tsae.estimators.parameters import TrainingParameters
 from tsae.estimators.projection import MAX_WINDOWS, principal_components
 from tsae.estimators.weighting import weighted
 from tsae.networks.config import AutoencoderConfig
+from tsae.progress import preparing
 from tsae.storable import storable
 
 # Thresholds are quantiles of the states at about so many steps, of at least so many windows.
@@ -208,7 +209,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             When the loss turns NaN or infinite. The estimator keeps its best weights from before and can be used.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
-        windows, weights = self._prepare(X, sample_weight, resume=resume)
+        with preparing(self.verbose, self.epochs):
+            windows, weights = self._prepare(X, sample_weight, resume=resume)
         self._train_and_measure(windows, self._epochs(len(windows)), weights=weights, bucketed=resume)
         return self
 
@@ -234,7 +236,8 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
             The estimator itself.
         """
         resume = self.__sklearn_is_fitted__()
-        windows, weights = self._prepare(X, sample_weight, resume=resume, partial=True)
+        with preparing(self.verbose, 1):
+            windows, weights = self._prepare(X, sample_weight, resume=resume, partial=True)
         self._train_and_measure(windows, 1, validate=False, weights=weights, bucketed=True)
         return self
 

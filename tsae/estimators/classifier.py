@@ -25,6 +25,7 @@ from tsae.estimators.validation import check_flag, check_number
 from tsae.estimators.weighting import check_weights
 from tsae.networks.config import ClassifierConfig
 from tsae.networks.pooling import POOLINGS
+from tsae.progress import preparing
 from tsae.storable import storable
 
 
@@ -146,7 +147,8 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
             When the loss turns NaN or infinite. The estimator keeps its best weights from before and can be used.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
-        windows, codes, weights = self._prepare(X, y, sample_weight, resume=resume)
+        with preparing(self.verbose, self.epochs):
+            windows, codes, weights = self._prepare(X, y, sample_weight, resume=resume)
         self._train_on(windows, codes, weights, self._epochs(len(windows)), bucketed=resume)
         return self
 
@@ -181,7 +183,8 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
             For parameters, windows or labels that are not allowed, before training starts.
         """
         resume = self.__sklearn_is_fitted__()
-        windows, codes, weights = self._prepare(X, y, sample_weight, resume=resume, partial=True, classes=classes)
+        with preparing(self.verbose, 1):
+            windows, codes, weights = self._prepare(X, y, sample_weight, resume=resume, partial=True, classes=classes)
         self._train_on(windows, codes, weights, 1, validate=False, bucketed=True)
         return self
 

@@ -19,6 +19,7 @@ from tsae.estimators.reading import check_names
 from tsae.estimators.seq2seq_parameters import Seq2SeqParameters
 from tsae.estimators.validation import check_number, draw_seed
 from tsae.networks.config import Seq2SeqConfig
+from tsae.progress import preparing
 from tsae.storable import storable
 
 
@@ -142,8 +143,17 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
         TrainingDivergedError
             When the loss turns NaN or infinite. The estimator keeps its best weights from before and can be used.
         """
-        self._check_parameters()
         resume = self.warm_start and self.__sklearn_is_fitted__()
+        with preparing(self.verbose, self.epochs):
+            windows, targets = self._prepare(X, Y, resume=resume)
+        if self.output_vocabulary_ is None:
+            targets = as_windows(self.target_scaler_.transform(targets.gather()), name="Y")
+        self._train(windows, self._epochs(len(windows)), targets=targets, bucketed=resume)
+        return self
+
+    def _prepare(self, X: Any, Y: Any, *, resume: bool) -> tuple[Windows, Windows]:
+        """Check parameters and sequences; continue with the network as it is, or make a new one."""
+        self._check_parameters()
         if not resume:
             self._learn_vocabularies(X, Y)
         windows = self._read_inputs(X, reset=not resume)
@@ -153,10 +163,7 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
             self._resume(windows)
         else:
             self._start(windows)
-        if self.output_vocabulary_ is None:
-            targets = as_windows(self.target_scaler_.transform(targets.gather()), name="Y")
-        self._train(windows, self._epochs(len(windows)), targets=targets, bucketed=resume)
-        return self
+        return windows, targets
 
     def _check_parameters(self) -> None:
         self._check_seq2seq_parameters()

@@ -65,7 +65,11 @@ class Archive:
 
 
 def write_archive(
-    path: str | os.PathLike[str], kind: str, state: dict[str, Any], arrays: list[np.ndarray], summary: dict[str, Any]
+    path: str | os.PathLike[str] | BinaryIO,
+    kind: str,
+    state: dict[str, Any],
+    arrays: list[np.ndarray],
+    summary: dict[str, Any],
 ) -> None:
     """Write a model file, whole or not at all.
 
@@ -74,8 +78,8 @@ def write_archive(
 
     Parameters
     ----------
-    path : path-like
-        An existing file is replaced.
+    path : path-like or binary file
+        An existing file is replaced; an open file is written to.
     kind : str
         Name of the class of what is stored.
     state : dict[str, Any]
@@ -86,6 +90,9 @@ def write_archive(
         Plain values for a human reader; nothing is rebuilt from them.
     """
     members = _members(kind, state, arrays, summary)
+    if not isinstance(path, (str, os.PathLike)):
+        _write_zip(path, members)
+        return
     with replacing(path) as file:
         _write_zip(file, members)
 

@@ -42,7 +42,7 @@ def run_anomalies(job: Job, rule: EventRule) -> Manifest:
     """
     detector = job.model.estimator
     check_detector(detector, job.model.path)
-    _check_alpha(detector, rule)
+    check_alpha(detector, rule)
     manifest = export(job, write_timeline)
     timelines = (read_result(job.output / part.output) for part in manifest.records.values() if part.status == DONE)
     write_events(find_events_in_chunks(detector, timelines, rule), job)
@@ -62,7 +62,7 @@ def check_detector(estimator: Any, path: Path) -> None:
         )
 
 
-def _check_alpha(detector: Any, rule: EventRule) -> None:
+def check_alpha(detector: Any, rule: EventRule) -> None:
     """Refuse an alpha for which there are too few calibration scores, before any work."""
     try:
         detector.events(_no_rows(detector), **asdict(rule))
@@ -104,25 +104,61 @@ def _no_rows(detector: Any) -> pd.DataFrame:
 # -- events ------------------------------------------------------------------------------------------------------
 
 
-def find_events_in_chunks(detector: Any, timelines: Iterable[pd.DataFrame], rule: EventRule) -> pd.DataFrame:
+class EventFinder:
     """Find the events of a timeline that is given in chunks; they are those of the whole timeline.
 
     Only the rows since the start of an event that may still continue are held, for each series.
+
+    Parameters
+    ----------
+    detector : fitted AnomalyDetector
+    rule : EventRule
+    held : DataFrame or None
+        Rows that another finder held, as `held_rows` returns them.
     """
-    alpha = detector.alpha_ if rule.alpha is None else rule.alpha
-    gap = (detector.n_timesteps_ or 0) // 2 if rule.gap is None else rule.gap
-    held: dict[str, pd.DataFrame] = {}
-    found = []
-    for timeline in timelines:
+
+    def __init__(self, detector: Any, rule: EventRule, held: pd.DataFrame | None = None) -> None:
+        self.detector, self.options = detector, asdict(rule)
+        self.alpha = detector.alpha_ if rule.alpha is None else rule.alpha
+        self.gap = (detector.n_timesteps_ or 0) // 2 if rule.gap is None else rule.gap
+        self._held = {} if held is None else {str(name): rows for name, rows in held.groupby("series", sort=False)}
+
+    def add(self, timeline: pd.DataFrame) -> pd.DataFrame:
+        """Take the next rows, and return the events that end before them."""
+        found = []
         for series, rows in timeline.groupby("series", sort=False):
-            rows = pd.concat([held.pop(series), rows], ignore_index=True) if series in held else rows
-            closed = _rows_before_open_event(rows["p_value"].to_numpy() <= alpha, gap)
-            found.append(detector.events(rows.iloc[:closed], **asdict(rule)))
+            rows = pd.concat([self._held.pop(series), rows], ignore_index=True) if series in self._held else rows
+            flagged = rows["p_value"].to_numpy() <= self.alpha
+            closed = _rows_before_open_event(flagged, self.gap)
+            if flagged[:closed].any():
+                found.append(self.detector.events(rows.iloc[:closed], **self.options))
             if closed < len(rows):
-                held[series] = rows.iloc[closed:]
-    found += [detector.events(rows, **asdict(rule)) for rows in held.values()]
+                self._held[series] = rows.iloc[closed:]
+        return self._joined(found)
+
+    def finish(self) -> pd.DataFrame:
+        """Return the events that were still open, at the end of all series."""
+        found = [self.detector.events(rows, **self.options) for rows in self._held.values()]
+        self._held = {}
+        return self._joined(found)
+
+    def held_rows(self) -> pd.DataFrame:
+        """Return the rows of events that are still open."""
+        return pd.concat(self._held.values(), ignore_index=True) if self._held else _no_rows(self.detector)
+
+    def _joined(self, found: list[pd.DataFrame]) -> pd.DataFrame:
+        filled = [events for events in found if len(events)]
+        if filled:
+            return pd.concat(filled, ignore_index=True)
+        return self.detector.events(_no_rows(self.detector), **self.options)
+
+
+def find_events_in_chunks(detector: Any, timelines: Iterable[pd.DataFrame], rule: EventRule) -> pd.DataFrame:
+    """Find the events of a timeline that is given in chunks, in the order of series and time."""
+    finder = EventFinder(detector, rule)
+    found = [*map(finder.add, timelines), finder.finish()]
     filled = [events for events in found if len(events)]
-    events = pd.concat(filled, ignore_index=True) if filled else detector.events(_no_rows(detector), **asdict(rule))
+    events = pd.concat(filled, ignore_index=True) if filled else found[-1]
     return events.sort_values(["series", "start"], kind="stable", ignore_index=True)
 
 

@@ -12,9 +12,22 @@ from typing import Any, NoReturn
 
 import click
 
-from tsae.jobs import data_commands, errors
-from tsae.jobs.options import character, common_options, dataset_options, integers, names, one_or_several, setting, size
-from tsae.jobs.options import width as width_of
+from tsae.jobs import data_commands, errors, result_commands
+from tsae.jobs.options import (
+    character,
+    check_marks,
+    common_options,
+    complete_files,
+    dataset_options,
+    finish,
+    integers,
+    make_job,
+    names,
+    one_or_several,
+    rows_or_auto,
+    setting,
+    size,
+)
 
 EXIT_CODES = """\b
 Exit codes:
@@ -32,6 +45,10 @@ ANEW = {
     "export-onnx": "the same command starts again",
     "demo": "the same command starts again",
     "sample-data": "the same command starts again, with --overwrite",
+    "recalibrate": "no model was written; the same command starts again",
+    "forecast": "nothing was written; the same command starts again",
+    "evaluate": "the same command starts again",
+    "watch": "with --state, the same command goes on from the state that was kept last",
 }
 
 # -- commands -----------------------------------------------------------------------------------------------------
@@ -46,7 +63,8 @@ def cli(context: click.Context) -> None:
     \b
     Try it on the sample data:  tsae demo
     Get the sample data:        tsae sample-data FOLDER
-    Use your own data:          tsae describe, tsae train, then tsae features or tsae anomalies
+    Use your own data:          tsae describe, tsae train, then tsae features, tsae anomalies or tsae forecast
+    From a file of options:     tsae init DATA, then tsae train --config tsae.toml
     """  # noqa: D301, click keeps the lines after a backspace character
     if isinstance(context.obj, dict):
         context.obj["command"] = context.invoked_subcommand
@@ -61,12 +79,12 @@ Examples:
   tsae train pumps.csv pumps.tsae --width 48 --units 32,32 --epochs 20 --set cell=gru --set dropout=0.1
   tsae train excel.csv pumps.tsae --time-column time --width 48 --separator ';' --decimal ',' \\
       --missing-values -999,#N/A""")  # fmt: skip
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--width", type=width_of, metavar="INT|auto", required=True,
+@click.option("--width", type=rows_or_auto, metavar="INT|auto", required=True,
               help="Time steps per window; auto: as tsae describe suggests.")  # fmt: skip
-@click.option("--stride", type=click.IntRange(1), default=1, show_default=True,
-              help="Rows between the starts of windows.")  # fmt: skip
+@click.option("--stride", type=rows_or_auto, metavar="INT|auto", default=1, show_default=True,
+              help="Rows between the starts of windows; auto: as tsae describe suggests.")  # fmt: skip
 @click.option("--id-column", type=one_or_several, metavar="NAME[,NAME...]",
               help="Column, or columns, with the series of each row; also of directories such as machine=m1.  "
               "[default: all rows are one series]")  # fmt: skip
@@ -114,7 +132,7 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace MODEL if it exists.")
 @common_options
 def train_command(
-    input: str, model: Path, width: int | str, stride: int, id_column: str | tuple[str, ...] | None,
+    input: str, model: Path, width: int | str, stride: int | str, id_column: str | tuple[str, ...] | None,
     time_column: str | None, value_columns: tuple[str, ...], time_format: str | None,
     missing_values: tuple[str, ...], separator: str, decimal: str, id_from_file: bool, max_gap: str | None,
     before: str | None, label_column: str | None, task: str, units: Any, decoder: str | None, epochs: int | None,
@@ -133,7 +151,7 @@ def train_command(
     set_up_logging(quiet=quiet, log_json=log_json)
     if id_from_file and id_column:
         raise click.UsageError("--id-from-file and --id-column exclude each other")
-    _check_marks(separator, decimal)
+    check_marks(separator, decimal)
     columns = Columns(
         id_column, time_column, value_columns, time_format, id_from_file=id_from_file,
         missing=tuple(value for value in missing_values if value), separator=separator, decimal=decimal,
@@ -159,7 +177,7 @@ Examples:
 OUT/features/ holds one file per part of the input; pandas.read_parquet("OUT/features") reads them as one table.
 OUT/manifest.json lists the state of each part. The same command continues an interrupted job.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("output", type=click.Path(path_type=Path))
 @dataset_options
 @common_options
@@ -171,7 +189,7 @@ def features_command(model: Path, input: str, output: Path, **options: Any) -> N
     """
     from tsae.jobs.features import run_features
 
-    _finish(run_features(_job("features", model, input, output, options)))
+    finish(run_features(make_job("features", model, input, output, options)))
 
 
 @cli.command("anomalies", epilog="""\b
@@ -182,7 +200,7 @@ Examples:
 OUT/timeline/ holds one row per timestamp, in one file per part of INPUT.
 OUT/events.csv lists the events.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Share of normal timestamps that may be flagged.  [default: as in training]")  # fmt: skip
@@ -206,7 +224,7 @@ def anomalies_command(
     """
     from tsae.jobs.anomalies import EventRule, run_anomalies
 
-    job = _job("timeline", model, input, output, options)
+    job = make_job("timeline", model, input, output, options)
     if report is not None or label_column is not None:
         from tsae.jobs.report import check_report
 
@@ -215,7 +233,7 @@ def anomalies_command(
     manifest = run_anomalies(job, rule)
     if report is not None or label_column is not None:
         _report(job, rule, report, label_column)
-    _finish(manifest)
+    finish(manifest)
 
 
 def _report(job: Any, rule: Any, page: Path | None, label_column: str | None) -> None:
@@ -233,7 +251,7 @@ Examples:
   tsae recalibrate faults.tsae july.csv faults_july.tsae
   tsae recalibrate faults.tsae july.csv faults_july.tsae --marks marks.csv""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("input", type=str)
+@click.argument("input", type=str, shell_complete=complete_files)
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--marks", metavar="FILE.csv",
               help="Take only what the marks saved by a report page call normal.  [default: all rows]")  # fmt: skip
@@ -313,32 +331,8 @@ def demo_command(output: Path, data: Path | None, quiet: bool, log_json: bool) -
     click.echo(run_demo(output, data))
 
 
-for command in data_commands.COMMANDS:
+for command in (*data_commands.COMMANDS, *result_commands.COMMANDS):
     cli.add_command(command)
-
-
-def _job(kind: str, model: Path, source: str, output: Path, options: dict[str, Any]) -> Any:
-    from tsae.jobs.execution import Execution
-    from tsae.jobs.job import Job
-    from tsae.jobs.logs import set_up_logging
-    from tsae.jobs.models import open_model
-
-    set_up_logging(quiet=options["quiet"], log_json=options["log_json"])
-    if options["n_jobs"] == 0:
-        raise click.UsageError("--n-jobs 0 is not allowed; 1 is this process, -1 one process per core")
-    file = open_model(model)
-    spec = file.spec.with_stride(options["stride"]).with_marks(options["separator"], options["decimal"])
-    _check_marks(spec.columns.separator, spec.columns.decimal)
-    return Job(
-        kind=kind, model=file, source=source, output=output, spec=spec,
-        format=options["format"], whole_series=options["whole_series"], on_error=options["on_error"],
-        on_change=options["on_change"], execution=Execution(options["n_jobs"], options["dask"]),
-    )  # fmt: skip
-
-
-def _check_marks(separator: str, decimal: str) -> None:
-    if separator == decimal:
-        raise click.UsageError(f"--separator and --decimal are both {separator!r}; name another --separator")
 
 
 def _gap(text: str | None) -> str | float | None:
@@ -346,15 +340,6 @@ def _gap(text: str | None) -> str | float | None:
         return None if text is None else float(text)
     except ValueError:
         return text
-
-
-def _finish(manifest: Any) -> None:
-    from tsae.jobs.coverage import has_no_result
-
-    if has_no_result(list(manifest.records.values())):
-        sys.exit(errors.NOTHING_SCORED)
-    if any(record.status == "skipped" for record in manifest.records.values()):
-        sys.exit(errors.SKIPPED_PARTS)
 
 
 # -- the process --------------------------------------------------------------------------------------------------

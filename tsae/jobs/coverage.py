@@ -15,6 +15,7 @@ from tsae.jobs.spec import WindowSpec, plain_step
 
 STEP_RATIO = 1.25  # median time steps that differ by more are another sampling rate
 MIN_STEPS = 10  # fewer steps tell nothing about the sampling rate
+OF_TIMESTAMPS = {"timeline": "scored", "reconstruction": "reconstructed"}  # jobs that give one row per timestamp
 MIN_SHARE = 0.5  # warn if a smaller share of the rows got a result
 
 
@@ -69,7 +70,7 @@ def median_step(times: pd.Index, offsets: np.ndarray) -> str | float | None:
 
 def series_with_result(part: PartWindows, kind: str) -> set[str]:
     """Names of the series for which this part gives at least one result."""
-    windows = part.windows[part.covering if kind == "timeline" else part.new]
+    windows = part.windows[part.covering if kind in OF_TIMESTAMPS else part.new]
     if not len(windows):
         return set()
     return set(windows.grouped.names_at(windows.starts[windows.observed]).tolist())
@@ -88,7 +89,7 @@ def explain_unscored(records: Sequence[Record], spec: WindowSpec, kind: str) -> 
     done = [record for record in records if record.status == DONE]
     scored, rows = (sum(getattr(record, name) or 0 for record in done) for name in ("scored", "rows"))
     written = sum(record.windows or 0 for record in done)
-    verb, unit = ("scored", "rows") if kind == "timeline" else ("computed", "windows")
+    verb, unit = OF_TIMESTAMPS.get(kind, "computed"), "rows" if kind in OF_TIMESTAMPS else "windows"
     if not done:
         return f"nothing was {verb}: no part could be used"
     if any(record.scored is None for record in done):

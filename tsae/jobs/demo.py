@@ -159,22 +159,13 @@ def plot_timeline(timeline: pd.DataFrame, events: pd.DataFrame, readings: pd.Dat
         from matplotlib.figure import Figure
     except ImportError:
         return None
-    figure = Figure(figsize=(14, 10), layout="constrained")
+    from tsae.plotting.timeline import TimelineDisplay
+
     names = timeline["series"].unique()
-    for axes, name in zip(figure.subplots(len(names), sharex=True), names, strict=True):
-        rows = timeline[timeline["series"] == name]
-        truth = readings[readings["machine"] == name]
-        axes.semilogy(rows["time"], rows["score"], linewidth=0.6, color="black")
-        axes.fill_between(
-            truth["time"], 0, 1, where=truth["fault"] == 1, transform=axes.get_xaxis_transform(), alpha=0.25,
-            color="tab:red", label="labelled fault",
-        )  # fmt: skip
-        for position, event in enumerate(events[events["series"] == name].itertuples()):
-            axes.axvspan(
-                event.start, event.end, ymax=0.06, color="tab:blue", label="event" if position == 0 else None
-            )  # fmt: skip
-        axes.set_ylabel(name)
-    axes.legend(loc="upper left")
+    figure = Figure(figsize=(14, 10), layout="constrained")
+    faults = readings.rename(columns={"machine": "series"})[["series", "time", "fault"]]
+    labels = timeline[["series", "time"]].merge(faults, on=["series", "time"], how="left")["fault"]
+    TimelineDisplay(timeline, events, labels=labels).plot(ax=figure.subplots(len(names), sharex=True))
     figure.suptitle("Anomaly score of each timestamp (logarithmic)")
     figure.savefig(path, dpi=100)
     return path

@@ -207,7 +207,7 @@ class _Run:
 
     def _chained_tasks(self) -> Iterator[Task]:
         """Compute the parts that are not up to date, in order; all timelines end before a hole and at the end."""
-        is_timeline, skips = self.job.kind == "timeline", self.job.on_error == "skip"
+        is_timeline, skips = self.job.is_timeline, self.job.on_error == "skip"
         steps = self._steps()
         pairs: Iterable[tuple[_Step, _Step | None]] = (
             pairwise(chain(steps, [None])) if is_timeline else ((step, None) for step in steps)  # type: ignore
@@ -232,7 +232,7 @@ class _Run:
 
     def _planned_tasks(self) -> Iterator[Task]:
         """Compute all parts in any order; workers know which rows are carried into them, and whether they changed."""
-        is_timeline, skips = self.job.kind == "timeline", self.job.on_error == "skip"
+        is_timeline, skips = self.job.is_timeline, self.job.on_error == "skip"
         steps = chain(self._planning.steps(), [None])
         for step, following in pairwise(steps):
             assert step is not None

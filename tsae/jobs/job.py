@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tsae.jobs.coverage import OF_TIMESTAMPS
 from tsae.jobs.errors import JobError
 from tsae.jobs.execution import Execution
 from tsae.jobs.models import ModelFile
@@ -20,7 +21,7 @@ class Job:
 
     Attributes
     ----------
-    kind : {"features", "timeline"}
+    kind : {"features", "timeline", "reconstruction"}
         Also the folder, within `output`, of the parts that are written.
     model : ModelFile
     source : str
@@ -49,6 +50,11 @@ class Job:
     on_error: str = "fail"
     on_change: str = "refuse"
     execution: Execution = field(default_factory=Execution)
+
+    @property
+    def is_timeline(self) -> bool:
+        """Whether the output has one row per timestamp, not one per window."""
+        return self.kind in OF_TIMESTAMPS
 
     def identity(self) -> dict[str, Any]:
         """Return everything besides the input that the output depends on."""

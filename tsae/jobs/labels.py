@@ -10,6 +10,7 @@ import pandas as pd
 
 from tsae.data.series import GroupedSeries
 from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.table_files import import_parquet
 
 MARKS_SUFFIX = ".csv"  # a label column whose name ends like this is a file of marks
 MARK_COLUMNS = ["series", "start", "end", "mark"]
@@ -94,6 +95,33 @@ class Labels:
             raise InputError(f"{self.source}: no mark is on a row of the data set; are they of other series or times?")
 
 
+def read_stretches(path: Path, series: str | None) -> Labels:
+    """Read a table of stretches with known anomalies: `start`, `end`, and as needed `series` and `mark`.
+
+    Parameters
+    ----------
+    path : Path
+        A .csv or .parquet file, such as the events of tsae anomalies, or marks of a report page.
+    series : str or None
+        Of all stretches, where the table has no column `series`.
+
+    Returns
+    -------
+    Labels
+        Without a column `mark` every stretch is a "fault".
+
+    Raises
+    ------
+    JobError
+        For a file that cannot be read, or holds something else.
+    """
+    table = _read_text(path)
+    if "series" not in table and series is not None:
+        table["series"] = series
+    table = table.assign(mark=table.get("mark", "fault"))
+    return Labels(None, _check_marks(table, path), str(path))
+
+
 def labels_of(column: pd.Series) -> np.ndarray:
     """Return a bool array: the rows in which a column is neither 0 nor missing.
 
@@ -110,12 +138,22 @@ def labels_of(column: pd.Series) -> np.ndarray:
 
 
 def _read_marks(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise JobError(f"there is no file {path} of marks; a label column may not end in {MARKS_SUFFIX}")
+    return _check_marks(_read_text(path), path)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    """Read a table of text."""
     try:
-        marks = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise JobError(f"there is no file {path} of marks; a label column may not end in {MARKS_SUFFIX}") from error
+        if path.suffix == ".parquet":
+            return import_parquet().read_table(path).to_pandas().astype(str)
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise JobError(f"{path} cannot be read as marks: {error}") from error
+
+
+def _check_marks(marks: pd.DataFrame, path: Path) -> pd.DataFrame:
     if not set(MARK_COLUMNS) <= set(marks.columns):
         raise JobError(f"{path} has the columns {list(marks.columns)}; marks have {MARK_COLUMNS}")
     wrong = marks.index[~marks["mark"].isin(list(VALUES))]

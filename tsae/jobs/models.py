@@ -104,7 +104,12 @@ def _read(path: Path) -> Archive:
     except FileNotFoundError as error:
         raise JobError(f"there is no model file {path}") from error
     except ModelFileError as error:
-        raise JobError(str(error)) from error
+        hint = (
+            "; commands read model files, from which tsae export-onnx makes such graphs"
+            if path.suffix == ".onnx"
+            else ""
+        )
+        raise JobError(f"{error}{hint}") from error
     except OSError as error:
         reason = "is a directory; name a model file" if path.is_dir() else f"cannot be read: {error.strerror or error}"
         raise JobError(f"{path} {reason}") from error
@@ -133,6 +138,21 @@ def autoencoder_of(estimator: Any) -> Any:
     autoencoder = getattr(estimator, "autoencoder_", estimator)
     if not hasattr(autoencoder, "transform"):
         raise JobError(f"the model is a {type(estimator).__name__}, which computes no features")
+    return autoencoder
+
+
+def decoding_model_of(estimator: Any, path: Path) -> Any:
+    """Return the fitted autoencoder, the estimator itself or that of a detector, whose decoders can be used.
+
+    Raises
+    ------
+    JobError
+    """
+    autoencoder = getattr(estimator, "autoencoder_", estimator)
+    if not hasattr(autoencoder, "reconstruct"):
+        raise JobError(
+            f"{path} holds a {type(estimator).__name__}, which has no decoder; train a model with tsae train"
+        )
     return autoencoder
 
 

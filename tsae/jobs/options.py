@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +14,13 @@ import click
 from tsae.jobs import errors
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Let the shell complete names of files, where addresses and patterns are allowed, too."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 def names(value: Any) -> tuple[str, ...]:
@@ -53,8 +62,8 @@ def size(value: Any) -> int:
         raise click.BadParameter(str(error)) from error
 
 
-def width(value: Any) -> int | str:
-    """Convert a width of windows: a positive integer, or the word "auto"."""
+def rows_or_auto(value: Any) -> int | str:
+    """Convert a width or stride of windows: a positive integer, or the word "auto"."""
     text = str(value).strip()
     if text == "auto":
         return text
@@ -126,3 +135,52 @@ def dataset_options(command: Command) -> Command:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+# -- a job on a data set ----------------------------------------------------------------------------------------------
+
+
+def make_job(kind: str, model: Path, source: str, output: Path, options: dict[str, Any]) -> Any:
+    """Set up logging, open the model, and return the `Job` that the options of `dataset_options` describe."""
+    from tsae.jobs.execution import Execution
+    from tsae.jobs.job import Job
+    from tsae.jobs.logs import set_up_logging
+    from tsae.jobs.models import open_model
+
+    set_up_logging(quiet=options["quiet"], log_json=options["log_json"])
+    if options["n_jobs"] == 0:
+        raise click.UsageError("--n-jobs 0 is not allowed; 1 is this process, -1 one process per core")
+    file = open_model(model)
+    spec = file.spec.with_stride(options["stride"]).with_marks(options["separator"], options["decimal"])
+    check_marks(spec.columns.separator, spec.columns.decimal)
+    return Job(
+        kind=kind, model=file, source=source, output=output, spec=spec,
+        format=options["format"], whole_series=options["whole_series"], on_error=options["on_error"],
+        on_change=options["on_change"], execution=Execution(options["n_jobs"], options["dask"]),
+    )  # fmt: skip
+
+
+def check_marks(separator: str, decimal: str) -> None:
+    """Refuse one character for both."""
+    if separator == decimal:
+        raise click.UsageError(f"--separator and --decimal are both {separator!r}; name another --separator")
+
+
+def finish(manifest: Any) -> None:
+    """End the process with the exit code of a job that wrote a manifest."""
+    from tsae.jobs.coverage import has_no_result
+
+    if has_no_result(list(manifest.records.values())):
+        sys.exit(errors.NOTHING_SCORED)
+    if any(record.status == "skipped" for record in manifest.records.values()):
+        sys.exit(errors.SKIPPED_PARTS)
+
+
+def finish_watch(counts: Any, number: int | None, *, has_state: bool) -> None:
+    """End the process with the exit code of `tsae watch`, given the signal that ended it."""
+    if number is not None:
+        sys.exit(errors.INTERRUPTED if number == signal.SIGINT else errors.TERMINATED)
+    if counts.rows and not counts.scored and not has_state:
+        sys.exit(errors.NOTHING_SCORED)
+    if counts.skipped:
+        sys.exit(errors.SKIPPED_PARTS)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from tsae.jobs.errors import JobError
+from tsae.jobs.parts import Part
 from tsae.jobs.stores import is_address
+from tsae.jobs.table_files import import_parquet
 
 
 def check_target(path: Path, what: str, *, overwrite: bool = True) -> None:
@@ -37,3 +40,20 @@ def check_target(path: Path, what: str, *, overwrite: bool = True) -> None:
         raise JobError(f"{what} {path} cannot be written: {folder} is not a directory")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise JobError(f"{what} {path} cannot be written: no permission to write to {folder}")
+
+
+def check_table_target(path: Path, parts: Sequence[Part], *, overwrite: bool) -> None:
+    """Refuse a file of results that is no table, cannot be written, or would replace one that is read.
+
+    Raises
+    ------
+    JobError
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise JobError(f"the output {path} is no .csv or .parquet file; name one")
+    check_target(path, "the output", overwrite=overwrite)
+    if path.suffix == ".parquet":
+        import_parquet()
+    local = [part.path for part in parts if isinstance(part.path, Path)] if path.exists() else []
+    if any(part.samefile(path) for part in local):
+        raise JobError(f"the output {path} would replace the input")

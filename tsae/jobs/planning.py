@@ -65,7 +65,7 @@ class Planning:
             return
         self._n_ready, self._start = self._ready(is_ready)
         self._count(self.carries.parts[self._n_ready :])
-        may_end = self.job.kind == "timeline" and 0 < self._n_ready < len(self.carries.parts)
+        may_end = self.job.is_timeline and 0 < self._n_ready < len(self.carries.parts)
         if may_end and next(self._steps_from_counts()).hole is not None:  # series end with the part before
             self._n_ready, self._start = 0, Carry.empty()
             self._count(self.carries.parts)
@@ -103,7 +103,7 @@ class Planning:
         n_ready, carry_in = 0, Carry.empty().digest
         for part in parts:
             record, sums = records[part.name], self.sums.get(part.name)
-            ends = self.job.kind == "timeline" and part is parts[-1]
+            ends = self.job.is_timeline and part is parts[-1]
             if sums is None or record.last != ends or not is_ready(record, sums, carry_in):
                 break
             n_ready, carry_in = n_ready + 1, str(record.carry_out)

@@ -25,7 +25,7 @@ from tsae.report.comparison import compare_events, compare_ranges, compare_score
 
 
 def lines_of(facts: dict[str, Any], indent: str = "") -> str:
-    """Format facts as lines ``name: value``, nested ones indented.
+    """Format facts as lines ``name: value``, nested ones indented; what is None or empty is left out.
 
     Examples
     --------
@@ -37,6 +37,8 @@ def lines_of(facts: dict[str, Any], indent: str = "") -> str:
     """
     lines = []
     for name, value in facts.items():
+        if isinstance(value, (dict, list)) and not value:
+            continue
         if isinstance(value, dict):
             lines += [f"{indent}{name}:", lines_of(value, indent + "  ")]
         elif value is not None:

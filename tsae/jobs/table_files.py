@@ -142,7 +142,9 @@ class CsvTable(TableFile):
 
     def _read_names(self) -> list[str]:
         with self._errors(), self._open_text() as file:
-            names = next(csv.reader(file, delimiter=self.settings.separator), [])
+            return self._checked_names(next(csv.reader(file, delimiter=self.settings.separator), []))
+
+    def _checked_names(self, names: list[str]) -> list[str]:
         while names and not names[-1]:
             names.pop()  # a separator at the end of each line
         if not any(names):
@@ -162,26 +164,31 @@ class CsvTable(TableFile):
         return n_lines
 
     def _read(self, names: list[str], text: list[str], n_rows: int | None) -> Iterator[pd.DataFrame]:
-        # By position: names may come twice, or be empty.
-        at = {name: self.columns.index(name) for name in names}
-        names_of = {position: name for name, position in at.items()}
-        missing = {at[name]: [""] if name in text else [*MISSING, *self.settings.missing] for name in names}
         n_read = 0
         with self._errors(), self._open() as file:
-            tables = pd.read_csv(
-                file, names=list(range(len(self.columns))), header=0, usecols=sorted(at.values()),
-                dtype={at[name]: "str" for name in text}, encoding="utf-8-sig", sep=self.settings.separator,
-                decimal=self.settings.decimal, keep_default_na=False, na_values=missing, low_memory=False,
-                index_col=False, chunksize=n_rows,
-            )  # fmt: skip
+            tables = pd.read_csv(file, header=0, chunksize=n_rows, **self._options(names, text))
             if n_rows is None:
                 self._check_fields(len(tables))
                 tables = [tables]
             for table in tables:
                 n_read += len(table)
-                yield table.reset_index(drop=True).rename(columns=names_of)
+                yield self._named(table)
             if n_rows is not None:
                 self._check_fields(n_read)
+
+    def _options(self, names: list[str], text: list[str]) -> dict[str, Any]:
+        """How pandas is to read columns: by position, since names may come twice or be empty."""
+        at = {name: self.columns.index(name) for name in names}
+        missing = {at[name]: [""] if name in text else [*MISSING, *self.settings.missing] for name in names}
+        return {
+            "names": list(range(len(self.columns))), "usecols": sorted(at.values()), "index_col": False,
+            "dtype": {at[name]: "str" for name in text}, "encoding": "utf-8-sig", "sep": self.settings.separator,
+            "decimal": self.settings.decimal, "keep_default_na": False, "na_values": missing, "low_memory": False,
+        }  # fmt: skip
+
+    def _named(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Name columns that were read by position."""
+        return table.reset_index(drop=True).rename(columns=lambda position: self.columns[position])
 
     def _check_fields(self, n_rows: int) -> None:
         """Refuse what pandas would silently cut or fill: lines with more or fewer fields than columns, and NUL."""
@@ -239,6 +246,61 @@ class CsvTable(TableFile):
             raise InputError(f"{self.name} is not a table of comma-separated values: {error}") from error
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{self.name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+class CsvLines(CsvTable):
+    """Lines of CSV that arrive one after the other.
+
+    Parameters
+    ----------
+    header : str
+        The first line.
+    name : str
+        Of the source, for messages.
+    settings : Columns
+    """
+
+    def __init__(self, header: str, name: str, settings: Columns):
+        self.path, self.name, self.settings = Path(name), name, settings
+        self.partition: dict[str, str] = {}
+        self.numbers: Sequence[int] = []
+        self.columns = self._checked_names(self._split(header, 1))
+
+    def place(self, row: int) -> str:
+        """Describe the place of a row of the table that was given last: its line."""
+        return f"line {self.numbers[row]}"
+
+    def table(self, lines: Sequence[str], numbers: Sequence[int], names: list[str], text: list[str]) -> pd.DataFrame:
+        """Read columns of lines with these numbers; those in `text` stay unparsed."""
+        self.numbers = numbers
+        for line, number in zip(lines, numbers, strict=True):
+            n_fields = len(self._fields(line, number))
+            if n_fields != len(self.columns):
+                raise InputError(
+                    f"{self.name}, line {number}: {n_fields} fields, but {len(self.columns)} columns are named in the "
+                    f"first line{self.hint}"
+                )
+        with self._errors():
+            return self._named(
+                pd.read_csv(io.StringIO("\n".join(lines) + "\n"), header=None, **self._options(names, text))
+            )[names]
+
+    def _fields(self, line: str, number: int) -> list[str]:
+        fields = self._split(line, number)
+        while len(fields) > len(self.columns) and not fields[-1]:
+            fields.pop()  # a separator at the end of the line
+        return fields
+
+    def _split(self, line: str, number: int) -> list[str]:
+        if "\0" in line:
+            raise InputError(f"{self.name}, line {number}: a NUL byte; the input is damaged or not text")
+        try:
+            line.encode()
+            return next(csv.reader([line], delimiter=self.settings.separator, strict=True), [])
+        except csv.Error as error:
+            raise InputError(f"{self.name}, line {number}: {error}") from error
+        except UnicodeEncodeError as error:
+            raise InputError(f"{self.name}, line {number} is not UTF-8 text") from error
 
 
 class ParquetTable(TableFile):

@@ -86,7 +86,7 @@ def read_chunks(
     source.require([*unparsed, *values, *extra])
     columns = replace(columns, values=tuple(values))
     for frame in source.chunks(list(dict.fromkeys([*unparsed, *values, *extra])), unparsed, n_rows):
-        rows = _as_rows(frame, columns, source, extra)
+        rows = rows_of_frame(frame, columns, source, extra)
         columns = replace(columns, time_kind=rows.time_kind)
         yield rows
 
@@ -107,7 +107,8 @@ def _other_columns(source: TableFile, extra: Sequence[str]) -> tuple[str, ...]:
     return source.other_columns({*columns.ids, columns.time, *extra, *source.partition})
 
 
-def _as_rows(frame: pd.DataFrame, columns: Columns, source: TableFile, extra: Sequence[str]) -> Rows:
+def rows_of_frame(frame: pd.DataFrame, columns: Columns, source: TableFile, extra: Sequence[str] = ()) -> Rows:
+    """Check rows of a table, as they were read by `source`: see `read_rows`."""
     values = columns.values
     if len(frame) == 0:
         return Rows(_no_rows(list(values), columns), columns.time_kind, frame[list(extra)])

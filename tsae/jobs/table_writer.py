@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 import numpy as np
 import pandas as pd
@@ -87,9 +87,9 @@ def with_zone(table: pd.DataFrame, columns: Columns, *names: str) -> pd.DataFram
     return table.assign(**{name: table[name].dt.tz_localize("UTC") for name in dated})
 
 
-def read_result(path: Path) -> pd.DataFrame:
-    """Read a table that `result_writer` wrote; in CSV files, columns of datetimes are parsed."""
-    if path.suffix == ".parquet":
+def read_result(path: Path | IO[str]) -> pd.DataFrame:
+    """Read a table that `result_writer` wrote, or an open CSV file; in CSV, columns of datetimes are parsed."""
+    if isinstance(path, Path) and path.suffix == ".parquet":
         return import_parquet().read_table(path).to_pandas()
     table = pd.read_csv(
         path, dtype={"series": "str"}, keep_default_na=False, na_values=[""], float_precision="round_trip"

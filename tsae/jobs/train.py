@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.description import describe_series
 from tsae.data.inspection import MarkerWarning, describe_markers, find_labels, suspected_labels
 from tsae.data.series import GroupedSeries
+from tsae.data.series_description import describe_series
 from tsae.data.times import find_gaps, inferred_max_gaps
 from tsae.data.windows import Windows
 from tsae.estimators.augmentation import Augmentation
@@ -49,8 +49,8 @@ class Training:
     columns : Columns
     width : int or "auto"
         Of the windows; "auto": as `tsae.describe` suggests.
-    stride : int
-        Of the windows.
+    stride : int or "auto"
+        Of the windows; "auto": as `tsae.describe` suggests.
     task : {"features", "anomalies"}
         "features": an `LSTMAutoencoder`; "anomalies": an `AnomalyDetector`, whose autoencoder also computes features.
     max_gap : str, float or None
@@ -70,7 +70,7 @@ class Training:
 
     columns: Columns
     width: int | str
-    stride: int = 1
+    stride: int | str = 1
     task: str = "features"
     max_gap: str | float | None = None
     before: str | None = None
@@ -179,10 +179,11 @@ def training_windows(source: str, training: Training) -> tuple[Windows, WindowSp
     width = ASSUMED_WIDTH if isinstance(training.width, str) else training.width
     memory = default_memory(width) if training.memory is None else training.memory
     if not fits(parts, columns, n_channels, width, memory):
-        if isinstance(training.width, str):
+        asked = [name for name in ("width", "stride") if isinstance(getattr(training, name), str)]
+        if asked:
             raise JobError(
-                f"--width {training.width} reads the whole data set, which does not fit into {size_text(memory)}; give "
-                "the number of rows of a window, or more --memory"
+                f"--{asked[0]} auto reads the whole data set, which does not fit into {size_text(memory)}; give "
+                "a number of rows, or more --memory"
             )
         return _drawn_windows(parts, training, width, memory)
     windows, chosen, spec = read_windows(source, training, parts)
@@ -207,12 +208,9 @@ def read_windows(
     if data.columns.time is not None:
         log_event(f"a time step longer than {max_gap} ends a window ({origin})")
     step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
-    width = training.width
-    if isinstance(width, str):
-        width = describe_series(data.series).width
-        log_event(f"width={width}, as tsae describe suggests")
+    width, stride = _suggested(data.series, training)
     spec = WindowSpec(
-        data.columns, width, training.stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
+        data.columns, width, stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
         {name: _plain(gap) for name, gap in by_series.items()},
     )  # fmt: skip
     windows = spec.cut(data.series)
@@ -223,6 +221,18 @@ def read_windows(
     if not chosen.any():
         raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
     return windows, chosen, spec
+
+
+def _suggested(series: GroupedSeries, training: Training) -> tuple[int, int]:
+    """Return width and stride, those that are "auto" as `tsae.describe` suggests."""
+    width, stride = training.width, training.stride
+    if isinstance(width, str) or isinstance(stride, str):
+        described = describe_series(series)
+        suggested = {"width": described.width, "stride": described.stride}
+        chosen = {name: value for name, value in suggested.items() if isinstance(getattr(training, name), str)}
+        log_event(f"{', '.join(f'{k}={v}' for k, v in chosen.items())}, as tsae describe suggests")
+        width, stride = chosen.get("width", width), chosen.get("stride", stride)
+    return int(width), int(stride)
 
 
 def _plain(max_gap: Any) -> str | float:
@@ -239,7 +249,7 @@ def _drawn_windows(parts: list[Part], training: Training, width: int, memory: in
         holds_both = channels.is_flag & (channels.low == 0) & (channels.high == 1)
         _warn_of_labels(*suspected_labels(list(found.columns.values), holds_both.tolist()))
     _warn_of_surveyed_markers(found)
-    spec, origin = surveyed_spec(found, width, training.stride, training.max_gap)
+    spec, origin = surveyed_spec(found, width, int(training.stride), training.max_gap)
     if spec.columns.time is not None:
         log_event(f"a time step longer than {spec.max_gap} ends a window ({origin})")
     n_rows = rows_within(memory, len(found.columns.values), width)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from tsae.plotting.axes import CLASS_COLORS, CLASS_MARKERS, one_axes
+from tsae.drawing import OTHER_COLOR, class_look, one_axes
+
+MOST_CLASSES = 20  # that have a colour and a name; of more the commonest
+LONG_LEGEND = 10  # entries, from which on it stands beside the points
 
 
 class EmbeddingDisplay:
@@ -17,7 +21,8 @@ class EmbeddingDisplay:
     embedding : ndarray of shape (n_windows, 2)
         One point per window.
     labels : array-like of shape (n_windows,), default=None
-        One colour per class; a colour scale for floats, and for more than 20 classes.
+        One colour per class, and a legend; of more than 20 classes the 19 commonest have one, the others are grey. A
+        colour scale for floats.
     explained_variance_ratio : sequence of two floats, default=None
         Shown in the labels of the axes.
 
@@ -134,24 +139,39 @@ class EmbeddingDisplay:
         EmbeddingDisplay
             Itself, with the attributes that name what was drawn.
         """
-        self.figure_, self.ax_ = one_axes(ax)
+        classes = None if self.labels is None or self.labels.dtype.kind == "f" else np.unique(self.labels)
+        is_long = classes is not None and len(classes) > LONG_LEGEND
+        self.figure_, self.ax_ = one_axes(ax, (9.0, 4.8) if is_long else None)
         options = {"s": 12, "alpha": 0.8} | scatter_kw
         x, y = self.embedding.T
         if self.labels is None:
             self.ax_.scatter(x, y, **options)
-        elif self.labels.dtype.kind == "f" or len(np.unique(self.labels)) > 20:
-            codes = self.labels if self.labels.dtype.kind in "fiub" else np.unique(self.labels, return_inverse=True)[1]
-            self.figure_.colorbar(self.ax_.scatter(x, y, c=codes, **options), ax=self.ax_)
+        elif classes is None:
+            self.figure_.colorbar(self.ax_.scatter(x, y, c=self.labels, **options), ax=self.ax_)
         else:
-            for number, label in enumerate(np.unique(self.labels)):
-                own, (cycle, color) = self.labels == label, divmod(number, len(CLASS_COLORS))
-                looks = {"color": CLASS_COLORS[color], "marker": CLASS_MARKERS[cycle]}
-                self.ax_.scatter(x[own], y[own], label=str(label), **looks | options)
-            is_long = len(np.unique(self.labels)) > 10  # beside the points, in two columns
-            place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "ncols": 2} if is_long else {"loc": "best"}
-            self.ax_.legend(**place)
+            self._plot_classes(x, y, options)
         shares = self.explained_variance_ratio
         for axis, name in ((0, "x"), (1, "y")):
             share = "" if shares is None else f" ({shares[axis]:.0%})"
             self.ax_.set(**{f"{name}label": f"principal component {axis + 1}{share}"})
         return self
+
+    def _plot_classes(self, x: np.ndarray, y: np.ndarray, options: dict[str, Any]) -> None:
+        labels = np.asarray(self.labels)
+        counts = pd.Series(labels).value_counts()
+        named = counts.index[: MOST_CLASSES if len(counts) <= MOST_CLASSES else MOST_CLASSES - 1]
+        named = [label for label in np.unique(labels) if label in set(named)]
+        others = ~np.isin(labels, named)
+        if others.any():  # first, so that they lie below
+            label = f"{len(counts) - len(named)} others"
+            self.ax_.scatter(x[others], y[others], label=label, **{"color": OTHER_COLOR} | options)
+        for number, label in enumerate(named):
+            own = labels == label
+            self.ax_.scatter(x[own], y[own], label=str(label), **class_look(number) | options)
+        handles, texts = self.ax_.get_legend_handles_labels()
+        if others.any():  # last in the legend
+            handles, texts = [*handles[1:], handles[0]], [*texts[1:], texts[0]]
+        place: dict[str, Any] = {"loc": "best"}
+        if len(texts) > LONG_LEGEND:
+            place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "ncols": 2}
+        self.ax_.legend(handles, texts, **place)

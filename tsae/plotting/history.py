@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tsae.plotting.axes import DATA_COLOR, RECONSTRUCTION_COLOR, one_axes
+from tsae.drawing import DATA_COLOR, RECONSTRUCTION_COLOR, one_axes
+
+FEW_EPOCHS = 30  # each of which has a marker; a line of one point would not be seen
 
 
 class HistoryDisplay:
@@ -85,9 +88,11 @@ class HistoryDisplay:
         losses = (("loss", "training", DATA_COLOR), ("val_loss", "validation", RECONSTRUCTION_COLOR))
         for column, label, color in losses:
             if column in self.history:
-                self.ax_.plot(self.history["epoch"], self.history[column], label=label, **{"color": color} | line_kw)
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        if (self.history["loss"] > 0).all():
+                looks = {"color": color, "marker": "o" if len(self.history) <= FEW_EPOCHS else None, "markersize": 4}
+                self.ax_.plot(self.history["epoch"], self.history[column], label=label, **looks | line_kw)
+        self.ax_.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        drawn = self.history[[column for column, _, _ in losses if column in self.history]].to_numpy(dtype=float)
+        if len(drawn) > 1 and (drawn[~np.isnan(drawn)] > 0).all():
             self.ax_.set_yscale("log")
         self.ax_.set(xlabel="epoch", ylabel="loss")
         self.ax_.legend(loc="best")

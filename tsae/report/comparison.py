@@ -30,8 +30,11 @@ def without_unclear(table: pd.DataFrame, events: pd.DataFrame) -> tuple[pd.DataF
     return table, events[~events.index.isin(doubtful)]
 
 
-def compare_scores(table: pd.DataFrame) -> dict[str, float]:
-    """Compare scores with labels, from the columns `series`, `time`, `score` and `label`, rows in order of time."""
+def compare_scores(table: pd.DataFrame, *, volumes: bool = True) -> dict[str, float]:
+    """Compare scores with labels, from the columns `series`, `time`, `score` and `label`, rows in order of time.
+
+    Without `volumes`, `vus_pr`, which takes most of the time, is left out.
+    """
     from sklearn.metrics import average_precision_score
 
     known = table[table["score"].notna()]
@@ -41,16 +44,18 @@ def compare_scores(table: pd.DataFrame) -> dict[str, float]:
         "labelled_share": float(known["label"].mean()),
         "auc_pr": float(average_precision_score(known["label"], known["score"])),
     }
+    if not volumes:
+        return measures
     try:
         from aeon.benchmarking.metrics.anomaly_detection import range_pr_vus_score
     except ImportError:
         return measures
-    volumes = [
+    found = [
         range_pr_vus_score(rows["label"].to_numpy(np.int64), rows["score"].to_numpy(), max_buffer_size=50)
         for _, rows in known.groupby("series")
         if rows["label"].any() and not rows["label"].all()
     ]
-    return {**measures, "vus_pr": float(np.mean(volumes))} if volumes else measures
+    return {**measures, "vus_pr": float(np.mean(found))} if found else measures
 
 
 def compare_events(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, int]:
@@ -79,14 +84,40 @@ def compare_ranges(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float
     `event_recall` is the share of labelled stretches that an event overlaps; `range_precision` the share of each event
     that is labelled, averaged over the events, and NaN without any.
     """
-    labels, flags = [], []
-    for name, rows in table.groupby("series", sort=False):
-        flagged = np.zeros(len(rows), dtype=bool)
+    flags = rows_of_events(table, events)
+    groups = table.assign(flag=flags).groupby("series", sort=False)
+    return range_measures(*([rows[name].to_numpy() for _, rows in groups] for name in ("label", "flag")))
+
+
+def rows_of_events(table: pd.DataFrame, events: pd.DataFrame) -> np.ndarray:
+    """Mark the rows of `table` (`series`, `time`) that lie within an event: bool of shape (n_rows,)."""
+    flagged = np.zeros(len(table), dtype=bool)
+    for name, rows in table.reset_index(drop=True).groupby("series", sort=False):
+        times = rows["time"]
         for event in events[events["series"] == name].itertuples():
-            flagged |= rows["time"].between(event.start, event.end).to_numpy()
-        flags.append(flagged)
-        labels.append(rows["label"].to_numpy())
-    return range_measures(labels, flags)
+            flagged[rows.index[times.between(event.start, event.end)]] = True
+    return flagged
+
+
+def compare_rows(table: pd.DataFrame, events: pd.DataFrame) -> dict[str, float]:
+    """Compare the rows within events with the rows that are labelled; NaN for a share of nothing.
+
+    Only rows with a score count. `point_precision` is the share of the rows within events that are labelled,
+    `point_recall` the share of the labelled rows that lie within events, `point_f1` their harmonic mean.
+    """
+    known = table["score"].notna().to_numpy()
+    flagged, label = rows_of_events(table, events)[known], table["label"].to_numpy()[known]
+    both = int(np.count_nonzero(flagged & label))
+    return {
+        "point_precision": share(both, int(flagged.sum())),
+        "point_recall": share(both, int(label.sum())),
+        "point_f1": share(2 * both, int(flagged.sum()) + int(label.sum())),
+    }
+
+
+def share(part: int, whole: int) -> float:
+    """Return a ratio, NaN where the whole is nothing."""
+    return part / whole if whole else float("nan")
 
 
 def range_measures(labels: list[np.ndarray], flags: list[np.ndarray]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Figures, Axes and colours of the displays."""
+"""Figures, Axes and colours of plots. matplotlib is imported when something is drawn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import pandas as pd
 # The palette of Okabe and Ito, whose colours people with any kind of colour blindness can tell apart.
 CLASS_COLORS = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000"
 CLASS_MARKERS = "o", "^", "s"  # the next one where the colours begin again
-DATA_COLOR, RECONSTRUCTION_COLOR, EVENT_COLOR = "#0072B2", "#E69F00", "#D55E00"
+DATA_COLOR, RECONSTRUCTION_COLOR, EVENT_COLOR, LABEL_COLOR, OTHER_COLOR = (
+    "#0072B2",
+    "#E69F00",
+    "#D55E00",
+    "#CC79A7",
+    "0.75",
+)
+MOST_PANELS = 30
 
 
 def import_pyplot() -> Any:
@@ -30,16 +37,30 @@ def one_axes(ax: Any, size: tuple[float, float] | None = None) -> tuple[Any, Any
     return figure, ax
 
 
-def panels(ax: Any, n: int) -> tuple[Any, np.ndarray]:
+def panels(ax: Any, n: int, what: str = "one per channel", width: float = 8) -> tuple[Any, np.ndarray]:
     """Return the given Axes for n panels, or new ones, one above the other."""
     if ax is None:
-        size = (8, min(1.2 + 1.5 * n, 40))
+        size = (width, min(1.2 + 1.5 * n, 40))
         figure, axes = import_pyplot().subplots(n, 1, sharex=True, squeeze=False, figsize=size, layout="constrained")
         return figure, axes[:, 0]
     axes = np.atleast_1d(np.asarray(ax, dtype=object))
     if axes.shape != (n,):
-        raise ValueError(f"ax holds {axes.size} Axes; {n} are needed, one per channel")
+        raise ValueError(f"ax holds {axes.size} Axes; {n} are needed, {what}")
     return axes[0].figure, axes
+
+
+def legend_above(ax: Any, side: str = "right", **options: Any) -> None:
+    """Put the legend above the Axes, where it hides nothing; none without labels."""
+    handles, names = ax.get_legend_handles_labels()
+    if handles:
+        place = {"loc": f"lower {side}", "bbox_to_anchor": (float(side == "right"), 1.0), "borderaxespad": 0.1}
+        ax.legend(handles, names, **place, ncols=min(8, len(names)), frameon=False, fontsize="small", **options)
+
+
+def class_look(number: int) -> dict[str, str]:
+    """Return colour and marker of a class; those of the first twenty-one differ."""
+    cycle, color = divmod(number, len(CLASS_COLORS))
+    return {"color": CLASS_COLORS[color], "marker": CLASS_MARKERS[cycle % len(CLASS_MARKERS)]}
 
 
 def label_dates(ax: Any, times: Any) -> None:
