@@ -108,6 +108,12 @@ def test_without_settings_of_its_autoencoder_a_detector_is_that_of_python():
     assert make_estimator(training, 100).get_params() == AnomalyDetector(trim_fraction=0.05, **shown).get_params()
 
 
+def test_warnings_of_the_fit_are_logged(table_file, tmp_path, logged):
+    training = Training(COLUMNS, 12, 5, task="anomalies", max_gap="15min", autoencoder=SMALL, detector={"alpha": 0.02})
+    train(str(table_file), tmp_path / "m.tsae", training)
+    assert any(line.startswith("warning: for timestamps alpha=0.02 cannot be used") for line in logged())
+
+
 def test_windows_without_any_value_are_left_out(table, tmp_path):
     holes = table.copy()
     rows = holes.index[holes["machine"] == "m0"][20:60]

@@ -116,11 +116,14 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     release_memory()
     load_tensorflow()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("default")
             warnings.simplefilter("ignore", MarkerWarning)  # `_warn_of_markers` named the option for it
             estimator.fit(windows)
     except ValueError as error:
         raise JobError(str(error)) from error
+    for warning in warned:
+        _warn(str(warning.message))
     save_model(estimator, spec, target)
     log_event(f"wrote {target}", event="end", model=str(target))
     return estimator
