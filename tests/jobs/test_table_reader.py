@@ -343,9 +343,11 @@ def test_semicolons_and_decimal_commas(tmp_path):
         ("x\ty\n1\t2\n", Columns(), r"use --separator '\\t'"),
         ("x,y\n1,2\n", Columns(separator=";"), "use --separator ','"),
         ("x;y\n1,5;2\n", Columns(separator=";"), "use --decimal ','"),
+        ("when,y\n2024-01-01,1\n2024-01-02,1\n", Columns(), "If these are times, use --time-column 'when'"),
+        ("site,y\nnorth,1\nsouth,1\n", Columns(), "If it tells series apart, use --id-column 'site'"),
     ],
 )
-def test_another_separator_gets_a_hint(tmp_path, text, columns, hint):
+def test_what_is_probably_meant_is_a_hint(tmp_path, text, columns, hint):
     with pytest.raises(InputError, match=hint):
         read_rows(write(tmp_path / "t.csv", text), columns)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -197,10 +198,27 @@ def _parse_numbers(column: pd.Series, source: TableFile) -> np.ndarray:
     comma = isinstance(value, str) and source.settings.decimal == "." and DECIMAL_COMMA.fullmatch(value)
     raise InputError(
         f"{source.name}, {source.place(row)}: column {column.name!r} holds {value!r}; values must be numbers. "
-        + ("If the decimal mark is a comma, use --decimal ','. " if comma else "")
+        + ("If the decimal mark is a comma, use --decimal ','. " if comma else _other_role(column, wrong))
         + f"Fix the file, name what marks missing values with --missing-values, or the columns to use with "
         f"--value-columns{source.hint}"
     )
+
+
+def _other_role(column: pd.Series, wrong: np.ndarray) -> str:
+    """What a column may be that holds no number at all."""
+    known = column.notna().to_numpy()
+    if not wrong[known].all():
+        return ""
+    first = column[known].head(20)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of formats that are inferred: this is but a guess
+            are_times = pd.to_datetime(first, errors="coerce", utc=True).notna().all()
+    except (TypeError, ValueError):  # lists and the like
+        are_times = False
+    if are_times:
+        return f"If these are times, use --time-column {column.name!r}. "
+    return f"If it tells series apart, use --id-column {column.name!r}. " if isinstance(first.iloc[0], str) else ""
 
 
 def _refuse_infinite(table: pd.DataFrame, source: TableFile) -> None:
