@@ -37,7 +37,7 @@ dev: .venv/dev.stamp
 	$(BIN)/pre-commit install
 
 oldest: .venv-oldest/test.stamp
-	$(OLDEST)/python -m pytest -q -n 2 --dist loadfile $(CONTRACT_TESTS)
+	$(OLDEST)/python -m pytest -q -n 2 --dist loadfile -m "not (quality or statistics)" $(CONTRACT_TESTS)
 
 # The documentation site, into site/. The switch hides mkdocs-material's notice about the next version of mkdocs.
 docs: .venv/docs.stamp
