@@ -320,8 +320,8 @@ def unusual_rows(series, width, n_blocks):
         distances = [(((other - window) / std) ** 2).sum() for other in flat]
         errors[name, start] = ((flat[int(np.argmin(distances))] - window) ** 2).mean(axis=0)
     table = np.array(list(errors.values()))
-    scale = np.sort(table, axis=0)[: math.ceil(0.99 * len(table))].mean(axis=0)
-    score = {window: np.log1p(error / scale).mean() for window, error in errors.items()}
+    usual = np.median(table, axis=0)
+    score = {window: np.log1p(error / usual).sum() for window, error in errors.items()}
     return {
         name: [
             statistics.mean(score[name, s] for s in range(row - width + 1, row + 1) if (name, s) in score)

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from tsae.anomaly.neighbors import NeighborErrors
-from tsae.anomaly.residuals import chunk_size, mean_steps, rounding_floor, total
+from tsae.anomaly.residuals import chunk_size, mean_steps
 from tsae.data.scaling import covered_rows
 from tsae.data.windows import Windows
 
 N_BLOCKS = 5  # of time in each series
+LEAST_SHARE = 1e-6  # of a channel's variance; smaller errors are all alike
 
 
 def unusual_windows(windows: Windows, share: float) -> np.ndarray:
@@ -51,10 +52,10 @@ def unusual_windows(windows: Windows, share: float) -> np.ndarray:
     """
     if windows.is_ragged:
         raise ValueError(f"trim_fraction={share} needs windows of one length; cut the series with make_windows")
-    score, errors = NeighborErrors(), _errors_from_other_blocks(windows)[:, np.newaxis]
-    score.fit_scale(errors, rounding_floor(windows))
-    by_window = total(score.contributions(score.scaled(errors)))
-    by_row = _mean_by_row(windows, np.nan_to_num(by_window))
+    errors = _errors_from_other_blocks(windows)
+    ratios, known = errors / _usual_errors(windows, errors), ~np.isnan(errors)
+    by_window = np.log1p(np.where(known, ratios, 0)).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    by_row = _mean_by_row(windows, by_window)
     worst = np.concatenate([by_row[rows].max(axis=1) for rows in _row_numbers(windows)])
     return worst > np.sort(worst)[len(worst) - 1 - int(share * len(worst))]
 
@@ -79,6 +80,17 @@ def _errors_from_other_blocks(windows: Windows) -> np.ndarray:
             part = windows[positions]
             errors[positions] = mean_steps(score.values(None, part, part))[:, 0]
     return errors
+
+
+def _usual_errors(windows: Windows, errors: np.ndarray) -> np.ndarray:
+    """Return the median error of each channel, which anomalies do not raise, and at least a share of its variance."""
+    usual = np.ones(windows.n_channels)
+    for channel in range(windows.n_channels):
+        known = errors[~np.isnan(errors[:, channel]), channel]
+        if known.size:
+            variance = np.nanvar(windows.values[:, channel], dtype=np.float64)
+            usual[channel] = max(np.median(known), LEAST_SHARE * variance) or 1.0
+    return usual
 
 
 def _blocks(windows: Windows) -> np.ndarray:
