@@ -84,29 +84,37 @@ def test_the_next_start_goes_on(tsae, detector_file, table_file, expected, tmp_p
 
 def test_a_growing_file_is_followed_until_a_signal(detector_file, table_file, tmp_path):
     lines = table_file.read_text().splitlines(keepends=True)
-    growing, state, out = tmp_path / "growing.csv", tmp_path / "watch.state", io.StringIO()
-    growing.write_text("".join(lines[:300]))
+    rule = EventRule(gap=2)
+
+    def watch_file(name, content, out, **options):
+        path, state = tmp_path / f"{name}.csv", tmp_path / f"{name}.state"
+        path.write_text(content)
+        return watch(
+            Watching(detector_file, detector_file.spec, rule, path, state=state, show="scores", **options), out
+        )
+
+    complete, out = io.StringIO(), io.StringIO()
+    watch_file("complete", "".join(lines[:400]), complete)
 
     def append():
-        wait_for(lambda: out.getvalue())
-        with open(growing, "a") as file:
-            file.writelines(lines[300:400])
-            file.write(lines[400][:7])  # a line that is not complete
-        before = len(out.getvalue())
-        wait_for(lambda: len(out.getvalue()) > before)
-        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            wait_for(lambda: out.getvalue())
+            with open(tmp_path / "growing.csv", "a") as file:
+                file.writelines(lines[300:400])
+                file.write(lines[400][:7])  # a line that is not complete
+            wait_for(lambda: out.getvalue().count("\n") == complete.getvalue().count("\n"))
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=append)
     thread.start()
-    rule = EventRule(gap=2)
-    counts, number = watch(
-        Watching(detector_file, detector_file.spec, rule, growing, follow=True, state=state, show="scores"), out
-    )
+    counts, number = watch_file("growing", "".join(lines[:300]), out, follow=True)
     thread.join()
     assert (counts.rows, number) == (399, signal.SIGTERM)
-    growing.write_text("".join(lines))
-    more = io.StringIO()
-    counts, number = watch(Watching(detector_file, detector_file.spec, rule, growing, state=state, show="scores"), more)
+    tables = [pd.read_json(io.StringIO(text.getvalue()), lines=True) for text in (out, complete)]
+    found, expected = (table.sort_values(["series", "time"], ignore_index=True) for table in tables)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-4)
+    counts, number = watch_file("growing", "".join(lines), io.StringIO())
     assert (counts.rows, number) == (len(lines) - 400, None)
 
 
