@@ -34,7 +34,7 @@ import pandas as pd
 
 from benchmarks.anomaly_methods import DETERMINISTIC, METHODS, Scored
 from benchmarks.anomaly_sets import ROOT, SETS, Problem, file_number, tsb_sets
-from benchmarks.vus import vus_pr
+from benchmarks.vus import vus_pr, without_gaps
 from tsae import Windows
 from tsae.report.comparison import range_measures
 
@@ -46,9 +46,7 @@ def measure(problem: Problem, found: Scored) -> dict[str, float]:
     from aeon.benchmarking.metrics.anomaly_detection import pr_auc_score
 
     by_series = series_rows(problem.test)
-    scores, flags = found.scores, found.flags
-    # A timestamp without a score cannot be flagged: it gets the lowest score.
-    scores = np.where(np.isnan(scores), np.nanmin(scores), scores)
+    scores, flags = without_gaps(found.scores), found.flags
     vus, auc = [], []
     for rows in by_series:
         labels = problem.labels[rows]

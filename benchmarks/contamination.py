@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks.anomalies import chosen_files, read_results
 from benchmarks.anomaly_sets import ROOT, Problem
-from benchmarks.vus import vus_pr
+from benchmarks.vus import vus_pr, without_gaps
 from tsae import AnomalyDetector, Windows, make_windows
 
 MAX_PIECE = 50  # rows
@@ -48,7 +48,7 @@ def measure(problem: Problem, share: float, trim: float, seed: int) -> dict[str,
     begin = time.perf_counter()
     detector = AnomalyDetector(trim_fraction=trim, random_state=seed).fit(contaminated(problem, share, seed))
     scores = detector.score_timeline(problem.test)["score"].to_numpy()
-    vus = vus_pr(problem.labels, np.where(np.isnan(scores), np.nanmin(scores), scores), problem.max_buffer)
+    vus = vus_pr(problem.labels, without_gaps(scores), problem.max_buffer)
     return {"vus_pr": vus, "seconds": round(time.perf_counter() - begin, 1)}
 
 

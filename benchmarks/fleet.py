@@ -21,7 +21,7 @@ import pandas as pd
 
 from benchmarks.anomalies import chosen_files, read_results
 from benchmarks.anomaly_sets import ROOT, Problem
-from benchmarks.vus import vus_pr
+from benchmarks.vus import vus_pr, without_gaps
 from tsae import AnomalyDetector, Windows, make_windows
 from tsae.report.comparison import range_measures
 
@@ -55,7 +55,7 @@ def measure(problem: Problem, name: str, detector: AnomalyDetector) -> dict[str,
     scores, flags = timeline["score"].to_numpy(), timeline["p_value"].to_numpy() <= detector.alpha_
     normal = (problem.labels == 0) & (np.arange(len(scores)) >= len(problem.train.values))
     return {
-        "vus_pr": vus_pr(problem.labels, np.where(np.isnan(scores), np.nanmin(scores), scores), problem.max_buffer),
+        "vus_pr": vus_pr(problem.labels, without_gaps(scores), problem.max_buffer),
         "flagged_normal_rows": float(flags[normal].mean()),
         "alpha": float(detector.alpha_),
         **range_measures([problem.labels], [flags]),

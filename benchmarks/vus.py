@@ -15,6 +15,11 @@ N_THRESHOLDS = 250
 NO_PERIOD = 125  # what TSB-AD takes where it finds no period
 
 
+def without_gaps(scores: np.ndarray) -> np.ndarray:
+    """Give timestamps without a score, which cannot be flagged, the lowest score."""
+    return np.where(np.isnan(scores), np.nanmin(scores), scores)
+
+
 def vus_pr(labels: np.ndarray, scores: np.ndarray, max_buffer: int) -> float:
     """Volume under the precision-recall surface.
 
