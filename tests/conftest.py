@@ -5,11 +5,23 @@ Tests must leave them as they are: no `fit`, `partial_fit` or `set_params`; a te
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tsae import AnomalyDetector, LSTMAutoencoder, Windows, make_windows
+
+
+@pytest.fixture
+def loggers_as_before():
+    """Leave the loggers that the command and the pipelines set up as they were."""
+    changed = [logging.getLogger(name) for name in ("tsae", "tensorflow")]
+    kept = [(logger.handlers[:], logger.level, logger.propagate) for logger in changed]
+    yield
+    for logger, (handlers, level, propagate) in zip(changed, kept, strict=True):
+        logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
 
 
 @pytest.fixture(scope="session")

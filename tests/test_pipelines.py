@@ -5,7 +5,6 @@ One of them runs as a process, as a visitor starts it; the others in this one, i
 
 from __future__ import annotations
 
-import logging
 import os
 import runpy
 import shutil
@@ -34,11 +33,9 @@ def run(command, folder):
 
 
 @pytest.fixture
-def run_here(tmp_path, monkeypatch, capsys):
+def run_here(tmp_path, monkeypatch, capsys, loggers_as_before):
     """Run a program of `pipelines/`, or the command, in this process and in `tmp_path`; its standard output."""
     monkeypatch.chdir(tmp_path)
-    changed = [logging.getLogger("tsae"), logging.getLogger("tensorflow")]
-    kept = [(logger.handlers[:], logger.level, logger.propagate) for logger in changed]
 
     def run_here(*command):
         name, *arguments = map(str, command)
@@ -51,9 +48,7 @@ def run_here(tmp_path, monkeypatch, capsys):
             runpy.run_path(str(PIPELINES / f"{name}.py"), run_name="__main__")
         return capsys.readouterr().out
 
-    yield run_here
-    for logger, settings in zip(changed, kept, strict=True):
-        logger.handlers[:], logger.level, logger.propagate = settings
+    return run_here
 
 
 @pytest.mark.parametrize("name", ["feature_export", "anomaly_detection", "classification"])

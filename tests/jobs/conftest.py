@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import logging
 import os
 from pathlib import Path
 
@@ -82,10 +81,8 @@ def detector_file(table_file, tmp_path_factory) -> ModelFile:
 
 
 @pytest.fixture
-def tsae(capsys):
+def tsae(capsys, loggers_as_before):
     """Run the command line in this process: exit code, standard output and error."""
-    logger = logging.getLogger("tsae")
-    kept = logger.handlers[:], logger.level, logger.propagate
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
@@ -93,8 +90,7 @@ def tsae(capsys):
         printed = capsys.readouterr()
         return ended.value.code or 0, printed.out, printed.err
 
-    yield run
-    logger.handlers[:], logger.level, logger.propagate = kept
+    return run
 
 
 @pytest.fixture
