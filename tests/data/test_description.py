@@ -102,11 +102,12 @@ def test_windows_describe_themselves(pumps):
     assert windows[:0].describe().fit_seconds is None
 
 
-def test_the_time_of_a_fit_is_reckoned_for_the_default_autoencoder():
+def test_the_time_of_a_fit_is_estimated_for_the_default_autoencoder():
     default = LSTMAutoencoder()
     assert default.units == (fit_time.UNITS,) * fit_time.N_LAYERS
     assert default.bidirectional
     assert parameters.AUTO_STEPS == fit_time.N_UPDATES
+    assert parameters.AUTO_BATCHES == fit_time.BATCHES
     few, more, longer = (fit_time.fit_seconds(*shape) for shape in ((5000, 20), (500_000, 20), (5000, 20_000)))
     assert few < more
     assert few < longer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tsae.anomaly.thresholds import THRESHOLDS, Calibrator
-from tsae.data.scaling import covered_rows
+from tsae.data.layout import covered_rows
 from tsae.data.splitting import holdout
 from tsae.data.windows import Windows
 from tsae.estimators.validation import check_number, draw_seed

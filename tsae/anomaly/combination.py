@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.anomaly.dependence import max_windows_per_row
-from tsae.anomaly.residuals import chunk_size, clipped, mean_steps, total
+from tsae.anomaly.residuals import clipped, mean_steps, position_chunks, total
 from tsae.anomaly.scores import Score
 from tsae.anomaly.series_scales import SeriesScales, in_text
 from tsae.data.windows import Windows
@@ -84,9 +84,8 @@ class Combination:
         positions : int ndarray of shape (n,)
         values : ndarray of shape (n, n_timesteps, n_values, n_channels)
         """
-        shown, n_at_once = clipped(autoencoder, windows), chunk_size(windows)
-        for first in range(0, len(windows), n_at_once):
-            positions = np.arange(first, min(first + n_at_once, len(windows)))
+        shown = clipped(autoencoder, windows)
+        for positions in position_chunks(windows):
             chunk = windows[positions]
             values = _joined([score.values(autoencoder, chunk, shown[positions]) for score in self.scores])
             yield positions, self.relative_to_series(chunk, values, series)

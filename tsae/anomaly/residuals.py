@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tsae.data.scaling import ChannelScaler, covered_rows
+from tsae.data.layout import covered_rows
+from tsae.data.scaling import ChannelScaler
 from tsae.data.windows import Windows
 from tsae.networks.objectives import OBJECTIVES
 
@@ -32,6 +33,13 @@ LARGEST_FITTED = 1e30
 def chunk_size(windows: Windows) -> int:
     """Return how many windows go through the autoencoder at once."""
     return max(1, CHUNK_VALUES // (windows.width * windows.n_channels))
+
+
+def position_chunks(windows: Windows) -> Iterator[np.ndarray]:
+    """Yield the positions of all windows, as many as go through the autoencoder at once."""
+    n_at_once = chunk_size(windows)
+    for first in range(0, len(windows), n_at_once):
+        yield np.arange(first, min(first + n_at_once, len(windows)))
 
 
 def squared_errors(autoencoder: Any, windows: Windows, shown: Windows, decoders: tuple[str | None, ...]) -> np.ndarray:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tsae.anomaly.neighbors import NeighborErrors
-from tsae.anomaly.residuals import chunk_size, mean_steps
-from tsae.data.scaling import covered_rows
+from tsae.anomaly.residuals import mean_steps, position_chunks
+from tsae.data.layout import covered_rows
+from tsae.data.timeline import to_timeline
 from tsae.data.windows import Windows
 
 N_BLOCKS = 5  # of time in each series
@@ -55,8 +56,9 @@ def unusual_windows(windows: Windows, share: float) -> np.ndarray:
     errors = _errors_from_other_blocks(windows)
     ratios, known = errors / _usual_errors(windows, errors), ~np.isnan(errors)
     by_window = np.log1p(np.where(known, ratios, 0)).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    by_row = _mean_by_row(windows, by_window)
-    worst = np.concatenate([by_row[rows].max(axis=1) for rows in _row_numbers(windows)])
+    by_row = to_timeline(windows, by_window)["value"].to_numpy()
+    starts, steps = windows.starts[:, np.newaxis], np.arange(windows.width)
+    worst = np.concatenate([by_row[starts[chunk] + steps].max(axis=1) for chunk in position_chunks(windows)])
     return worst > np.sort(worst)[len(worst) - 1 - int(share * len(worst))]
 
 
@@ -75,10 +77,9 @@ def _errors_from_other_blocks(windows: Windows) -> np.ndarray:
                 "trim_fraction=0"
             )
         score = NeighborErrors().fit(None, others, ())
-        for first in range(0, len(own), chunk_size(windows)):
-            positions = own[first : first + chunk_size(windows)]
-            part = windows[positions]
-            errors[positions] = mean_steps(score.values(None, part, part))[:, 0]
+        for chunk in position_chunks(windows[own]):
+            part = windows[own[chunk]]
+            errors[own[chunk]] = mean_steps(score.values(None, part, part))[:, 0]
     return errors
 
 
@@ -99,21 +100,3 @@ def _blocks(windows: Windows) -> np.ndarray:
     by_series = pd.Series(windows.starts).groupby(series)
     rank, size = by_series.rank(method="first").to_numpy() - 1, by_series.transform("size").to_numpy()
     return (np.floor(rank * N_BLOCKS / size).astype(np.int64) + series) % N_BLOCKS
-
-
-def _mean_by_row(windows: Windows, values: np.ndarray) -> np.ndarray:
-    """Return the mean value of the windows that cover each row, (n_rows,); 0 where there are none."""
-    sums, counts = np.zeros(len(windows.values)), np.zeros(len(windows.values))
-    for step in range(windows.width):
-        np.add.at(sums, windows.starts + step, values)
-        np.add.at(counts, windows.starts + step, 1)
-    return sums / np.maximum(counts, 1)
-
-
-def _row_numbers(windows: Windows) -> list[np.ndarray]:
-    """Return the rows of each window, in chunks of shape (n, width)."""
-    starts = windows.starts
-    return [
-        starts[first : first + chunk_size(windows), np.newaxis] + np.arange(windows.width)
-        for first in range(0, len(starts), chunk_size(windows))
-    ]

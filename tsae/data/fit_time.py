@@ -16,14 +16,14 @@ import numpy as np
 
 UNITS, N_LAYERS = 64, 3  # of the default LSTMAutoencoder, as are the numbers of updates and of windows in a batch
 N_UPDATES = 600
-BATCH_SHARE, SMALLEST_BATCH, LARGEST_BATCH = 32, 8, 128
+BATCHES = 32, 8, 128  # so many batches, of this size at least and at most
 PER_STEP = 10.0
 PER_UPDATE, BUILDING = 0.01, 11.0  # seconds
 N_TIMED, N_TRIALS = 10, 5
 
 
 def fit_seconds(n_windows: int, width: int) -> float:
-    """Reckon how long ``LSTMAutoencoder().fit`` takes.
+    """Estimate how long ``LSTMAutoencoder().fit`` takes.
 
     Parameters
     ----------
@@ -42,7 +42,8 @@ def fit_seconds(n_windows: int, width: int) -> float:
     >>> fit_seconds(4000, 48) > 0
     True
     """
-    batch = int(np.clip(n_windows // BATCH_SHARE, SMALLEST_BATCH, LARGEST_BATCH))
+    n_batches, smallest, largest = BATCHES
+    batch = int(np.clip(n_windows // n_batches, smallest, largest))
     updates = max(N_UPDATES, -(-n_windows // batch))
     return BUILDING + updates * (PER_UPDATE + width * 2 * N_LAYERS * PER_STEP * _time_step(batch))
 

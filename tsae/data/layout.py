@@ -86,6 +86,15 @@ class Layout:
         return np.asarray(firsts[stretch] + (positions - self.before[stretch]) * self.stride)
 
 
+def covered_rows(starts: np.ndarray, lengths: np.ndarray, n_rows: int) -> np.ndarray | None:
+    """Return a mask of the rows (of `n_rows`) that lie in any of the windows; None if all do."""
+    steps = np.zeros(n_rows + 1, np.int32)
+    np.add.at(steps, starts, 1)
+    np.subtract.at(steps, starts + lengths, 1)
+    covered = np.cumsum(steps[:-1], dtype=np.int32) > 0
+    return None if covered.all() else covered
+
+
 def merge_intervals(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return begins and ends of the union of intervals, ascending."""
     order = np.argsort(starts, kind="stable")

@@ -154,12 +154,3 @@ def _within(values: np.ndarray, most: float) -> np.ndarray:
     if np.isfinite(squares) and squares <= most**2 or not (np.abs(values) > most).any():
         return values
     return np.clip(values, -most, most)
-
-
-def covered_rows(starts: np.ndarray, lengths: np.ndarray, n_rows: int) -> np.ndarray | None:
-    """Return a mask of the rows (of `n_rows`) that lie in any of the windows; None if all do."""
-    steps = np.zeros(n_rows + 1, np.int32)
-    np.add.at(steps, starts, 1)
-    np.subtract.at(steps, starts + lengths, 1)
-    covered = np.cumsum(steps[:-1], dtype=np.int32) > 0
-    return None if covered.all() else covered

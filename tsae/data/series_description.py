@@ -85,7 +85,9 @@ class Description:
         lines.append(f"suggested: width={self.width}, stride={self.stride}")
         lines += [self.windows] if self.windows else []
         if self.fit_seconds is not None:
-            lines.append(f"LSTMAutoencoder().fit on them: {_rough(self.fit_seconds)} (reckoned from a timed LSTM step)")
+            lines.append(
+                f"LSTMAutoencoder().fit on them: {_rough(self.fit_seconds)} (estimated from a timed LSTM step)"
+            )
         return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.fit_time import fit_seconds
+from tsae.data.layout import covered_rows
 from tsae.data.series_description import Description, describe_series
 from tsae.data.times import as_clock_times, find_gaps
 from tsae.drawing import CLASS_COLORS, label_dates, legend_above, panels
@@ -63,7 +64,7 @@ class WindowViews:
         -------
         Description
             That of `tsae.describe`, with the number of windows, their width and stride, and a rough time that
-            ``LSTMAutoencoder().fit`` would take on them here (`tsae.data.fit_time` says how it is reckoned); printed
+            ``LSTMAutoencoder().fit`` would take on them here (`tsae.data.fit_time` says how it is estimated); printed
             as text.
 
         Examples
@@ -142,10 +143,8 @@ class WindowViews:
         """Mask of the rows of a series that lie within any of the windows."""
         begin, end = self.grouped.offsets[code : code + 2]
         own = self[self.series == code]
-        edges = np.zeros(end - begin + 1, dtype=np.int64)
-        np.add.at(edges, own.starts - begin, 1)
-        np.add.at(edges, own.starts + own.lengths - begin, -1)
-        return np.asarray(np.cumsum(edges[:-1]) > 0)
+        covered = covered_rows(own.starts - begin, own.lengths, end - begin)
+        return np.ones(end - begin, dtype=bool) if covered is None else covered
 
     def _repr_html_(self: Any) -> str:
         """Show the first windows in a notebook."""

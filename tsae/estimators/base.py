@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from tsae.data.scaling import ChannelScaler, covered_rows
+from tsae.data.layout import covered_rows
+from tsae.data.scaling import ChannelScaler
 from tsae.data.series import has_missing
 from tsae.data.splitting import holdout
 from tsae.data.windows import Windows

@@ -24,6 +24,8 @@ from tsae.networks.process import ensure_usable
 
 # Steps that epochs="auto" trains for: enough on every set it was chosen on (docs/quality.md).
 AUTO_STEPS = 600
+# Batches of batch_size="auto": so many make up the windows, within the smallest and the largest size.
+AUTO_BATCHES = 32, 8, 128
 
 
 @dataclass(eq=False, repr=False, kw_only=True, match_args=False)
@@ -173,7 +175,10 @@ class TrainingParameters:
 
     def _batch_size(self, n_windows: int) -> int:
         """The batch size; with "auto" small sets get many small steps, large ones batches that keep all cores busy."""
-        return int(np.clip(n_windows // 32, 8, 128)) if isinstance(self.batch_size, str) else self.batch_size
+        if not isinstance(self.batch_size, str):
+            return self.batch_size
+        n_batches, smallest, largest = AUTO_BATCHES
+        return int(np.clip(n_windows // n_batches, smallest, largest))
 
     def _epochs(self, n_windows: int) -> int:
         """The epochs; with "auto" as many as make AUTO_STEPS steps, and at least one."""

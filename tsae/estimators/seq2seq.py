@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tsae.data import tokens
 from tsae.data.containers import as_windows
-from tsae.data.scaling import ChannelScaler, covered_rows
+from tsae.data.layout import covered_rows
+from tsae.data.scaling import ChannelScaler
 from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
 from tsae.estimators.decoding import check_memory

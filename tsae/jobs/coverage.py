@@ -10,6 +10,7 @@ import pandas as pd
 
 from tsae.data.times import time_numbers
 from tsae.jobs.continuation import PartWindows
+from tsae.jobs.errors import listed
 from tsae.jobs.manifest import DONE, Record
 from tsae.jobs.spec import WindowSpec, plain_step
 
@@ -162,10 +163,9 @@ def explain_series(seen: set[str], scored: set[str], spec: WindowSpec) -> str | 
     lost = sorted(seen - scored)
     if not lost or not scored:
         return None
-    shown = ", ".join(map(repr, lost[:3])) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
     return (
-        f"{len(lost)} of {len(seen)} series got no result ({shown}): no stretch of {spec.width} rows without a gap in "
-        "time and with values"
+        f"{len(lost)} of {len(seen)} series got no result ({listed(lost)}): no stretch of {spec.width} rows without a "
+        "gap in time and with values"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ import pandas as pd
 
 from tsae.jobs.anomalies import EVENTS
 from tsae.jobs.dataset import Dataset, read_dataset
-from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.errors import InputError, JobError, listed
 from tsae.jobs.labels import labels_of, read_stretches
-from tsae.jobs.logs import log_event
+from tsae.jobs.logs import log_warning
 from tsae.jobs.manifest import NAME as MANIFEST
 from tsae.jobs.parts import list_parts
 from tsae.jobs.spec import Columns
@@ -94,7 +93,7 @@ def evaluate(
     counted, kept = without_unclear(table, NO_EVENTS if found is None else found)
     kept = None if found is None else kept
     if not counted["label"].any():
-        _warn(f"the labels mark no row of {scores}: there is nothing to find")
+        log_warning(f"the labels mark no row of {scores}: there is nothing to find")
     by_series = {
         str(name): measures(rows, None if kept is None else kept[kept["series"] == name])
         for name, rows in counted.groupby("series", sort=False)
@@ -232,7 +231,7 @@ def _labels_of_stretches(data: Dataset, file: str) -> np.ndarray:
     if found and not any(found):
         raise InputError(f"{file}: no label is on a timestamp of the scores. {_ranges(data, stretches.marks)}")
     if 0 in found:
-        _warn(f"{found.count(0):,} of {len(found):,} stretches of {file} are on no timestamp of the scores")
+        log_warning(f"{found.count(0):,} of {len(found):,} stretches of {file} are on no timestamp of the scores")
     return stretches.of_rows(series, data.extra)
 
 
@@ -251,7 +250,9 @@ def _labels_of_rows(data: Dataset, labels: LabelSource) -> np.ndarray:
         raise InputError(f"{labels.file}: no label is on a timestamp of the scores. {_ranges(data, known.index())}")
     if n_found < len(known.series.values):
         n_lost = len(known.series.values) - n_found
-        _warn(f"{n_lost:,} of {len(known.series.values):,} labels of {labels.file} are on no timestamp of the scores")
+        log_warning(
+            f"{n_lost:,} of {len(known.series.values):,} labels of {labels.file} are on no timestamp of the scores"
+        )
     return label
 
 
@@ -261,15 +262,7 @@ def _ranges(data: Dataset, labels: pd.DataFrame | None) -> str:
     time = "time" if "time" in labels else "start"
     rows = data.index()
     return (
-        f"The scores are of series {_some(rows['series'])} from {rows['time'].min()} to {rows['time'].max()}, the "
-        f"labels of {_some(labels['series'])} from {labels[time].min()} to {labels[time].max()}"
+        f"The scores are of series {listed(rows['series'].unique())} from {rows['time'].min()} to "
+        f"{rows['time'].max()}, the labels of {listed(labels['series'].unique())} from {labels[time].min()} to "
+        f"{labels[time].max()}"
     )
-
-
-def _some(names: pd.Series) -> str:
-    found = list(map(repr, names.unique()))
-    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-
-
-def _warn(message: str) -> None:
-    log_event(f"warning: {message}", level=logging.WARNING, event="warning")

@@ -18,9 +18,9 @@ from typing import Any
 from tsae.jobs.carries import CARRY_FOLDER, Carries, PartRead
 from tsae.jobs.continuation import Carry, PartWindows
 from tsae.jobs.coverage import differs_in_step, explain_series, explain_step, explain_unscored
-from tsae.jobs.errors import InputError, JobError
+from tsae.jobs.errors import InputError, JobError, listed
 from tsae.jobs.job import Job
-from tsae.jobs.logs import log_event
+from tsae.jobs.logs import log_event, log_warning
 from tsae.jobs.manifest import DONE, PENDING, SKIPPED, Manifest, Record, locked
 from tsae.jobs.parts import Part, checksum, list_parts
 from tsae.jobs.planning import Planning
@@ -161,7 +161,7 @@ class _Run:
             if self.job.whole_series
             else [name for name in names[:last_done] if name not in old],
         }
-        return [f"parts {what}: {_some(which)}" for what, which in found.items() if which]
+        return [f"parts {what}: {listed(which, quoted=False)}" for what, which in found.items() if which]
 
     def _forget(self, record: Record) -> None:
         (self.job.output / record.output).unlink(missing_ok=True)
@@ -336,7 +336,7 @@ class _Run:
 
     def _log_warning(self, message: str | None) -> None:
         if message:
-            log_event(f"warning: {message}", level=logging.WARNING, event="warning", warning=message)
+            log_warning(message, warning=message)
 
     def _refuse_divided(self, result: Result) -> None:
         for series in result.series:
@@ -387,7 +387,3 @@ def _difference(stored: Any, now: Any) -> str:
         return f"{stored}, now {now}"
     names = [name for name in now if stored.get(name) != now[name]]
     return "; ".join(f"{name} {_difference(stored.get(name), now[name])}" for name in names)
-
-
-def _some(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from tsae.data.series import GroupedSeries
 from tsae.data.times import times_after
 from tsae.data.windows import Windows
 from tsae.jobs.continuation import Carry, continue_series
-from tsae.jobs.errors import InputError, JobError
-from tsae.jobs.logs import log_event
+from tsae.jobs.errors import InputError, JobError, listed
+from tsae.jobs.logs import log_event, log_warning
 from tsae.jobs.models import ModelFile, decoding_model_of
 from tsae.jobs.outputs import check_table_target
 from tsae.jobs.parts import list_parts
@@ -104,10 +103,9 @@ def newest_windows(rows: GroupedSeries, spec: WindowSpec) -> Windows:
     windows = windows[windows.starts + spec.width == rows.offsets[windows.series + 1]]
     lost = sorted(set(rows.names.tolist()) - set(windows.index["series"]))
     if lost and len(windows):
-        shown = ", ".join(map(repr, lost[:3])) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
-        log_event(
-            f"warning: {len(lost)} of {len(rows.names)} series have no forecast ({shown}): fewer than {spec.width} "
-            "rows since their start or their last gap", level=logging.WARNING, event="warning", series=lost,
+        log_warning(
+            f"{len(lost)} of {len(rows.names)} series have no forecast ({listed(lost)}): fewer than "
+            f"{spec.width} rows since their start or their last gap", series=lost,
         )  # fmt: skip
     return windows
 

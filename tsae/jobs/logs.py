@@ -29,6 +29,11 @@ def log_event(message: str, *, level: int = logging.INFO, **fields: Any) -> None
     logger.log(level, message, extra={"fields": fields})
 
 
+def log_warning(message: str, **fields: Any) -> None:
+    """Log a warning; `fields` are additional fields of JSON lines."""
+    log_event(f"warning: {message}", level=logging.WARNING, event="warning", **fields)
+
+
 def log_failure(message: str, **fields: Any) -> None:
     """Log why the command failed, even if logging has not been set up yet."""
     if not logging.getLogger("tsae").handlers:

@@ -145,19 +145,26 @@ def make_job(kind: str, model: Path, source: str, output: Path, options: dict[st
     from tsae.jobs.execution import Execution
     from tsae.jobs.job import Job
     from tsae.jobs.logs import set_up_logging
-    from tsae.jobs.models import open_model
 
     set_up_logging(quiet=options["quiet"], log_json=options["log_json"])
     if options["n_jobs"] == 0:
         raise click.UsageError("--n-jobs 0 is not allowed; 1 is this process, -1 one process per core")
-    file = open_model(model)
-    spec = file.spec.with_stride(options["stride"]).with_marks(options["separator"], options["decimal"])
-    check_marks(spec.columns.separator, spec.columns.decimal)
+    file, spec = open_with_options(model, options["stride"], options["separator"], options["decimal"])
     return Job(
         kind=kind, model=file, source=source, output=output, spec=spec,
         format=options["format"], whole_series=options["whole_series"], on_error=options["on_error"],
         on_change=options["on_change"], execution=Execution(options["n_jobs"], options["dask"]),
     )  # fmt: skip
+
+
+def open_with_options(model: Path, stride: int | None, separator: str | None, decimal: str | None) -> tuple[Any, Any]:
+    """Open a model, and return its `ModelFile` and its `WindowSpec`, in which options that are given replace others."""
+    from tsae.jobs.models import open_model
+
+    file = open_model(model)
+    spec = file.spec.with_stride(stride).with_marks(separator, decimal)
+    check_marks(spec.columns.separator, spec.columns.decimal)
+    return file, spec
 
 
 def check_marks(separator: str, decimal: str) -> None:

@@ -54,6 +54,16 @@ def check_table_target(path: Path, parts: Sequence[Part], *, overwrite: bool) ->
     check_target(path, "the output", overwrite=overwrite)
     if path.suffix == ".parquet":
         import_parquet()
+    check_not_input(path, "the output", parts)
+
+
+def check_not_input(path: Path, what: str, parts: Sequence[Part]) -> None:
+    """Refuse a file to write that is one of those to read.
+
+    Raises
+    ------
+    JobError
+    """
     local = [part.path for part in parts if isinstance(part.path, Path)] if path.exists() else []
     if any(part.samefile(path) for part in local):
-        raise JobError(f"the output {path} would replace the input")
+        raise JobError(f"{what} {path} would replace the input")

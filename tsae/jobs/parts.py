@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -12,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tsae.jobs.errors import JobError
-from tsae.jobs.logs import log_event
+from tsae.jobs.errors import JobError, listed
+from tsae.jobs.logs import log_warning
 from tsae.jobs.stores import StoredFile, is_address, list_files, without_secrets
 
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
@@ -179,8 +178,4 @@ def _tables(files: Iterable[Path], root: Path) -> list[Part]:
 def _warn_of_others(root: Path | str, names: list[str], what: str) -> None:
     """Name files that are passed over, if there are any."""
     if names:
-        shown = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        log_event(
-            f"warning: passed over in {root}, {what}: {shown}", level=logging.WARNING, event="warning",
-            passed_over=sorted(names),
-        )  # fmt: skip
+        log_warning(f"passed over in {root}, {what}: {listed(sorted(names), quoted=False)}", passed_over=sorted(names))

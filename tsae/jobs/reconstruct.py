@@ -1,4 +1,4 @@
-"""The job `reconstruct`: a data set in, what a decoder makes of it out, one row per timestamp."""
+"""The job `reconstruct`: a data set in, its reconstruction by a decoder out, one row per timestamp."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsae.anomaly.residuals import position_chunks
 from tsae.data.timeline import Timeline
 from tsae.data.windows import Windows
 from tsae.jobs.continuation import PartWindows
@@ -19,8 +20,6 @@ from tsae.jobs.models import decoding_model_of
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_writer import Append, with_zone
 from tsae.jobs.work import Written
-
-BATCH_VALUES = 1 << 21  # of windows that are reconstructed before they are added up
 
 
 def run_reconstruct(job: Job, decoder: str | None = None) -> Manifest:
@@ -68,8 +67,6 @@ def reconstruct_rows(autoencoder: Any, windows: Windows, decoder: str) -> np.nda
     if not len(windows):
         return np.full(windows.values.shape, np.nan)
     timeline = Timeline(windows)
-    n_at_once = max(1, BATCH_VALUES // (windows.width * windows.n_channels))
-    for first in range(0, len(windows), n_at_once):
-        positions = np.arange(first, min(first + n_at_once, len(windows)))
+    for positions in position_chunks(windows):
         timeline.add(positions, autoencoder.reconstruct(windows[positions], decoder))
     return np.asarray(timeline.result().iloc[:, 2:], dtype=np.float64)

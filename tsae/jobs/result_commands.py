@@ -10,7 +10,6 @@ import click
 
 from tsae.jobs.options import (
     character,
-    check_marks,
     common_options,
     complete_files,
     dataset_options,
@@ -18,6 +17,7 @@ from tsae.jobs.options import (
     finish_watch,
     make_job,
     one_or_several,
+    open_with_options,
 )
 
 
@@ -48,14 +48,11 @@ def forecast_command(
     """
     from tsae.jobs.forecast import forecast
     from tsae.jobs.logs import set_up_logging
-    from tsae.jobs.models import open_model
 
     set_up_logging(quiet=quiet, log_json=log_json)
     if stride is not None and not all_windows:
         raise click.UsageError("--stride is for --all-windows: the newest rows of a series are one window")
-    file = open_model(model)
-    spec = file.spec.with_stride(stride).with_marks(separator, decimal)
-    check_marks(spec.columns.separator, spec.columns.decimal)
+    file, spec = open_with_options(model, stride, separator, decimal)
     forecast(file, input, output, spec, every=all_windows, overwrite=overwrite)
 
 
@@ -158,7 +155,6 @@ def watch_command(
     """
     from tsae.jobs.anomalies import EventRule
     from tsae.jobs.logs import log_event, set_up_logging
-    from tsae.jobs.models import open_model
     from tsae.jobs.watch import Watching, watch
 
     set_up_logging(quiet=quiet, log_json=log_json)
@@ -166,9 +162,7 @@ def watch_command(
         raise click.UsageError("--follow needs a FILE; standard input is always followed")
     if format == "csv" and show == "all":
         raise click.UsageError("--format csv writes one kind of lines: --show scores or --show events")
-    opened = open_model(model)
-    spec = opened.spec.with_stride(stride).with_marks(separator, decimal)
-    check_marks(spec.columns.separator, spec.columns.decimal)
+    opened, spec = open_with_options(model, stride, separator, decimal)
     counts, signal = watch(Watching(
         opened, spec, EventRule(alpha, gap, min_length), file, follow, state, show, format, on_error == "skip"
     ))  # fmt: skip

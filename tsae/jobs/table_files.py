@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import logging
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +15,12 @@ from urllib.parse import unquote
 
 import pandas as pd
 
-from tsae.jobs.errors import InputError, JobError
-from tsae.jobs.logs import log_event
+from tsae.jobs.errors import InputError, JobError, listed
+from tsae.jobs.logs import log_warning
 from tsae.jobs.spec import Columns
 from tsae.jobs.stores import StoredFile
 
+MOST_NAMES = 20  # in messages
 MAX_COLUMNS = 10_000  # with more, channels must be named
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]  # missing values in CSV files
 INDEX_NAME = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # of an index that pandas wrote as a column
@@ -101,7 +101,9 @@ class TableFile:
         known = {*self.columns, *self.partition}
         for name in names:
             if name not in known:
-                raise InputError(f"{self.name} has no column {name!r}; it has {_some(self.columns)}{self.hint}")
+                raise InputError(
+                    f"{self.name} has no column {name!r}; it has {listed(self.columns, MOST_NAMES)}{self.hint}"
+                )
             if self.columns.count(name) > 1:
                 raise InputError(f"{self.name} has several columns named {name!r}")
 
@@ -111,12 +113,13 @@ class TableFile:
         nameless = [column for column in others if INDEX_NAME.fullmatch(column)]
         others = [column for column in others if column not in nameless]
         if nameless:
-            log_event(
-                f"warning: {self.name}: {len(nameless)} column(s) without a name, as pandas writes for an index, "
-                "are left out", level=logging.WARNING, event="warning",
-            )  # fmt: skip
+            log_warning(
+                f"{self.name}: {len(nameless)} column(s) without a name, as pandas writes for an index, are left out"
+            )
         if not others:
-            raise InputError(f"{self.name} has the columns {_some(self.columns)}; none is left for the channels")
+            raise InputError(
+                f"{self.name} has the columns {listed(self.columns, MOST_NAMES)}; none is left for the channels"
+            )
         if len(others) > MAX_COLUMNS:
             raise InputError(f"{self.name} has {len(self.columns)} columns; name the channels with --value-columns")
         return tuple(others)
@@ -353,8 +356,3 @@ def import_parquet() -> Any:
     except ImportError as error:
         raise JobError("Parquet files need pyarrow: pip install 'tsae[parquet]' (or use CSV files)") from error
     return pyarrow.parquet
-
-
-def _some(names: Sequence[str], most: int = 20) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import warnings
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -23,10 +22,10 @@ from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.labels import Labels
-from tsae.jobs.logs import log_event
+from tsae.jobs.logs import log_event, log_warning
 from tsae.jobs.memory import default_memory, fits, release_memory, rows_within, size_text
 from tsae.jobs.models import load_tensorflow, save_model
-from tsae.jobs.outputs import check_target
+from tsae.jobs.outputs import check_not_input, check_target
 from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.sampling import Limits, draw_windows, surveyed_spec
 from tsae.jobs.selection import Selection
@@ -105,9 +104,8 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     """
     _check_parameters(training)
     check_target(target, "the model", overwrite=overwrite)
-    local = [part.path for part in list_parts(source) if isinstance(part.path, Path)] if target.exists() else []
-    if any(path.samefile(target) for path in local):
-        raise JobError(f"the model {target} would replace the input")
+    if target.exists():
+        check_not_input(target, "the model", list_parts(source))
     windows, spec = training_windows(source, training)
     log_event(
         f"training on {len(windows):,} windows of {windows.width} steps, channels {', '.join(windows.channel_names)}"
@@ -123,7 +121,7 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     except ValueError as error:
         raise JobError(str(error)) from error
     for warning in warned:
-        _warn(str(warning.message))
+        log_warning(str(warning.message))
     save_model(estimator, spec, target)
     log_event(f"wrote {target}", event="end", model=str(target))
     return estimator
@@ -270,14 +268,16 @@ def _drawn_windows(parts: list[Part], training: Training, width: int, memory: in
     )  # fmt: skip
     without = len(found.series) - len(sample.windows_of)
     if without:
-        _warn(f"{without} of {len(found.series)} series have no stretch of width={spec.width} rows and are left out")
+        log_warning(
+            f"{without} of {len(found.series)} series have no stretch of width={spec.width} rows and are left out"
+        )
     return sample.windows, spec
 
 
 def _warn_of_labels(labels: list[str], flags: list[str]) -> None:
     """Warn of channels that were not asked for by name and look like labels."""
     for name in dict.fromkeys([*flags, *labels]):
-        _warn(
+        log_warning(
             f"column {name!r} {'holds only 0 and 1' if name in flags else 'is named like a label'} and is taken as a "
             "channel; if it marks anomalies, use --label-column, otherwise name the channels with --value-columns",
             column=name,
@@ -289,14 +289,14 @@ def _warn_of_markers(series: GroupedSeries) -> None:
     message, markers = describe_markers(series.values, series.channel_names)
     if message:
         option = f"--missing-values={','.join(f'{marker:.9g}' for marker in markers)}"
-        _warn(f"{message}: if this marks missing values, use {option}")
+        log_warning(f"{message}: if this marks missing values, use {option}")
 
 
 def _warn_of_surveyed_markers(found: Survey) -> None:
     """Warn of the same where data are not read whole."""
     for channel, name in enumerate(found.columns.values):
         for value, count in found.channels.dominating_values(channel):
-            _warn(
+            log_warning(
                 f"{count:,} of {found.n_rows:,} rows of column {name!r} hold {value:.9g}, which makes up most of its "
                 f"spread, so that all else looks constant; if it marks missing values: --missing-values={value:.9g}",
                 column=name,
@@ -321,11 +321,9 @@ def _report_short(windows: Windows, spec: WindowSpec, origin: str) -> None:
             f"{lengths.max()} rows in all, {stretches.max()} without a gap{why}"
         )
     if n_without:
-        _warn(f"{n_without} of {len(lengths)} series are shorter than width={spec.width} and are left out{why}")
+        log_warning(f"{n_without} of {len(lengths)} series are shorter than width={spec.width} and are left out{why}")
     n_left_out = stretches[layout.counts == 0].sum()
     if n_left_out > 0.5 * len(series.values):
-        _warn(f"{n_left_out:,} of {len(series.values):,} rows lie in stretches shorter than width={spec.width}{why}")
-
-
-def _warn(message: str, **fields: Any) -> None:
-    log_event(f"warning: {message}", level=logging.WARNING, event="warning", **fields)
+        log_warning(
+            f"{n_left_out:,} of {len(series.values):,} rows lie in stretches shorter than width={spec.width}{why}"
+        )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import OutlierMixin
 
-from tsae.anomaly.residuals import chunk_size
+from tsae.anomaly.residuals import position_chunks
 from tsae.anomaly.scoring import TimestampScorer
 from tsae.anomaly.timeline_scores import TimelineScores
 from tsae.anomaly.window_scores import WindowScores
@@ -19,10 +19,11 @@ from tsae.errors import ModelFileError
 from tsae.io.archive import Archive
 from tsae.onnx.detector_file import ATTRIBUTES, STATE, model_of, parts_of, read_state, stored_parts
 from tsae.onnx.detector_graph import CONTRIBUTIONS, VALUES
+from tsae.onnx.fitted import FittedAlready
 from tsae.onnx.sessions import make_session, over_cores
 
 
-class OnnxDetector(OutlierMixin, WindowScores, TimelineScores):
+class OnnxDetector(FittedAlready, OutlierMixin, WindowScores, TimelineScores):
     """A fitted `AnomalyDetector`, run by ONNX Runtime; ``tsae.load(path, engine="onnx")`` makes one.
 
     It needs neither TensorFlow nor Keras: to read a file that `export_onnx` wrote, the package onnxruntime; to read a
@@ -58,6 +59,7 @@ class OnnxDetector(OutlierMixin, WindowScores, TimelineScores):
     True
     """
 
+    _made_of = "AnomalyDetector"
     _model: bytes
 
     def __init__(self, alpha: float | str = "auto") -> None:
@@ -161,21 +163,6 @@ class OnnxDetector(OutlierMixin, WindowScores, TimelineScores):
         made._model, made._session = model, session
         return made
 
-    def fit(self, X: Any, y: Any = None) -> OnnxDetector:
-        """Refuse: an `OnnxDetector` is fitted already and stays as it is.
-
-        Parameters
-        ----------
-        X, y : object
-            Ignored.
-
-        Raises
-        ------
-        TypeError
-            Always.
-        """
-        raise TypeError("OnnxDetector cannot be fitted; fit an AnomalyDetector and save it")
-
     def contributions(self, X: Any) -> np.ndarray:
         """Return what each channel adds to the anomaly score of each window.
 
@@ -221,9 +208,7 @@ class _Graph:
     def run(self, windows: Windows, output: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield positions of windows and one of the outputs, a bounded number at a time."""
         wide = self.session.get_inputs()[0].type == "tensor(double)"
-        n_at_once = chunk_size(windows)
-        for first in range(0, len(windows), n_at_once):
-            positions = np.arange(first, min(first + n_at_once, len(windows)))
+        for positions in position_chunks(windows):
             values = windows.gather(positions).astype(np.float64 if wide else np.float32, copy=False)
             yield positions, over_cores(lambda part: self.session.run([output], {"windows": part}), values)[0]
 

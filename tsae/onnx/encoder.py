@@ -13,6 +13,7 @@ from tsae.errors import ModelFileError
 from tsae.estimators.applying import SequenceModel
 from tsae.io.archive import Archive
 from tsae.networks.config import EncoderConfig
+from tsae.onnx.fitted import FittedAlready
 from tsae.onnx.graph import encoder_model
 from tsae.onnx.network import EXPORTED, Network, state_of, stored_state
 from tsae.onnx.sessions import make_session, over_cores
@@ -29,7 +30,7 @@ _PUBLIC = (
 )
 
 
-class OnnxEncoder(TransformerMixin, SequenceModel):
+class OnnxEncoder(FittedAlready, TransformerMixin, SequenceModel):
     """The encoder of an `LSTMAutoencoder`, run by ONNX Runtime; ``tsae.load(path, engine="onnx")`` makes one.
 
     It needs the packages onnx and onnxruntime, and neither TensorFlow nor Keras. It reads every kind of X that the
@@ -52,6 +53,7 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
     True
     """
 
+    _made_of = EXPORTED
     _config: EncoderConfig
     _weights: Mapping[str, np.ndarray]
 
@@ -116,21 +118,6 @@ class OnnxEncoder(TransformerMixin, SequenceModel):
         if made.n_channels_ != made._config.n_channels:
             raise ValueError(f"n_channels_ is {made.n_channels_!r}; the network reads {made._config.n_channels}")
         return made
-
-    def fit(self, X: Any, y: Any = None) -> OnnxEncoder:
-        """Refuse: an `OnnxEncoder` is fitted already and stays as it is.
-
-        Parameters
-        ----------
-        X, y : object
-            Ignored.
-
-        Raises
-        ------
-        TypeError
-            Always.
-        """
-        raise TypeError("OnnxEncoder cannot be fitted; fit an LSTMAutoencoder and save it")
 
     def transform(self, X: Any) -> np.ndarray:
         """Encode windows, as `LSTMAutoencoder.transform` does.
