@@ -7,9 +7,8 @@ import tsae.estimators.base
 from tests.networks.builders import make_encoder
 from tsae import LSTMAutoencoder
 from tsae.data.scaling import ChannelScaler
-from tsae.networks.compiled import COMPILED_SHARD_ROWS, _compiled, can_compile, compiled_features
+from tsae.networks.compiled import COMPILED_SHARD_ROWS, can_compile, compiled_features, compiled_graph
 from tsae.networks.inference import BatchFunction
-from tsae.networks.use import functions
 
 ALL = ["last", "cell", "mean", "max", "min", "std", "change"]
 SHAPES = [
@@ -31,13 +30,9 @@ def test_compiled_features_are_the_features(shape, n):
     encoder = make_encoder(2, seed=4, **shape)
     encoder.learn_thresholds([windows(40)])
 
-    def features(x, masked):
-        inputs = encoder.read(x, masked)
-        return encoder.pool(encoder.run(inputs), inputs.lengths)
-
     x = windows(n)
     scaler = ChannelScaler().fit(5 * windows(30).reshape(-1, 2) + 3)
-    expected = BatchFunction(features)(scaler.transform(x))
+    expected = BatchFunction(encoder, "features")(scaler.transform(x))
     for values in (x, x.astype(np.float64), np.repeat(x, 2, axis=1)[:, ::2]):
         np.testing.assert_allclose(compiled_features(encoder, scaler, values), expected, atol=1e-6)
 
@@ -46,10 +41,10 @@ def test_encoders_of_one_shape_share_the_compiled_code_and_not_the_weights():
     first, second = (make_encoder(2, [5], seed=seed) for seed in (1, 2))
     x, as_it_is = windows(9), ChannelScaler.identity(2)
     before = compiled_features(first, as_it_is, x)
-    misses = _compiled.cache_info().misses
+    misses = compiled_graph.cache_info().misses
     assert not np.allclose(compiled_features(second, as_it_is, x), before)
     np.testing.assert_array_equal(compiled_features(first, as_it_is, x), before)
-    assert _compiled.cache_info().misses == misses
+    assert compiled_graph.cache_info().misses == misses
 
 
 def test_only_what_the_fused_kernel_runs_is_compiled():
@@ -65,7 +60,6 @@ def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
     calls = []
     monkeypatch.setattr("tsae.networks.compiled.compiled_features", lambda *a: calls.append(1) or compiled_features(*a))
     monkeypatch.setattr(tsae.estimators.base, "COMPILED_CALL_STEPS", 700 * 11)
-    autoencoder._traced = {}
     np.testing.assert_allclose(autoencoder.transform(X), small, atol=2e-5)  # rounding counts more within ramps
     assert calls == [1]
     autoencoder.transform(X[:-1])  # one window fewer is a small call
@@ -76,4 +70,4 @@ def test_large_calls_are_compiled_and_agree_with_small_ones(monkeypatch):
 
 def test_features_alone_have_a_compiled_form():
     autoencoder = LSTMAutoencoder(6, bidirectional=False, epochs=1).fit(windows(20))
-    assert set(autoencoder._compiled_functions()) == {"features"} < set(functions(autoencoder._network))
+    assert set(autoencoder._compiled_functions()) == {"features"} < set(autoencoder._network.functions())

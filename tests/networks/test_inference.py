@@ -4,22 +4,17 @@ import numpy as np
 import pytest
 
 from tests.networks.builders import make_encoder
-from tsae.networks.inference import INFERENCE_SHARD_ROWS, BatchFunction
+from tsae.networks.inference import INFERENCE_SHARD_ROWS, BatchFunction, batch_graph
 
 
-def make_function():
-    encoder = make_encoder(2, [5, 7], [1, 2], bidirectional=True, pooling=["last", "max"], pooled_layers="all", seed=0)
-
-    def features(x, masked):
-        inputs = encoder.read(x, masked)
-        return encoder.pool(encoder.run(inputs), inputs.lengths)
-
-    return features
+def features_of(**options):
+    shape = {"bidirectional": True, "pooling": ["last", "max"], "pooled_layers": "all"}
+    return BatchFunction(make_encoder(2, [5, 7], [1, 2], **{**shape, **options}), "features")
 
 
 @pytest.fixture(scope="module")
 def encode():
-    return BatchFunction(make_function())
+    return features_of(seed=0)
 
 
 @pytest.mark.parametrize(
@@ -37,14 +32,25 @@ def test_any_batch_gives_the_same_features(encode, n, missing):
 
 
 def test_two_graphs_serve_all_sizes():
-    features, shapes = make_function(), []
-
-    def traced(x, masked):
-        shapes.append(x.shape)
-        return features(x, masked)
-
-    encode = BatchFunction(traced)
+    encode = features_of(seed=0, pooling=["last", "mean"])
     x = np.zeros((700, 21, 2), np.float32)
+    before = batch_graph.cache_info().misses
     for n in (1, 3, 60, 65, 300, 700):
         assert encode(x[:n]).shape == (n, 48)
-    assert len(shapes) == 2  # one for small calls, one for large
+    assert batch_graph.cache_info().misses == before + 2  # one for small calls, one for large
+
+
+def test_networks_of_the_same_settings_share_graphs_and_not_weights():
+    x = np.random.default_rng(1).normal(size=(20, 9, 2)).astype(np.float32)
+    first, second = features_of(seed=0), features_of(seed=1)
+    expected = first(x)
+    before = batch_graph.cache_info().misses
+    assert not np.allclose(second(x), expected)
+    np.testing.assert_array_equal(first(x), expected)
+    assert batch_graph.cache_info().misses == before
+
+
+def test_other_settings_have_graphs_of_their_own():
+    x = np.random.default_rng(1).normal(size=(20, 9, 2)).astype(np.float32)
+    x *= 5  # a window's scale matters
+    assert not np.allclose(features_of(seed=0)(x), features_of(seed=0, window_scale="only")(x))

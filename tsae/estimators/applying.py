@@ -35,7 +35,7 @@ class SequenceModel(WindowReader):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is traced or compiled, which is made again when it is needed."""
         state = dict(super().__getstate__())
-        state.pop("_traced", None)
+        state.pop("_batch_functions", None)
         return state
 
     def _chunks(self, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -301,11 +301,6 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
 
     # -- use ---------------------------------------------------------------------------------------------------
 
-    def _functions(self) -> dict[str, Any]:
-        from tsae.networks import use
-
-        return use.functions(self._network)
-
     def _compiled_functions(self) -> dict[str, Any]:
         from tsae.networks.compiled import can_compile, compiled_features
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,8 +29,8 @@ COMPILED_CALL_STEPS = 1 << 19
 class TrainableModel(Saveable, SequenceModel):
     """Base of the estimators: owns the scaler and the network, trains it, and is pickled and stored with it.
 
-    A subclass has the parameters of `tsae.estimators.parameters`. It defines what they mean (`_check_parameters`),
-    which network they describe (`_network_config`) and what it computes from batches of windows (`_functions`).
+    A subclass has the parameters of `tsae.estimators.parameters`. It defines what they mean (`_check_parameters`) and
+    which network they describe (`_network_config`).
     """
 
     scale: str | None
@@ -61,23 +60,19 @@ class TrainableModel(Saveable, SequenceModel):
         """Settings of the trainer for so many windows."""
         raise NotImplementedError
 
-    def _functions(self) -> dict[str, Callable[..., Any]]:
-        """The network's functions of batches of windows, by name."""
-        raise NotImplementedError
-
     def _compiled_functions(self) -> dict[str, Callable[..., Any]]:
-        """Those of `_functions` that have a form for large calls: complete windows, not scaled -> result."""
+        """Those of the network's functions that have a form for large calls: complete windows, not scaled -> result."""
         return {}
 
     def _function(self, name: str, **options: Any) -> Any:
-        """A function of the network; traced at its first use with these options."""
+        """A function of the network, kept with its graphs from its first use with these options on."""
         from tsae.networks.inference import BatchFunction
 
-        traced = self.__dict__.setdefault("_traced", {})
+        kept = self.__dict__.setdefault("_batch_functions", {})
         key = (name, *sorted(options.items()))
-        if key not in traced:
-            traced[key] = BatchFunction(partial(self._functions()[name], **options))
-        return traced[key]
+        if key not in kept:
+            kept[key] = BatchFunction(self._network, name, **options)
+        return kept[key]
 
     def _large_call(self, name: str, windows: Windows) -> Callable[[np.ndarray], Any] | None:
         if windows.is_ragged or self.n_timesteps_ is None or len(windows) * windows.width < COMPILED_CALL_STEPS:
@@ -116,7 +111,7 @@ class TrainableModel(Saveable, SequenceModel):
         seed = draw_seed(self.random_state)
         self.scaler_ = self._fitted_scaler(windows)
         self._network = build_network(self._network_config(seed, windows))
-        self._traced: dict[Any, Any] = {}
+        self._batch_functions: dict[Any, Any] = {}
         self._fitted_with = self._settled()
         self._make_trainer(len(windows), seed)
         self._holdout_rng = np.random.default_rng(seed)
@@ -146,17 +141,20 @@ class TrainableModel(Saveable, SequenceModel):
 
         network = build_network(config)
         network.set_weights(self._network.get_weights())
-        self._network, self._traced = network, {}
+        self._network, self._batch_functions = network, {}
 
     def _make_trainer(self, n_windows: int, seed: int, config: Any = None) -> None:
-        from tsae.networks.building import build_trainer, optimizer_settings
+        from tsae.networks.optimizers import optimizer_settings
+        from tsae.networks.training import Trainer
 
         config = config or self._training_config(n_windows)
-        self._trainer = build_trainer(self._network, self.optimizer, self.learning_rate, config, seed)
+        self._trainer = Trainer(
+            self._network, self.optimizer, config, learning_rate=float(self.learning_rate), seed=seed
+        )  # fmt: skip
         self._trained_as = config, optimizer_settings(self.optimizer), self.batch_size, self.random_state
 
     def _update_trainer(self, n_windows: int, has_new_network: bool, partial: bool) -> None:
-        from tsae.networks.building import optimizer_settings
+        from tsae.networks.optimizers import optimizer_settings
 
         former, (config, optimizer, batch_size, random_state) = self._trainer, self._trained_as
         wanted = self._training_config(n_windows)

@@ -327,9 +327,6 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
 
     # -- use ---------------------------------------------------------------------------------------------------
 
-    def _functions(self) -> dict[str, Any]:
-        return {"probabilities": lambda x, masked: self._network(x, masked=masked)}
-
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
 

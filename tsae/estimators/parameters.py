@@ -160,7 +160,8 @@ class TrainingParameters:
             check_number("verbose", self.verbose, 0, integer=True)
         check_random_state(self.random_state)
         ensure_usable()
-        from tsae.networks.building import check_callbacks, check_optimizer
+        from tsae.networks.building import check_callbacks
+        from tsae.networks.optimizers import check_optimizer
 
         check_callbacks(self.callbacks)
         check_optimizer(self.optimizer)

@@ -265,13 +265,6 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
 
     # -- use ---------------------------------------------------------------------------------------------------
 
-    def _functions(self) -> dict[str, Any]:
-        network = self._network
-        return {
-            "values": lambda x, masked, n_steps: network.decode(x, masked, n_steps).values,
-            "greedy": network.greedy, "beam": network.beam, "attention": network.attention_weights,
-        }  # fmt: skip
-
     def predict(self, X: Any, *, n_timesteps: int | None = None, beam_width: int = 1) -> Any:
         """Predict the sequence that follows from each X, each step reading the output of the one before.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -59,6 +60,10 @@ class Classifier(TrainableModel):
         logits = self._logits(EncoderInputs(batch["values"], lengths=batch.get("lengths")), rng)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["labels"], logits=logits)
         return tf.reduce_sum(batch["weights"] * losses)
+
+    def functions(self) -> dict[str, Callable]:
+        """One: "probabilities"."""
+        return {"probabilities": self.call}
 
     def call(self, x, masked: bool = True):
         return tf.nn.softmax(self._logits(self.encoder.read(x, masked)))

@@ -1,25 +1,23 @@
 """Features of very many windows: the encoder, compiled by XLA for the machine at hand.
 
 Compilation takes from half a second (one layer) to some seconds (the default stack), and the compiled encoder is about
-one and a half times as fast as the fused kernels. It is therefore used for large calls alone, and kept for all
-encoders of the same shape: the weights are its arguments.
+one and a half times as fast as the fused kernels. It is therefore used for large calls alone.
 """
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tsae.data.scaling import ChannelScaler
-from tsae.networks.config import EncoderConfig, from_json, to_json
 from tsae.networks.encoder import Encoder
 from tsae.networks.inference import fill_up
 from tsae.networks.recurrent import LSTM
 from tsae.networks.sharding import map_shards, shards_for
+from tsae.networks.shared_graphs import NetworkSettings, SharedGraph, make_template, settings_of
 from tsae.networks.xla_loops import for_compiler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.
@@ -46,27 +44,24 @@ def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarra
     -------
     float32 array of shape (n_windows, n_features)
     """
-    settings = json.dumps({**to_json(encoder.config), "seed": 0}, sort_keys=True)
-    encode = _compiled(settings, values.shape[1:], values.dtype.name)
-    constants = [tf.constant(scaler.mean_), tf.constant(scaler.scale_)]
-    weights = [variable.value for variable in encoder.weights]
+    encode = compiled_graph(settings_of(encoder), values.shape[1:], values.dtype.name)
+    variables, constants = encoder.variables, [tf.constant(scaler.mean_), tf.constant(scaler.scale_)]
     whole = len(values) // COMPILED_SHARD_ROWS * COMPILED_SHARD_ROWS
     parts = [part for part in (values[:whole], fill_up(values[whole:], COMPILED_SHARD_ROWS)) if len(part)]
-    features = [encode(tf.constant(part), *constants, *weights).numpy() for part in parts]
+    features = [encode(variables, tf.constant(part), *constants).numpy() for part in parts]
     return (features[0] if len(features) == 1 else np.concatenate(features))[: len(values)]
 
 
 @lru_cache(maxsize=16)
-def _compiled(settings: str, shape: tuple[int, int], dtype: str):
-    """The function (values, mean, scale, *weights) -> features of all encoders with these settings."""
-    template = Encoder(from_json(EncoderConfig, json.loads(settings)))
-    variables = template.weights
+def compiled_graph(settings: NetworkSettings, shape: tuple[int, int], dtype: str) -> SharedGraph:
+    """The function (values, mean, scale) -> features of all encoders with these settings."""
+    template: Any = make_template(settings)
 
     @tf.function(jit_compile=True, autograph=False)
-    def encode(values, mean, scale, *weights):
+    def encode(values, mean, scale):
         # the arithmetic of ChannelScaler.transform
         x = tf.cast((tf.cast(values, tf.float64) - mean) / scale, tf.float32)
-        with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))), for_compiler():
+        with for_compiler():
             return template.pool(template.run(template.read(x, masked=False)))
 
     def over_shards(values, *constants):
@@ -74,8 +69,5 @@ def _compiled(settings: str, shape: tuple[int, int], dtype: str):
         (features,) = map_shards(lambda part: [encode(part, *constants)], [values], n_shards, [COMPILED_SHARD_ROWS])
         return tf.reshape(features, [-1, features.shape[-1]])
 
-    specs = [tf.TensorSpec(variable.shape, tf.float32) for variable in variables]
     of_channel = tf.TensorSpec([shape[1]], tf.float64)
-    return tf.function(over_shards, autograph=False).get_concrete_function(
-        tf.TensorSpec([None, *shape], dtype), of_channel, of_channel, *specs
-    )
+    return SharedGraph(over_shards, [tf.TensorSpec([None, *shape], dtype), of_channel, of_channel], template.variables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
@@ -23,6 +24,13 @@ class ConfiguredModel(keras.Model):
     def __init__(self, config: Any, name: str, **kwargs: Any):
         super().__init__(name=name, dtype="float32", **kwargs)  # whatever the policy of Keras
         self.config = config
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """Functions (x, masked, **options) of a batch of windows, by name.
+
+        x: (batch, n_timesteps, n_channels) float32, NaN where missing; masked: whether any value is missing.
+        """
+        raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
         return {**to_json(self.config), "name": self.name}

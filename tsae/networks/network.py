@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -154,6 +155,38 @@ class Autoencoder(TrainableModel):
         }
 
     # -- use ---------------------------------------------------------------------------------------------------
+
+    def functions(self) -> dict[str, Callable]:
+        """Those of the encoder, "forecast", "forecast_recent" and "score"; and those of each head.
+
+        A head has its name, "NAME_unmasked" (its output when nothing is hidden from the encoder) and "NAME_weights"
+        (of its attention).
+        """
+
+        def of_head(name: str) -> dict[str, Callable]:
+            return {
+                name: lambda x, masked: self(x, masked=masked)[name],
+                f"{name}_unmasked": lambda x, masked: self.decode_windows(x, masked, hide=False)[name]["values"],
+                f"{name}_weights": lambda x, masked: self.attention_weights(x, masked, name),
+            }
+
+        return {
+            **self.encoder.functions(),
+            "score": self.score,
+            "forecast": self.forecast,
+            "forecast_recent": lambda x, masked: self.forecast(x[:, self.ahead :], masked),
+            **{key: function for head in self.heads for key, function in of_head(head.name).items()},
+        }
+
+    def score(self, x, masked: bool):
+        """Negative mean squared error of each window, (batch,), averaged over the heads."""
+        errors = []
+        for output in self(x, masked=masked).values():
+            known = tf.math.is_finite(output) & tf.math.is_finite(x)
+            squared = tf.where(known, tf.square(output - x), 0.0)
+            count = tf.reduce_sum(tf.cast(known, tf.float32), axis=[1, 2])
+            errors.append(tf.reduce_sum(squared, axis=[1, 2]) / count)
+        return -tf.add_n(errors) / float(len(errors))
 
     def call(self, x, masked: bool = True):
         return {name: outputs["values"] for name, outputs in self.decode_windows(x, masked).items()}

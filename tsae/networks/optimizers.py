@@ -1,10 +1,14 @@
-"""Optimizers as plain values, for model files: Keras's own classes, by name, with plain settings and nothing else."""
+"""Optimizers: made from a name or from one another; and as plain values, for model files.
+
+A model file holds Keras's own classes, by name, with plain settings and nothing else.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
 from tsae.networks.plain_values import check_plain, find_class, listed_classes, plain_settings
@@ -16,6 +20,42 @@ SCHEDULES = listed_classes(keras.optimizers.schedules, (
     "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay",
     "PolynomialDecay",
 ))  # fmt: skip
+
+
+def optimizer_settings(optimizer: Any) -> Any:
+    """What tells optimizers given as a parameter apart: the name, or the class and settings."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return type(optimizer).__name__, optimizer.get_config()
+    return optimizer
+
+
+def make_optimizer(optimizer: Any, learning_rate: float, variables: list) -> keras.optimizers.Optimizer:
+    """A new optimizer of variables: from a name, with the learning rate, or with all settings of another optimizer.
+
+    Raises
+    ------
+    ValueError
+        For a name that Keras does not know.
+    """
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        made = type(optimizer).from_config(optimizer.get_config())
+    else:
+        made = _optimizer_of_name(optimizer)
+        made.learning_rate = learning_rate
+    made.build(variables)
+    _skip_all_reduce(made)
+    return made
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Refuse what is neither an optimizer nor the name of one.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        _optimizer_of_name(optimizer)
 
 
 def schedule_of(optimizer: Any) -> LearningRateSchedule | None:
@@ -77,3 +117,23 @@ def rebuild_optimizer(plain: dict) -> keras.optimizers.Optimizer:
     del settings["learning_rate"]
     schedule = find_class(SCHEDULES, rate["schedule"])(**check_plain(rate["settings"]))
     return make(**check_plain(settings), learning_rate=schedule)
+
+
+def _optimizer_of_name(optimizer: Any) -> keras.optimizers.Optimizer:
+    message = (
+        f"optimizer={optimizer!r} is not allowed; it must be the name of a Keras optimizer, such as 'adam' or "
+        "'rmsprop', or a Keras optimizer"
+    )
+    if not isinstance(optimizer, str):
+        raise ValueError(message)
+    try:
+        return keras.optimizers.get(optimizer)
+    except ValueError as error:
+        raise ValueError(message) from error
+
+
+def _skip_all_reduce(optimizer: Any) -> None:
+    """With one replica, skip the sum of gradients over replicas: TensorFlow never frees the graphs that contain it."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1 and hasattr(optimizer, "_all_reduce_sum_gradients"):
+        # Keras has no public way to switch it off.
+        optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars  # noqa: SLF001

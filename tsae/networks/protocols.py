@@ -13,7 +13,9 @@ class TrainableNetwork(Protocol):
 
     Attributes
     ----------
-    trainable_variables : list of keras.Variable
+    config : Any
+        The settings that it was made from.
+    variables, trainable_variables : list of keras.Variable
     losses : list of scalar tensors
         Penalties on weights; added to the loss once per batch.
     optimizer, stop_training : Any, bool
@@ -30,6 +32,8 @@ class TrainableNetwork(Protocol):
         It must not depend on the network's weights.
     """
 
+    config: Any
+    variables: list
     trainable_variables: list
     losses: list
     optimizer: Any

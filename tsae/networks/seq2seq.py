@@ -161,6 +161,10 @@ class Seq2Seq(TrainableModel):
 
     # -- use ---------------------------------------------------------------------------------------------------
 
+    def functions(self) -> dict[str, Callable]:
+        """Four: "values", "greedy", "beam" and "attention"."""
+        return {"values": self.call, "greedy": self.greedy, "beam": self.beam, "attention": self.attention_weights}
+
     def decode(self, x, masked: bool, n_steps: int) -> Decoded:
         """Values, or logits of tokens, of `n_steps` steps, each read back as the next begins."""
         return self.decoder.decode(self._encode(*self._readable(x, masked)), n_steps, feed=self._feed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -18,12 +19,19 @@ import tensorflow as tf
 
 from tsae.errors import TrainingDivergedError
 from tsae.networks.config import TrainingConfig
-from tsae.networks.optimizers import schedule_of
+from tsae.networks.optimizers import make_optimizer, schedule_of
 from tsae.networks.protocols import TrainableNetwork
 from tsae.networks.schedules import cosine_rates
 from tsae.networks.sharding import shards_for
+from tsae.networks.shared_graphs import NetworkSettings, make_template, settings_of
 from tsae.networks.training_data import TrainingData
-from tsae.networks.training_graph import GraphOptions, TrainingGraph, count_chunks
+from tsae.networks.training_graph import (
+    GraphOptions,
+    TrainingGraph,
+    count_chunks,
+    graph_variables,
+    variable_pattern,
+)
 from tsae.networks.xla_loops import has_compiler
 
 # Compiling the recurrent loops saves more than it costs from this many steps on: windows x steps per window x epochs.
@@ -36,9 +44,13 @@ class Trainer:
     Parameters
     ----------
     network : TrainableNetwork
-    optimizer : keras.optimizers.Optimizer
+    optimizer : str or keras.optimizers.Optimizer
+        A name that Keras knows, for its default settings, or an optimizer. Graphs are shared with the trainers of other
+        networks only where it is a name.
     config : TrainingConfig
         The batch size is rounded up to a multiple of the number of shards.
+    learning_rate : float
+        Of an optimizer that is given by its name.
     seed : int
         For the order of the windows and the random numbers in the steps.
     n_shards : int, optional
@@ -48,14 +60,16 @@ class Trainer:
     def __init__(
         self,
         network: TrainableNetwork,
-        optimizer: keras.optimizers.Optimizer,
+        optimizer: str | keras.optimizers.Optimizer,
         config: TrainingConfig,
         *,
+        learning_rate: float = 1e-3,
         seed: int = 0,
         n_shards: int | None = None,
     ):
         self.network = network
-        self.optimizer = optimizer
+        self._optimizer_name = optimizer if isinstance(optimizer, str) else None
+        self.optimizer = optimizer = make_optimizer(optimizer, learning_rate, network.trainable_variables)
         self.n_shards = shards_for(config.batch_size) if n_shards is None else n_shards
         self.config = replace(config, batch_size=-(-config.batch_size // self.n_shards) * self.n_shards)
         self._has_own_schedule = schedule_of(optimizer) is not None
@@ -68,8 +82,6 @@ class Trainer:
         self._graphs: dict[GraphOptions, TrainingGraph] = {}
         self._compiled = False
         network.optimizer = optimizer
-        optimizer.build(network.trainable_variables)
-        _skip_all_reduce(optimizer)
 
     def take_over(self, former: Trainer) -> None:
         """Continue the run of another trainer: its random numbers and, of the same kind, its optimizer's state."""
@@ -151,19 +163,20 @@ class Trainer:
 
     def evaluate(self, data: TrainingData) -> float:
         """Mean loss over `data`. What is hidden from the encoder is random, but the same in each call."""
-        graph, windows = self._graph(data, train=False), data.tensors()
+        windows = data.tensors()
         seed, no_rates = tf.constant([self._seed, 0]), tf.zeros([0])
         sums = tf.zeros([3], tf.float64)
         n_windows = 64 * self.config.batch_size  # per call
         for first in range(0, len(data), n_windows):
             positions = np.arange(first, min(first + n_windows, len(data)))
-            sums = graph.run(windows, *data.batches(positions, self.config.batch_size), seed, no_rates, sums)
+            batches = data.batches(positions, self.config.batch_size)
+            sums = self._run_graph(data, False, windows, *batches, seed, no_rates, sums)
         total, weight, _ = sums.numpy()
         return float(total / weight)
 
     def _run_epoch(self, data: TrainingData, epoch: int, rates: np.ndarray, on_progress: Callable | None) -> dict:
         order = self._order.permutation(len(data))
-        graph, windows = self._graph(data, train=True), data.tensors()
+        windows = data.tensors()
         n_batches, n_chunks = self._n_batches(data), count_chunks(data.width, self.network.tbptt_steps)
         sums, done, n_wanted = np.zeros(3), 0, 4
         while done < n_batches:
@@ -173,7 +186,9 @@ class Trainer:
             seed = tf.constant([self._seed, 1 + self._steps_taken], tf.int32)
             taken, start = positions.shape[0], epoch * n_batches + done
             part_of_rates = tf.constant(rates[start : start + taken])
-            sums = graph.run(windows, positions, weights, seed, part_of_rates, tf.constant(sums)).numpy()
+            sums = self._run_graph(
+                data, True, windows, positions, weights, seed, part_of_rates, tf.constant(sums)
+            ).numpy()  # fmt: skip
             done, self._steps_taken = done + taken, self._steps_taken + taken * n_chunks
             if not np.isfinite(sums[0]):
                 break
@@ -199,13 +214,30 @@ class Trainer:
         """
         return self.n_shards > 1 and self.network.has_recurrent_decoders and n_steps >= COMPILE_FROM_STEPS
 
-    def _graph(self, data: TrainingData, train: bool) -> TrainingGraph:
-        options = GraphOptions.of(data, train, self._compiled)
+    def _run_graph(self, data: TrainingData, train: bool, windows: Any, *arguments: Any) -> Any:
+        graph = self._graph(GraphOptions.of(data, train, self._compiled))
+        return graph.run(graph_variables(self.network, self.optimizer), windows, *arguments)
+
+    def _graph(self, options: GraphOptions) -> TrainingGraph:
         if options not in self._graphs:
-            self._graphs[options] = TrainingGraph(
-                self.network, self.optimizer, self.config, self.n_shards, self._assign_rates, options
-            )
+            self._graphs[options] = self._make_graph(self.config, self.n_shards, self._assign_rates, options)
         return self._graphs[options]
+
+    def _make_graph(self, *settings: Any) -> TrainingGraph:
+        if self._optimizer_name is not None:
+            floats = keras.config.floatx()  # some variables of an optimizer have this type
+            shared = shared_graph(settings_of(self.network), self._optimizer_name, floats, *settings)
+            # Layers may have been frozen by hand, or the type been changed since the optimizer was made.
+            if shared.pattern == variable_pattern(self.network, self.optimizer):
+                return shared
+        return TrainingGraph(self.network, self.optimizer, *settings)
+
+
+@lru_cache(maxsize=16)
+def shared_graph(settings: NetworkSettings, optimizer: str, floats: str, *rest: Any) -> TrainingGraph:  # noqa: ARG001
+    """A graph for all networks of these settings; `rest`: further arguments of `TrainingGraph`."""
+    network: Any = make_template(settings)
+    return TrainingGraph(network, make_optimizer(optimizer, 1e-3, network.trainable_variables), *rest)
 
 
 class _Rates:
@@ -246,13 +278,6 @@ class _BestEpoch:
 
     def restore(self) -> None:
         self.network.set_weights(self.weights)
-
-
-def _skip_all_reduce(optimizer: Any) -> None:
-    """With one replica, skip the sum of gradients over replicas: TensorFlow never frees the graphs that contain it."""
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1 and hasattr(optimizer, "_all_reduce_sum_gradients"):
-        # Keras has no public way to switch it off.
-        optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars  # noqa: SLF001
 
 
 def _divergence_message(epoch: int, has_best: bool) -> str:

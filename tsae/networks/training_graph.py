@@ -11,6 +11,7 @@ from tsae.networks.config import TrainingConfig
 from tsae.networks.protocols import TrainableNetwork
 from tsae.networks.random_state import StepRandomState
 from tsae.networks.sharding import map_shards
+from tsae.networks.shared_graphs import SharedGraph
 from tsae.networks.training_data import TrainingData, WindowTensors, gather_windows
 from tsae.networks.xla_loops import compiled_training
 
@@ -44,6 +45,16 @@ class GraphOptions:
         return cls(shapes, data.masked, data.is_contiguous, train, compiled)
 
 
+def graph_variables(network: TrainableNetwork, optimizer: Any) -> list:
+    """What a graph of training reads and assigns."""
+    return [*network.variables, *optimizer.variables]
+
+
+def variable_pattern(network: TrainableNetwork, optimizer: Any) -> list[tuple]:
+    """What variables have to have in common for a graph of some to run on others."""
+    return [(variable.shape, variable.dtype, variable.trainable) for variable in graph_variables(network, optimizer)]
+
+
 def count_chunks(width: int, tbptt_steps: int | None) -> int:
     """Chunks that a window of `width` steps is processed in."""
     return 1 if tbptt_steps is None else -(-width // tbptt_steps)
@@ -66,8 +77,11 @@ class TrainingGraph:
 
     Attributes
     ----------
-    run : callable(windows, positions, weights, seed, rates, sums) -> (3,) float64 tensor
-        Run one step per chunk of each batch. windows: list of `WindowTensors`; positions, weights: (n_batches,
+    pattern : list of tuple
+        The `variable_pattern` of `network` and `optimizer`.
+    run : callable(variables, windows, positions, weights, seed, rates, sums) -> (3,) float64 tensor
+        Run one step per chunk of each batch. variables: those of a network and an optimizer of the same settings, see
+        `graph_variables`; windows: list of `WindowTensors`; positions, weights: (n_batches,
         batch_size), see `TrainingData.batches`; seed: (2,) int32, the seed of the run and the number of the first
         step; rates: (n_batches,) float32, empty unless `assign_rates`.
         Returns `sums` with those of the steps added, one after the other, so that they are the same to the bit however
@@ -86,13 +100,9 @@ class TrainingGraph:
         self.n_chunks, self.chunk_steps = count_chunks(width, network.tbptt_steps), network.tbptt_steps or width
         self.masked = options.masked or width % self.chunk_steps != 0
         self.contiguous = options.contiguous and self.n_chunks == 1
-        # Traced here, once: TensorFlow warns of functions that are traced anew in each fit when they are called.
-        self.run = tf.function(
-            self._run,
-            autograph=False,
-            jit_compile=False,  # cuDNN's recurrent kernels do not run under XLA
-            input_signature=self._signature(),
-        ).get_concrete_function()
+        self.pattern = variable_pattern(network, optimizer)
+        # Not compiled as a whole: cuDNN's recurrent kernels do not run under XLA.
+        self.run = SharedGraph(self._run, self._signature(), graph_variables(network, optimizer))
 
     def _signature(self) -> list:
         windows = [

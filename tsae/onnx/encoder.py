@@ -173,7 +173,7 @@ class OnnxEncoder(FittedAlready, TransformerMixin, SequenceModel):
 
     def _function(self, name: str, **options: Any) -> Any:  # noqa: ARG002, there is one function
         """A session for complete windows, and one that understands NaN, each made at its first use."""
-        sessions = self.__dict__.setdefault("_traced", {})
+        sessions = self.__dict__.setdefault("_batch_functions", {})
 
         def run(values: np.ndarray) -> np.ndarray:
             missing = has_missing(values)
