@@ -43,7 +43,7 @@ class Roles:
         columns = self.columns
         series = "each file is a series" if columns.id_from_file else "one series"
         parts = [
-            f"times in {columns.time!r}" if columns.time else "no times, so rows are numbered",
+            f"times in {columns.time!r}" if columns.time is not None else "no times, so rows are numbered",
             f"series in {', '.join(map(repr, columns.ids))}" if columns.ids else series,
         ]
         parts += [f"labels in {', '.join(map(repr, self.labels))}"] if self.labels else []
@@ -66,7 +66,7 @@ def find_roles(table: TableFile, columns: Columns) -> Roles:
         If columns have to be named.
     """
     others = [name for name in table.columns if name not in (*columns.ids, columns.time)]
-    named = [*columns.ids, *([columns.time] if columns.time else [])]
+    named = [*columns.ids, *([] if columns.time is None else [columns.time])]
     sample = table.read([*others, *named], list(table.columns))
     if not len(sample):
         raise InputError(f"{table.name} has no rows")
@@ -120,7 +120,15 @@ def _find_time(sample: pd.DataFrame, others: Sequence[str], numeric: Sequence[st
                     ) from None
                 continue
             return name
-    return next((name for name in others if name in numeric and TIME_NAMES.fullmatch(name)), None)
+    for name in others:
+        if name in numeric and (TIME_NAMES.fullmatch(name) or _counts_years(sample, name)):
+            return name
+    return None
+
+
+def _counts_years(sample: pd.DataFrame, name: str) -> bool:
+    """Tell whether a column of numbers has a row for each year; of quarters or months, the years repeat."""
+    return name.lower() == "year" and _increase(sample, name, None)
 
 
 def _find_id(sample: pd.DataFrame, text: Sequence[str], numeric: Sequence[str], columns: Columns) -> str | None:
