@@ -36,8 +36,12 @@ def test_the_default_has_an_answer_for_636_scores_where_3283_are_needed(few):
         detector.fit(windows)
     assert detector.timeline_threshold_.n_scores_ == 636
     [warning] = found
-    assert "for timestamps alpha='auto' is 0.0954: alpha=0.02 needs at least 3283" in str(warning.message)
-    assert "there are 636" in str(warning.message)
+    lines = str(warning.message).splitlines()  # a sentence each: two on timestamps, two on windows, what to do
+    assert lines[0] == "for timestamps alpha='auto' is 0.0954."
+    assert lines[1].startswith("  alpha=0.02 needs at least 3283")
+    assert lines[1].endswith("there are 636.")
+    assert lines[2].startswith("  for windows alpha='auto' is")
+    assert "events(X, top=20)" in lines[4]
     assert warning.filename == __file__
     assert detector.alpha_ == detector.smallest_alpha_ == 67 / (636 + 67)
     events = detector.events(faulty())
@@ -105,7 +109,7 @@ def test_the_smallest_alpha_can_be_used_and_no_smaller_one(threshold, n_scores, 
 def test_fit_warns_of_too_few_scores_for_pot(few):
     detector, windows = few
     detector = clone(detector).set_params(threshold="pot")
-    with pytest.warns(UserWarning, match="for windows no alpha can be used, and predict will raise.*at least 200"):
+    with pytest.warns(UserWarning, match=r"for windows no alpha can be used, and predict will raise.\n.*at least 200"):
         detector.fit(windows[:905])
     assert np.isnan(detector.window_alpha_)
     assert np.isnan(detector.offset_)

@@ -344,7 +344,7 @@ def test_few_steps_of_very_many_channels_are_refused(shape):
 
 
 def test_more_channels_than_steps_are_warned_of():
-    with pytest.warns(UserWarning, match=r"24 steps of 100 channels.*from_channels_first\(X\)"):
+    with pytest.warns(UserWarning, match=r"24 steps of 100 channels each.\n.*from_channels_first\(X\)"):
         assert as_windows(np.zeros((5, 24, 100))).shape == (5, 24, 100)
 
 

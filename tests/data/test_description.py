@@ -96,9 +96,11 @@ def test_data_that_windows_refuse_are_refused(pumps):
 def test_windows_describe_themselves(pumps):
     windows = make_windows(pumps, 48, 24, **PUMPS)
     lines = str(windows.describe()).splitlines()
-    assert "\n".join(lines[:-2]) == str(describe(windows))
-    assert lines[-2] == f"cut: {len(windows):,} windows of 48 rows, stride 24"
-    assert lines[-1].startswith("LSTMAutoencoder().fit on them: ")
+    *described, cut, fit, faster = lines
+    assert "\n".join(described) == str(describe(windows))
+    assert cut == f"cut: {len(windows):,} windows of 48 rows, stride 24"
+    assert fit.startswith("LSTMAutoencoder().fit on them: ")
+    assert faster.startswith("faster: units=16, epochs=3 for a first look (")
     assert windows[:0].describe().fit_seconds is None
 
 
@@ -111,3 +113,4 @@ def test_the_time_of_a_fit_is_estimated_for_the_default_autoencoder():
     few, more, longer = (fit_time.fit_seconds(*shape) for shape in ((5000, 20), (500_000, 20), (5000, 20_000)))
     assert few < more
     assert few < longer
+    assert fit_time.fit_seconds(5000, 256, **fit_time.FIRST_LOOK) < fit_time.fit_seconds(5000, 256) / 5

@@ -56,7 +56,7 @@ def test_few_equal_values_that_dominate_are_found(column, expected):
 def test_make_windows_warns_of_markers_and_names_the_option():
     frame = pd.DataFrame({"load": NORMAL, "heat": with_entries(None, m999=range(8))})
     with pytest.warns(
-        UserWarning, match=r"^8 of 800 rows of channel 'heat' are -999, .*missing_values=\[-999.0\]"
+        UserWarning, match=r"^8 of 800 rows of channel 'heat' are -999, .*\n.*missing_values=\[-999.0\]"
     ) as caught:
         make_windows(frame, 10)
     assert caught[0].filename == __file__
@@ -106,7 +106,7 @@ def test_of_many_rows_a_sample_is_checked():
 def test_columns_named_like_a_label_are_warned_of(name):
     frame = pd.DataFrame({"load": NORMAL, name: NORMAL})
     with pytest.warns(
-        UserWarning, match=rf"column '{name}' is named like a label: .*value_columns=\['load'\]"
+        UserWarning, match=rf"column '{name}' is named like a label\.\n.*value_columns=\['load'\]"
     ) as caught:
         windows = make_windows(frame, 10)
     assert caught[0].filename == __file__
@@ -118,7 +118,7 @@ def test_columns_named_like_a_label_are_warned_of(name):
 )
 def test_columns_of_0_and_1_are_warned_of(values):
     frame = pd.DataFrame({"load": NORMAL, "valve": values})
-    with pytest.warns(UserWarning, match=r"column 'valve' is 0 or 1 in every row: .*value_columns=\['load'\]"):
+    with pytest.warns(UserWarning, match=r"column 'valve' is 0 or 1 in every row\.\n.*value_columns=\['load'\]"):
         make_windows(frame, 10)
 
 

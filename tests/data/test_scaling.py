@@ -62,7 +62,7 @@ def test_huge_values_have_the_highest_score():
 def test_fitting_warns_of_markers_that_dominate_the_rows_it_uses():
     values = np.column_stack([np.sin(np.arange(800.0)), np.cos(np.arange(800.0))])
     values[100:108, 1] = -999
-    with pytest.warns(UserWarning, match=r"8 of 800 rows of channel 'heat' are -999, .*missing_values=\[-999.0\]"):
+    with pytest.warns(UserWarning, match=r"8 of 800 rows of channel 'heat' are -999, .*\n.*missing_values=\[-999.0\]"):
         ChannelScaler().fit(values, names=["load", "heat"])
     with pytest.warns(UserWarning, match="8 of 200 rows of channel 'channel_1' are -999"):
         ChannelScaler().fit(values, np.arange(800) < 200)

@@ -369,12 +369,12 @@ def test_short_stretches_are_left_out_with_a_count():
 def test_windows_that_are_missing_name_max_gap_and_what_to_try():
     frame = as_frame([("a", time, [1.0]) for time in (0, 1, 2, 3, 9, 10, 20, 21, 22)], "datetimes")
     gaps = (
-        r"; max_gap=0 days 00:02:30 \(inferred: 2.5 x the usual step, 0 days 00:01:00\), which 25 % of the steps of "
+        r"max_gap=0 days 00:02:30 \(inferred: 2.5 x the usual step, 0 days 00:01:00\), which 25 % of the steps of "
         r"time exceed \(2 of 8\): try a longer max_gap \(float\('inf'\) spans every gap\) or a smaller width$"
     )
-    with pytest.raises(ValueError, match=rf"width=5, but .* \(3 stretches\){gaps}"):
+    with pytest.raises(ValueError, match=rf"width=5, but .* \(3 stretches\); {gaps}"):
         make_windows(frame, 5, **COLUMNS)
-    with pytest.warns(UserWarning, match=f"shorter than width=3: .*{gaps}"):
+    with pytest.warns(UserWarning, match=rf"shorter than width=3: .*\n  {gaps}"):
         make_windows(frame, 3, **COLUMNS)
     with pytest.raises(ValueError, match=r"max_gap=0 days 00:05:00 \(given\), which 25 %"):
         make_windows(frame, 5, max_gap="5min", **COLUMNS)

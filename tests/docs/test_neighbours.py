@@ -40,5 +40,6 @@ def test_recipes_there_are():
         "mlflow",
         "skops",
         "joblib",
+        "ray",
         "fastapi",
     ]

@@ -326,9 +326,10 @@ def test_what_a_report_needs_is_checked_before_the_work(
 def test_a_label_column_without_marks_ends_well(tsae, table, detector_file, tmp_path):
     source = write_parts(table.assign(fault=0), tmp_path / "in", 2)
     options = ["--label-column", "fault", "--report", tmp_path / "page.html"]
-    code, out, _ = tsae("anomalies", detector_file.path, source, tmp_path / "out", *options)
+    code, out, err = tsae("anomalies", detector_file.path, source, tmp_path / "out", *options)
     assert code == 0
     assert "n_labelled_events: 0" in out
+    assert f"{len(pd.read_csv(tmp_path / 'out' / 'events.csv'))} events in " in err
     assert (tmp_path / "page.html").exists()
 
 

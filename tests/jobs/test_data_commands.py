@@ -32,10 +32,24 @@ def test_describe(tsae, table, tmp_path):
     table.to_csv(tmp_path / "table.csv", index=False)
     columns = ["--id-column", "machine", "--time-column", "time"]
     code, out, _ = tsae("describe", tmp_path / "table.csv", *columns)
-    *lines, last = out.splitlines()
+    first, *lines, fit, faster = out.splitlines()
     assert (code, "\n".join(lines)) == (0, str(describe(table, id_column="machine", time_column="time")))
-    assert last.startswith("LSTMAutoencoder().fit on them: ")
+    assert first == "columns: times in 'time'; series in 'machine'"
+    assert fit.startswith("LSTMAutoencoder().fit on them: ")
+    assert faster.startswith("faster: units=16, epochs=3 ")
     code, out, err = tsae("describe", tmp_path / "table.csv", *columns, "--id-from-file")
     assert (code, out) == (2, "")
     assert "exclude each other" in err
     assert tsae("describe", tmp_path / "none.csv")[0] == 1
+
+
+def test_describe_finds_columns_as_init_does(tsae, table, tmp_path):
+    with_label = table.assign(fault=0)
+    with_label.assign(note="ok").to_csv(tmp_path / "table.csv", index=False)
+    code, out, err = tsae("describe", tmp_path / "table.csv")
+    assert (code, err) == (0, "")
+    announced, *described = out.splitlines()
+    assert announced == "columns: times in 'time'; series in 'machine'; labels in 'fault'; left out, as text: 'note'"
+    assert "\n".join(described[:-2]) == str(describe(with_label, id_column="machine", time_column="time"))
+    code, _, err = tsae("init", tmp_path / "table.csv", tmp_path / "out.toml")
+    assert (code, err.splitlines()[0]) == (0, announced)

@@ -117,3 +117,15 @@ def test_labels_that_match_in_part_are_warned_of(tsae, scored, tmp_path):
     assert code == 0
     assert "1 of 2 stretches of" in err
     assert "labelled_share" in out
+
+
+def test_tables_without_times_have_numbered_rows(tsae, scored, tmp_path):
+    expected = answer(tsae, tmp_path / "scores.csv", "--label-column", "fault", "--threshold", 3)
+    numbered = scored.assign(time=[*range(20), *range(20)])
+    numbered.to_csv(tmp_path / "numbered.csv", index=False, columns=["series", "time", "score"])
+    scored.to_csv(tmp_path / "labels.csv", index=False, columns=["series", "fault"])
+    labels = ["--labels", tmp_path / "labels.csv"]
+    found = answer(tsae, tmp_path / "numbered.csv", *labels, "--threshold", 3)
+    assert {**found, "scores": ""} == {**expected, "scores": ""}
+    code, _, err = tsae("evaluate", tmp_path / "scores.csv", *labels)  # whose rows have clock times
+    assert (code, "no label is on a timestamp of the scores" in err) == (1, True)

@@ -43,7 +43,7 @@ def test_the_file_runs_as_it_is(tsae, table, tmp_path, monkeypatch):
 
 
 def written(tsae, table, folder, *options, **to_csv):
-    table.to_csv(folder / "in.csv", index=False, **to_csv)
+    table.to_csv(folder / "in.csv", **{"index": False, **to_csv})
     code, _, err = tsae("init", folder / "in.csv", folder / "out.toml", "--overwrite", *options)
     assert code == 0, err
     return train_table(folder / "out.toml")
@@ -59,6 +59,12 @@ def test_columns_are_told_apart(tsae, tmp_path):
     assert found["value_columns"] == ["x", "y z"]
     found = written(tsae, pd.DataFrame({"ds": range(n), **values}), tmp_path)
     assert (found["time_column"], found["value_columns"]) == ("ds", ["x", "y z"])
+    found = written(tsae, pd.DataFrame({"YEAR": np.arange(1900, 1900 + n), **values}), tmp_path)
+    assert (found["time_column"], found["value_columns"]) == ("YEAR", ["x", "y z"])
+    quarters = pd.DataFrame({"year": 1900 + np.arange(n) // 4, **values})
+    assert "time_column" not in written(tsae, quarters, tmp_path)  # the years repeat
+    index = pd.DataFrame(values, index=hours)  # pandas writes an index without a name
+    assert written(tsae, index, tmp_path, index=True)["time_column"] == ""
     twice = pd.DataFrame({"machine_id": np.repeat([1, 2], n), "when": [*hours, *hours],
                           **{name: [*column, *column] for name, column in values.items()}})  # fmt: skip
     found = written(tsae, twice, tmp_path)

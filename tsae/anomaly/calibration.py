@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from tsae.data.layout import covered_rows
 from tsae.data.splitting import holdout
 from tsae.data.windows import Windows
 from tsae.estimators.validation import check_number, draw_seed
+from tsae.messages import warn_in_lines
 
 AUTO = "auto"
 WANTED_ALPHA = 0.02  # of alpha="auto", where there are enough held-out scores
@@ -114,23 +114,26 @@ def choose_alpha(calibrator: Calibrator, alpha: float | str) -> float:
 def warn_of_alpha(timestamps: Calibrator, windows: Calibrator, alpha: float | str) -> None:
     """Warn, at the end of `fit`, where ``alpha`` cannot be used, or is not what "auto" wants to be."""
     reports = [_report(timestamps, alpha, "timestamps", "events"), _report(windows, alpha, "windows", "predict")]
-    if any(reports):
-        warnings.warn("; ".join(filter(None, reports)), UserWarning, stacklevel=3)
+    sentences = [sentence for report in reports for sentence in report]
+    if sentences:
+        advice = "Fit on more normal data for a smaller one; events(X, top=20) ranks events without any."
+        warn_in_lines(*sentences, advice, stacklevel=3)
 
 
-def _report(calibrator: Calibrator, alpha: float | str, unit: str, method: str) -> str:
+def _report(calibrator: Calibrator, alpha: float | str, unit: str, method: str) -> list[str]:
     wanted = WANTED_ALPHA if isinstance(alpha, str) else alpha
     if _is_enough(calibrator, wanted):
-        return ""
-    smallest, shortage = calibrator.smallest_alpha_, calibrator.shortage(wanted)
+        return []
+    smallest, shortage = calibrator.smallest_alpha_, f"{calibrator.shortage(wanted)}."
     if math.isnan(smallest):
-        return f"for {unit} no alpha can be used, and {method} will raise: {shortage}"
+        return [f"for {unit} no alpha can be used, and {method} will raise.", shortage]
     if isinstance(alpha, str):
-        return f"for {unit} alpha='auto' is {_rounded_up(smallest)}: {shortage}"
-    return (
-        f"for {unit} alpha={alpha:g} cannot be used, and {method} will raise: {shortage}. The smallest alpha is "
-        f"{_rounded_up(smallest)}; set_params(alpha='auto') chooses it, without a new fit"
-    )
+        return [f"for {unit} alpha='auto' is {_rounded_up(smallest)}.", shortage]
+    return [
+        f"for {unit} alpha={alpha:g} cannot be used, and {method} will raise.",
+        shortage,
+        f"The smallest alpha is {_rounded_up(smallest)}; set_params(alpha='auto') chooses it, without a new fit.",
+    ]
 
 
 def find_threshold(calibrator: Calibrator, alpha: float, unit: str) -> float:

@@ -217,6 +217,6 @@ class Calibrator(ABC):
         """
         grouped = f", counting {self.block_length} neighbouring ones as one" if self.block_length > 1 else ""
         return (
-            f"alpha={alpha:g} needs at least {self.required(alpha)} held-out normal scores with "
-            f"{type(self).__name__}{grouped}; there are {self.n_scores_}"
+            f"alpha={alpha:g} needs at least {self.required(alpha)} held-out normal scores"
+            f"{grouped}; there are {self.n_scores_}"
         )

@@ -1,4 +1,4 @@
-"""What a detector uses where nothing is given, chosen by measurement (docs/anomalies.md)."""
+"""What a detector uses where nothing is given, chosen by measurement (docs/anomaly-quality.md)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from tsae.data.layout import check_positive_int
 from tsae.data.missing import MissingValues
 from tsae.data.series import GroupedSeries, first_infinite
 from tsae.data.windows import Windows
+from tsae.messages import warn_in_lines
 
 
 def make_windows(
@@ -177,7 +177,6 @@ def _report_short(windows: Windows) -> None:
         place = f"the {n_rows[short[0]]} rows from {grouped.describe(begins[short[0]])}"
         parts.append(f"{len(short)} of {len(begins)} stretches between gaps (such as {place})")
     if parts:
-        message = (
-            f"left out, because they are shorter than width={width}: {' and '.join(parts)}{describe_gaps(windows)}"
-        )
-        warnings.warn(message, UserWarning, stacklevel=3)
+        left_out = f"left out, because they are shorter than width={width}: {' and '.join(parts)}"
+        gaps = describe_gaps(windows).removeprefix("; ")
+        warn_in_lines(left_out, *([gaps] if gaps else []), stacklevel=3)

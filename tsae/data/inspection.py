@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from tsae.data.series import GroupedSeries
+from tsae.messages import warn_in_lines
 
 LABEL_NAMES = {
     "abnormal", "anomalous", "anomalies", "attack", "broken", "class", "classes", "failed", "failure", "faults",
@@ -38,10 +38,10 @@ def warn_of_labels(series: GroupedSeries) -> None:
     parts += [f"{_some(flags)} 0 or 1 in every row"] if flags else []
     if parts:
         others = [name for name in names if name not in {*labels, *flags}]
-        warnings.warn(
-            f"among the channels {' and '.join(parts)}: if that is a label and not an input, leave it out with "
-            f"value_columns={others if len(others) <= 8 else '[...]'}; if it is an input, name it in value_columns",
-            UserWarning,
+        warn_in_lines(
+            f"among the channels {' and '.join(parts)}.",
+            f"If that is a label and not an input, leave it out with "
+            f"value_columns={others if len(others) <= 8 else '[...]'}; if it is an input, name it in value_columns.",
             stacklevel=3,
         )
 
@@ -105,7 +105,9 @@ def warn_of_markers(
     message, markers = describe_markers(values, channel_names, sample=sample)
     if message:
         advice = f"pass missing_values={markers[:5]} to make_windows (or put NaN in their place)"
-        warnings.warn(f"{message}: if this marks missing values, {advice}", MarkerWarning, stacklevel=stacklevel)
+        warn_in_lines(
+            f"{message}.", f"If this marks missing values, {advice}.", category=MarkerWarning, stacklevel=stacklevel
+        )
 
 
 def describe_markers(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import reprlib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from tsae.messages import warn_in_lines
 
 LARGEST = 1e36  # what lies beyond counts as infinite: float32 ends at 3.4e38, and a spread must fit in beside it
 BLOCK_BYTES = 1 << 22  # values are checked in blocks of this size, so that a check needs little memory
@@ -258,13 +259,14 @@ def _check_axis_order(shape: tuple[int, int, int], name: str) -> None:
     n_windows, n_timesteps, n_channels = shape
     if n_timesteps >= n_channels or n_channels < 20:
         return
-    message = (
-        f"{name} has shape {shape}: {n_timesteps} steps of {n_channels} channels each. If it is "
-        f"(n_windows, n_channels, n_timesteps), as in aeon and sktime, convert it with from_channels_first({name})"
+    found = f"{name} has shape {shape}: {n_timesteps} steps of {n_channels} channels each."
+    remedy = (
+        f"If it is (n_windows, n_channels, n_timesteps), as in aeon and sktime, convert it with "
+        f"from_channels_first({name})"
     )
     if n_timesteps < 10 and n_channels >= 10 * n_timesteps:
-        raise ValueError(f"{message}. If not, pass make_windows(list({name}), width={n_timesteps})")
-    warnings.warn(message, UserWarning, stacklevel=5)
+        raise ValueError(f"{found} {remedy}. If not, pass make_windows(list({name}), width={n_timesteps})")
+    warn_in_lines(found, remedy, stacklevel=5)
 
 
 # ------------------------------------------------------------------------------------------ numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median_low
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import detrend, find_peaks
 
+from tsae.data.fit_time import FIRST_LOOK, fit_seconds, rough_time
 from tsae.data.inspection import dominating_values, find_labels
 from tsae.data.series import GroupedSeries
 from tsae.data.times import find_gaps, length_of_time, time_differences, time_numbers
@@ -53,6 +54,8 @@ class Description:
         Which windows have been cut, as `Windows.describe` says.
     fit_seconds : float or None
         Rough time that training takes here: see `tsae.data.fit_time`.
+    first_look_seconds : float or None
+        The same for 3 epochs of a network of 16 units.
     """
 
     n_series: int
@@ -68,6 +71,7 @@ class Description:
     stride: int
     windows: str = ""
     fit_seconds: float | None = None
+    first_look_seconds: float | None = None
 
     def __str__(self) -> str:
         shortest, longest = self.row_range
@@ -86,18 +90,21 @@ class Description:
         lines += [self.windows] if self.windows else []
         if self.fit_seconds is not None:
             lines.append(
-                f"LSTMAutoencoder().fit on them: {_rough(self.fit_seconds)} (estimated from a timed LSTM step)"
+                f"LSTMAutoencoder().fit on them: {rough_time(self.fit_seconds)} (estimated from a timed LSTM step)"
             )
+        if self.first_look_seconds is not None:
+            rough = rough_time(self.first_look_seconds)
+            units, epochs = FIRST_LOOK["units"], FIRST_LOOK["epochs"]
+            lines.append(f"faster: units={units}, epochs={epochs} for a first look ({rough}), or a smaller width")
         return "\n".join(lines)
 
-
-def _rough(seconds: float) -> str:
-    """Round a time that is known up to a factor of two or three."""
-    if seconds < 10:
-        return "less than 10 s"
-    if seconds < 100:
-        return f"about {round(seconds, -1):.0f} s"
-    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.0f} h"
+    def timed(self, n_windows: int, width: int) -> Description:
+        """Return a copy with the rough time that training on so many windows takes."""
+        return replace(
+            self,
+            fit_seconds=fit_seconds(n_windows, width),
+            first_look_seconds=fit_seconds(n_windows, width, **FIRST_LOOK),
+        )
 
 
 def describe_series(grouped: GroupedSeries) -> Description:

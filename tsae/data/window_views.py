@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.fit_time import fit_seconds
 from tsae.data.layout import covered_rows
 from tsae.data.series_description import Description, describe_series
 from tsae.data.times import as_clock_times, find_gaps
@@ -64,8 +63,8 @@ class WindowViews:
         -------
         Description
             That of `tsae.describe`, with the number of windows, their width and stride, and a rough time that
-            ``LSTMAutoencoder().fit`` would take on them here (`tsae.data.fit_time` says how it is estimated); printed
-            as text.
+            ``LSTMAutoencoder().fit`` would take on them here (`tsae.data.fit_time` says how it is estimated), and
+            quicker settings; printed as text.
 
         Examples
         --------
@@ -80,8 +79,8 @@ class WindowViews:
         LSTMAutoencoder().fit on them: ...
         """
         cut = f"cut: {len(self):,} windows of {self.width} rows, stride {self.stride}"
-        seconds = fit_seconds(len(self), self.width) if len(self) else None
-        return replace(describe_series(self.grouped), windows=cut, fit_seconds=seconds)
+        described = replace(describe_series(self.grouped), windows=cut)
+        return described.timed(len(self), self.width) if len(self) else described
 
     def plot(self: Any, window: int | None = None, *, ax: Any = None, **line_kw: Any) -> Any:
         """Draw one window, or a whole series with a strip where windows lie; one panel per channel.

@@ -17,6 +17,7 @@ from tsae.jobs.continuation import PartWindows
 from tsae.jobs.errors import JobError
 from tsae.jobs.export import export
 from tsae.jobs.job import Job
+from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_writer import Append, read_result, with_zone, write_result
@@ -45,7 +46,9 @@ def run_anomalies(job: Job, rule: EventRule) -> Manifest:
     check_alpha(detector, rule)
     manifest = export(job, write_timeline)
     timelines = (read_result(job.output / part.output) for part in manifest.records.values() if part.status == DONE)
-    write_events(find_events_in_chunks(detector, timelines, rule), job)
+    events = find_events_in_chunks(detector, timelines, rule)
+    write_events(events, job)
+    log_event(f"{len(events):,} events in {job.output / EVENTS}", event="events", events=len(events))
     return manifest
 
 

@@ -61,7 +61,8 @@ def _columns(options: dict[str, Any]) -> Any:
 
 
 @click.command("describe", epilog="""\b
-Example:
+Examples:
+  tsae describe pumps.csv
   tsae describe pumps.csv --id-column machine --time-column time""")  # fmt: skip
 @click.argument("input", type=str, shell_complete=complete_files)
 @_column_options
@@ -69,20 +70,21 @@ Example:
 def describe_command(input: str, quiet: bool, log_json: bool, **options: Any) -> None:
     """Describe the tables INPUT before training: gaps, missing values, suspected labels, a width and a stride.
 
-    INPUT is as for "tsae train", and is read into memory.
+    The columns of times, series and labels are found by their names and values unless they are named here; the first
+    line says what they were taken for. INPUT is as for "tsae train", and is read into memory.
     """
     from dataclasses import replace
 
-    from tsae.data.fit_time import fit_seconds
     from tsae.data.series_description import describe_series
     from tsae.jobs.dataset import read_dataset
     from tsae.jobs.logs import set_up_logging
+    from tsae.jobs.roles import roles_of
 
     set_up_logging(quiet=quiet, log_json=log_json)
-    series = read_dataset(input, _columns(options)).series
-    found = describe_series(series)
-    seconds = fit_seconds(max(1, found.n_rows // found.stride), found.width)
-    click.echo(str(replace(found, fit_seconds=seconds)))
+    roles = roles_of(input, _columns(options))
+    columns = replace(roles.columns, values=(*roles.columns.values, *roles.labels))
+    found = describe_series(read_dataset(input, columns).series)
+    click.echo(f"{roles}\n{found.timed(max(1, found.n_rows // found.stride), found.width)}")
 
 
 @click.command("init", epilog="""\b

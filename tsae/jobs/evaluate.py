@@ -166,16 +166,19 @@ def _read_scores(scores: str, labels: LabelSource) -> Dataset:
 
 
 def _columns(source: str, id_column: Any, time_column: str | None, value: str | None) -> Columns:
-    """Roles of the columns of a table of rows; without `value`, the only column that is left."""
+    """Roles of the columns of a table of rows; without times rows are numbered, as in scores of such tables.
+
+    Without `value`, it is the only column that is left.
+    """
     table = open_table(list_parts(source)[0].path, source, Columns())
     id_column = id_column or ("series" if "series" in table.columns else None)
-    columns = Columns(id_column, time_column or "time")
+    columns = Columns(id_column, time_column or ("time" if "time" in table.columns else None))
     if value is None:
         others = [name for name in table.columns if name not in (*columns.ids, columns.time)]
         if len(others) != 1:
             raise InputError(f"{source} has the columns {table.columns}; name the one of the labels by --label-column")
         value = others[0]
-    table.require([*columns.ids, str(columns.time), value])
+    table.require([*columns.ids, *([] if columns.time is None else [columns.time]), value])
     return Columns(id_column, columns.time, (value,))
 
 
@@ -238,7 +241,7 @@ def _labels_of_stretches(data: Dataset, file: str) -> np.ndarray:
 def _labels_of_rows(data: Dataset, labels: LabelSource) -> np.ndarray:
     assert labels.file is not None
     known = read_dataset(labels.file, _columns(labels.file, labels.id, labels.time, labels.column))
-    if (known.columns.time_kind in NUMBERS) != (data.columns.time_kind in NUMBERS):
+    if _has_numbers(known.columns) != _has_numbers(data.columns):
         raise InputError(f"{labels.file}: no label is on a timestamp of the scores. {_ranges(data, known.index())}")
     both = data.index().merge(
         known.index().assign(label=(np.nan_to_num(known.series.values[:, 0]) != 0).astype(np.float64)),
@@ -254,6 +257,10 @@ def _labels_of_rows(data: Dataset, labels: LabelSource) -> np.ndarray:
             f"{n_lost:,} of {len(known.series.values):,} labels of {labels.file} are on no timestamp of the scores"
         )
     return label
+
+
+def _has_numbers(columns: Columns) -> bool:
+    return columns.time is None or columns.time_kind in NUMBERS
 
 
 def _ranges(data: Dataset, labels: pd.DataFrame | None) -> str:

@@ -79,7 +79,8 @@ def forecast(
             n_windows += _append(append, autoencoder, newest_windows(carry.rows, spec), spec)
         if not n_windows:
             raise InputError(f"{source}: no series has a window of {spec.width} rows without a gap to forecast from")
-    log_event(f"forecast after {n_windows:,} windows; wrote {target}", event="end", path=str(target))
+    windows = f"{n_windows:,} window{'s' * (n_windows != 1)}"
+    log_event(f"forecast after {windows}; wrote {target}", event="end", path=str(target))
     return n_windows
 
 

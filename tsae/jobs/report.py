@@ -95,7 +95,10 @@ def check_report(job: Job, label_column: str | None, page: Path | None) -> None:
         job.
     """
     if job.spec.columns.time is None:
-        raise JobError("reports and comparisons with labels need a time column, to match the input with the scores")
+        raise JobError(
+            "reports and comparisons with labels need a time column, to match the input with the scores; without one, "
+            "compare the output by tsae evaluate"
+        )
     if page is not None:
         check_target(page, "the report")
     labels = Labels.of(label_column)

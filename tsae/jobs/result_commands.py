@@ -90,7 +90,7 @@ Examples:
 @click.option("--label-column", help="The column that is not 0 in rows with an anomaly: of LABELS, or of SCORES.")
 @click.option("--id-column", type=one_or_several, metavar="NAME[,NAME...]",
               help="Of LABELS with rows: the series.  [default: series]")  # fmt: skip
-@click.option("--time-column", help="Of LABELS with rows: the time.  [default: time]")
+@click.option("--time-column", help="Of LABELS with rows: the time.  [default: time; without it rows are numbered]")
 @click.option("--events", type=click.Path(path_type=Path, dir_okay=False),
               help="Table of events: series, start, end.  [default: events.csv of the output]")  # fmt: skip
 @click.option("--threshold", type=float, help="Instead: runs of rows with a higher score are events.")
