@@ -52,7 +52,7 @@ def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarra
     return (features[0] if len(features) == 1 else np.concatenate(features))[: len(values)]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def compiled_graph(settings: NetworkSettings, shape: tuple[int, int], dtype: str) -> SharedGraph:
     """The function (values, mean, scale) -> features of all encoders with these settings."""
     template: Any = make_template(settings)

@@ -59,7 +59,7 @@ class BatchFunction:
         return self._graphs[call]
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def batch_graph(
     settings: NetworkSettings, name: str, options: tuple, shape: tuple[int, int], masked: bool, large: bool
 ) -> SharedGraph:

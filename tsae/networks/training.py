@@ -233,7 +233,7 @@ class Trainer:
         return TrainingGraph(self.network, self.optimizer, *settings)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)  # one takes some 40 MB with the default network
 def shared_graph(settings: NetworkSettings, optimizer: str, floats: str, *rest: Any) -> TrainingGraph:  # noqa: ARG001
     """A graph for all networks of these settings; `rest`: further arguments of `TrainingGraph`."""
     network: Any = make_template(settings)
