@@ -9,6 +9,7 @@ from tsae.data import fit_time
 from tsae.data.series_description import find_period, suggest_width
 from tsae.datasets import PUMP_SENSORS, load_pumps
 from tsae.estimators import parameters
+from tsae.networks.objectives import OBJECTIVES
 
 PUMPS = {"id_column": "machine", "time_column": "time", "value_columns": PUMP_SENSORS}
 
@@ -110,6 +111,7 @@ def test_the_time_of_a_fit_is_estimated_for_the_default_autoencoder():
     assert default.bidirectional
     assert parameters.AUTO_STEPS == fit_time.N_UPDATES
     assert parameters.AUTO_BATCHES == fit_time.BATCHES
+    assert OBJECTIVES[default.decoder].crop == fit_time.LONGEST
     few, more, longer = (fit_time.fit_seconds(*shape) for shape in ((5000, 20), (500_000, 20), (5000, 20_000)))
     assert few < more
     assert few < longer

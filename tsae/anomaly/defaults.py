@@ -47,7 +47,7 @@ def default_autoencoder(n_windows: int, verbose: int = 0) -> LSTMAutoencoder:
         scale="both",
         differences=False,
         decoder_options=DecoderOptions(target_offsets=()),
-        augmentation=Augmentation(mask_rate=0.3, mask_span=10),
+        augmentation=Augmentation(mask_rate=0.3, mask_span=10, crop=256),
         batch_size=batch_size,
         learning_rate=5e-3,
         epochs=epochs,

@@ -1,9 +1,9 @@
 """A rough time that training takes on this machine, before anything is trained.
 
 The gates of an LSTM are computed with numpy for one step of a batch, and timed, which takes a millisecond. The default
-`LSTMAutoencoder` makes 600 updates (more, where one pass over the windows has more batches), each of which
-takes the steps of a window through its layers in both directions. How much longer a step of training takes than what
-is timed, how long an update takes besides its steps, and how long it takes to build the network, was measured once, on
+`LSTMAutoencoder` makes 600 updates (more, where one pass over the windows has more batches), each of which takes a
+stretch of the windows through its layers in both directions. How much longer a step of training takes than what is
+timed, how long an update takes besides its steps, and how long it takes to build the network, was measured once, on
 two busy cores. The result is right up to a factor of two or three: training uses all cores, other programs take some
 of them, and processors differ in what they do well.
 """
@@ -16,6 +16,7 @@ import numpy as np
 
 UNITS, N_LAYERS = 64, 3  # of the default LSTMAutoencoder, as are the numbers of updates and of windows in a batch
 N_UPDATES = 600
+LONGEST = 64  # steps that are trained on at a time
 BATCHES = 32, 8, 128  # so many batches, of this size at least and at most
 PER_STEP = 10.0
 PER_UPDATE, BUILDING = 0.01, 11.0  # seconds
@@ -53,7 +54,7 @@ def fit_seconds(
     batch = int(np.clip(n_windows // n_batches, smallest, largest))
     per_epoch = -(-n_windows // batch)
     updates = max(N_UPDATES, per_epoch) if epochs is None else epochs * per_epoch
-    update = PER_UPDATE + width * 2 * n_layers * PER_STEP * _time_step(batch, units)
+    update = PER_UPDATE + min(width, LONGEST) * 2 * n_layers * PER_STEP * _time_step(batch, units)
     return BUILDING * n_layers / N_LAYERS + updates * update
 
 

@@ -31,7 +31,7 @@ class Augmentation(BaseEstimator):
         10, so that enough is left to reconstruct it from.
     crop : int, None or "auto", default="auto"
         Train on random stretches of this many steps, others each time, of windows that are longer; with window scaling
-        a stretch keeps the scale of its window. "auto": 256 where "imputation" is the only decoder, otherwise None,
+        a stretch keeps the scale of its window. "auto": 64 where "imputation" is the only decoder, otherwise None,
         whole windows.
 
     Examples

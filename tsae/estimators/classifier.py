@@ -21,6 +21,7 @@ from tsae.estimators.autoencoder import LSTMAutoencoder
 from tsae.estimators.base import TrainableModel
 from tsae.estimators.continuing import refuse_change
 from tsae.estimators.parameters import EncoderParameters, TrainingParameters
+from tsae.estimators.reading import check_channels
 from tsae.estimators.validation import check_flag, check_number
 from tsae.estimators.weighting import check_weights
 from tsae.networks.config import ClassifierConfig
@@ -276,7 +277,7 @@ class LSTMClassifier(ClassifierMixin, TrainingParameters, ClassifierParameters, 
             return None
         if not source.__sklearn_is_fitted__():
             return clone(source).fit(windows)
-        source.check_channels(windows, "the autoencoder")
+        check_channels(windows, source, "the autoencoder")
         return source
 
     def _read_labels(self, y: Any, windows: Windows, classes: Any, reset: bool) -> np.ndarray:

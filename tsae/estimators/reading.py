@@ -76,28 +76,8 @@ class WindowReader(BaseEstimator):
         check_is_fitted(self)
         return self._read(X, reset=False)
 
-    def check_channels(self, windows: Windows, fitted: str = "") -> None:
-        """Refuse windows of other channels than those of `fit`.
-
-        Parameters
-        ----------
-        windows : Windows
-            Names are compared where both sides have them.
-        fitted : str, default=""
-            How errors call what was fitted; by default the estimator's class.
-
-        Raises
-        ------
-        ValueError
-            With the channels of both sides.
-        """
-        fitted = fitted or type(self).__name__
-        if windows.n_channels != self.n_channels_:
-            raise ValueError(f"X has {windows.n_channels} channels, but {fitted} was fitted with {self.n_channels_}")
-        check_names(windows, self.__dict__.get("channel_names_in_"), "X", fitted)
-
     def _check_shape(self, windows: Windows) -> None:
-        self.check_channels(windows)
+        check_channels(windows, self)
         if self.n_timesteps_ is not None and (windows.is_ragged or windows.width != self.n_timesteps_):
             raise ValueError(
                 f"X has windows of {'up to ' if windows.is_ragged else ''}{windows.width} steps, but "
@@ -109,3 +89,25 @@ class WindowReader(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def check_channels(windows: Windows, estimator: Any, fitted: str = "") -> None:
+    """Refuse windows of other channels than those that an estimator was fitted with.
+
+    Parameters
+    ----------
+    windows : Windows
+        Names are compared where both sides have them.
+    estimator : WindowReader
+    fitted : str, default=""
+        How errors call what was fitted; by default the estimator's class.
+
+    Raises
+    ------
+    ValueError
+        With the channels of both sides.
+    """
+    fitted = fitted or type(estimator).__name__
+    if windows.n_channels != estimator.n_channels_:
+        raise ValueError(f"X has {windows.n_channels} channels, but {fitted} was fitted with {estimator.n_channels_}")
+    check_names(windows, estimator.__dict__.get("channel_names_in_"), "X", fitted)

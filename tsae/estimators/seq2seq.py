@@ -16,7 +16,7 @@ from tsae.data.windows import Windows
 from tsae.estimators.base import TrainableModel
 from tsae.estimators.decoding import check_memory
 from tsae.estimators.parameters import TrainingParameters
-from tsae.estimators.reading import check_names
+from tsae.estimators.reading import check_channels, check_names
 from tsae.estimators.seq2seq_parameters import Seq2SeqParameters
 from tsae.estimators.validation import check_number, draw_seed
 from tsae.networks.config import Seq2SeqConfig
@@ -236,7 +236,7 @@ class LSTMSeq2Seq(TrainingParameters, Seq2SeqParameters, TrainableModel):
 
     def _check_shape(self, windows: Windows) -> None:
         """Any length can be read, except by attention to positions."""
-        self.check_channels(windows)
+        check_channels(windows, self)
         check_memory(self._network.config.decoder, windows.width)
 
     def _fitted_scaler(self, windows: Windows) -> ChannelScaler:

@@ -48,7 +48,7 @@ class Objective:
 OBJECTIVES: dict[str, Objective] = {
     "reconstruction": Objective("Reconstruction", is_recurrent=True),
     "prediction": Objective("Prediction", is_recurrent=True, predicts_ahead=True),
-    "imputation": Objective("Imputation", mask_rate=0.3, needs_mask=True, crop=256, differences=True),
+    "imputation": Objective("Imputation", mask_rate=0.3, needs_mask=True, crop=64, differences=True),
 }
 # Names for several objectives at once.
 COMBINATIONS: dict[str, tuple[str, ...]] = {"composite": ("reconstruction", "prediction")}
