@@ -26,7 +26,7 @@ import keras
 import numpy as np
 
 from benchmarks.speed import data, interleave
-from tsae import LSTMAutoencoder
+from tsae import Augmentation, LSTMAutoencoder
 from tsae.anomaly.defaults import default_autoencoder
 
 UNITS, BATCH, EPOCHS = 64, 128, 4
@@ -35,7 +35,12 @@ SIZE = 2048  # of the matrix product
 
 
 def ours(network: str, n_windows: int) -> LSTMAutoencoder:
-    estimator = LSTMAutoencoder() if network == "features" else default_autoencoder(n_windows)
+    whole = Augmentation(crop=None)  # as the others train
+    estimator = (
+        LSTMAutoencoder(augmentation=whole)
+        if network == "features"
+        else default_autoencoder(n_windows).set_params(augmentation__crop=None)
+    )
     return estimator.set_params(epochs=EPOCHS, batch_size=BATCH, warm_start=True, schedule="constant", random_state=0)
 
 
