@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tsae.data.series import GroupedSeries
 from tsae.jobs.continuation import Carry, PartWindows, continue_series
 from tsae.jobs.errors import InputError
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.parts import Part
+from tsae.jobs.places import Place
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_reader import read_rows
 
@@ -36,7 +36,7 @@ class Carries:
 
     Attributes
     ----------
-    folder : Path
+    folder : Path or StoredPath
         The output directory of the job.
     parts : list of Part
     manifest : Manifest
@@ -45,7 +45,7 @@ class Carries:
         Reasons, by name, of parts that can be read, but not used.
     """
 
-    folder: Path
+    folder: Place
     parts: list[Part]
     manifest: Manifest
     spec: WindowSpec
@@ -108,14 +108,14 @@ class Carries:
         digest = self.manifest.records[self.parts[position - 1].name].carry_out if position > 0 else None
         if digest == Carry.empty().digest:
             return Carry.empty()
-        if digest is None or not self.file(digest).exists():
+        if digest is None:
             return None
         try:
             carry = Carry.load(self.file(digest))
         except (OSError, ValueError, KeyError):
-            return None  # damaged: computed again from the parts
+            return None  # not there, or damaged: computed again from the parts
         return carry if carry.digest == digest else None
 
-    def file(self, digest: str) -> Path:
+    def file(self, digest: str) -> Place:
         """Return the file for carried rows."""
         return self.folder / CARRY_FOLDER / f"{digest}.npz"

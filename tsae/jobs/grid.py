@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,10 @@ import pandas as pd
 
 from tsae.data.series import GroupedSeries
 from tsae.data.times import check_increasing, longer_steps
-from tsae.io.archive import replacing
 from tsae.jobs.continuation import Carry
 from tsae.jobs.errors import InputError
 from tsae.jobs.parts import Part, checksum
+from tsae.jobs.places import Place, replaced
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_reader import read_rows
 
@@ -32,7 +31,7 @@ class PartCounts:
 
     Attributes
     ----------
-    file : Path
+    file : Path or StoredPath
         Holds the last rows of each series: as many as can be carried over to the next part.
     names : list of str
     n_rows : int64 ndarray of shape (n_series,)
@@ -42,7 +41,7 @@ class PartCounts:
         Times; None where rows are numbered.
     """
 
-    file: Path
+    file: Place
     names: list[str]
     n_rows: np.ndarray
     since_gap: np.ndarray
@@ -56,7 +55,7 @@ class CountTask:
 
     part: Part
     spec: WindowSpec
-    folder: Path
+    folder: Place
     sums: dict[str, Any] | None
 
 
@@ -100,7 +99,7 @@ def most_carried(spec: WindowSpec) -> int:
     return 2 * spec.width + spec.stride
 
 
-def _count_rows(rows: GroupedSeries, spec: WindowSpec, file: Path) -> PartCounts:
+def _count_rows(rows: GroupedSeries, spec: WindowSpec, file: Place) -> PartCounts:
     """Count the rows of each series, and write the last ones to a file."""
     begins, ends = rows.offsets[:-1], rows.offsets[1:]
     n_rows = ends - begins
@@ -123,21 +122,20 @@ def _count_rows(rows: GroupedSeries, spec: WindowSpec, file: Path) -> PartCounts
         "values": rows.values[tail],
         **({} if times is None else {"times": times[tail], "first": times[begins], "last": times[ends - 1]}),
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as target:
+    with replaced(file) as target:
         np.savez(target, allow_pickle=False, **counts)
     return _counts_of(file, counts)
 
 
-def _load_counts(file: Path) -> PartCounts | None:
+def _load_counts(file: Place) -> PartCounts | None:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             return _counts_of(file, stored)
     except (OSError, ValueError, KeyError):  # not there, or damaged: counted again
         return None
 
 
-def _counts_of(file: Path, stored: Any) -> PartCounts:
+def _counts_of(file: Place, stored: Any) -> PartCounts:
     return PartCounts(
         file, stored["names"].tolist(), stored["n_rows"], stored["since_gap"], stored.get("first"), stored.get("last")
     )
@@ -150,7 +148,7 @@ def _counts_of(file: Path, stored: Any) -> PartCounts:
 class Piece:
     """The last rows of some series in one file: those of series `codes[i]`, `counts[i]` rows up to number `ends[i]`."""
 
-    file: Path
+    file: Place
     codes: list[int]
     names: list[str]
     counts: list[int]
@@ -194,7 +192,7 @@ class CarryPlan:
 
 def _read_piece(piece: Piece) -> tuple[np.ndarray, np.ndarray]:
     """Values and times of the rows of a piece; rows that are numbered get their numbers."""
-    with np.load(piece.file, allow_pickle=False) as stored:
+    with piece.file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
         kept = stored["kept"] if "kept" in stored else np.diff(stored["offsets"])  # otherwise a file of a `Carry`
         ends = dict(zip(stored["names"].tolist(), np.cumsum(kept).tolist(), strict=True))
         values = stored["values"]
@@ -231,10 +229,10 @@ class Grid:
     def __init__(self, spec: WindowSpec, channels: list[str]):
         self.spec, self.channels = spec, channels
         self._series: dict[str, _Series] = {}
-        self._files: list[Path] = []
+        self._files: list[Place] = []
         self._ends: list[dict[str, int]] = []  # number of the row after the last one of each series, of each part
 
-    def start(self, carry: Carry, file: Path) -> None:
+    def start(self, carry: Carry, file: Place) -> None:
         """Start with the rows that earlier parts carry over, which are in a file of their own."""
         rows = carry.rows
         assert rows is not None

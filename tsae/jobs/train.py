@@ -30,6 +30,7 @@ from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.sampling import Limits, draw_windows, surveyed_spec
 from tsae.jobs.selection import Selection
 from tsae.jobs.spec import Columns, WindowSpec
+from tsae.jobs.stores import without_secrets
 from tsae.jobs.survey import Survey, survey
 from tsae.jobs.table_reader import channels_of
 
@@ -205,7 +206,7 @@ def read_windows(
         max_gap, origin, _ = find_gaps(data.series, training.max_gap)
         by_series = inferred_max_gaps(data.series) if training.max_gap is None and origin else {}
     except ValueError as error:
-        raise InputError(f"{source}: {error}") from error
+        raise InputError(f"{without_secrets(source)}: {error}") from error
     if data.columns.time is not None:
         log_event(f"a time step longer than {max_gap} ends a window ({origin})")
     step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
@@ -220,7 +221,7 @@ def read_windows(
     known = None if labels is None else data.labels(labels) != 0
     chosen = Selection.of(training.before, labels, data.columns).mask(windows, known)
     if not chosen.any():
-        raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
+        raise InputError(f"{without_secrets(source)}: none of {len(windows)} windows is left to train on")
     return windows, chosen, spec
 
 
