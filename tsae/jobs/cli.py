@@ -184,8 +184,8 @@ OUT/manifest.json lists the state of each part. The same command continues an in
 def features_command(model: Path, input: str, output: str, **options: Any) -> None:
     """Write the features of all windows of the tables INPUT to the directory OUTPUT.
 
-    OUTPUT may be in an object store, such as s3://bucket/out. INPUT is as for "tsae train". The times of a series must increase within a part and from part to part; parts are
-    read in natural order of their names.
+    OUTPUT may be in an object store, such as s3://bucket/out. INPUT is as for "tsae train". The times of a series must
+    increase within a part and from part to part; parts are read in natural order of their names.
     """
     from tsae.jobs.features import run_features
 
