@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tsae.data.series import GroupedSeries
-from tsae.jobs.continuation import Carry, PartWindows, continue_series
+from tsae.jobs.continuation import DAMAGED, Carry, PartWindows, continue_series
 from tsae.jobs.errors import InputError
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.parts import Part
@@ -112,7 +112,7 @@ class Carries:
             return None
         try:
             carry = Carry.load(self.file(digest))
-        except (OSError, ValueError, KeyError):
+        except DAMAGED:
             return None  # not there, or damaged: computed again from the parts
         return carry if carry.digest == digest else None
 

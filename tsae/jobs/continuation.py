@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,8 @@ from tsae.data.times import check_increasing
 from tsae.data.windows import Windows
 from tsae.jobs.places import Place, replaced
 from tsae.jobs.spec import WindowSpec
+
+DAMAGED = (OSError, ValueError, KeyError, BadZipFile)  # what reading a file of arrays that is not whole may raise
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pandas as pd
 
 from tsae.data.series import GroupedSeries
 from tsae.data.times import check_increasing, longer_steps
-from tsae.jobs.continuation import Carry
+from tsae.jobs.continuation import DAMAGED, Carry
 from tsae.jobs.errors import InputError
 from tsae.jobs.parts import Part, checksum
 from tsae.jobs.places import Place, replaced
@@ -131,7 +131,7 @@ def _load_counts(file: Place) -> PartCounts | None:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             return _counts_of(file, stored)
-    except (OSError, ValueError, KeyError):  # not there, or damaged: counted again
+    except DAMAGED:  # not there, or damaged: counted again
         return None
 
 

@@ -20,14 +20,17 @@ from tsae.estimators.augmentation import Augmentation
 from tsae.estimators.decoding import DecoderOptions
 from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
+from tsae.jobs.drawn import Limits
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.labels import Labels
+from tsae.jobs.locks import locked
 from tsae.jobs.logs import log_event, log_warning
 from tsae.jobs.memory import default_memory, fits, release_memory, rows_within, size_text
 from tsae.jobs.models import load_tensorflow, save_model
 from tsae.jobs.outputs import check_not_input, check_target
 from tsae.jobs.parts import Part, list_parts
-from tsae.jobs.sampling import Limits, draw_windows, surveyed_spec
+from tsae.jobs.passes import Passes, remove_passes
+from tsae.jobs.sampling import draw_windows, surveyed_spec
 from tsae.jobs.selection import Selection
 from tsae.jobs.spec import Columns, WindowSpec
 from tsae.jobs.stores import without_secrets
@@ -107,7 +110,8 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     check_target(target, "the model", overwrite=overwrite)
     if target.exists():
         check_not_input(target, "the model", list_parts(source))
-    windows, spec = training_windows(source, training)
+    progress = target.with_name(f"{target.name}.progress")
+    windows, spec = training_windows(source, training, progress)
     log_event(
         f"training on {len(windows):,} windows of {windows.width} steps, channels {', '.join(windows.channel_names)}"
     )
@@ -124,6 +128,7 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     for warning in warned:
         log_warning(str(warning.message))
     save_model(estimator, spec, target)
+    remove_passes(progress)
     log_event(f"wrote {target}", event="end", model=str(target))
     return estimator
 
@@ -166,8 +171,20 @@ def _with_settings(autoencoder: Any, settings: dict[str, Any]) -> Any:
     return autoencoder.set_params(**settings)
 
 
-def training_windows(source: str, training: Training) -> tuple[Windows, WindowSpec]:
+def training_windows(source: str, training: Training, progress: Path | None = None) -> tuple[Windows, WindowSpec]:
     """Return the windows to train on: all of a data set, or as many as fit into memory, drawn at random.
+
+    Parameters
+    ----------
+    source : str
+    training : Training
+    progress : Path or None
+        A folder for what the passes over more data than memory have found, from which the same call continues.
+
+    Returns
+    -------
+    Windows
+    WindowSpec
 
     Raises
     ------
@@ -187,7 +204,10 @@ def training_windows(source: str, training: Training) -> tuple[Windows, WindowSp
                 f"--{asked[0]} auto reads the whole data set, which does not fit into {size_text(memory)}; give "
                 "a number of rows, or more --memory"
             )
-        return _drawn_windows(parts, training, width, memory)
+        if progress is None:
+            return _drawn_windows(parts, training, width, memory, None)
+        with locked(progress):
+            return _drawn_windows(parts, training, width, memory, Passes(progress))
     windows, chosen, spec = read_windows(source, training, parts)
     return windows[chosen], spec
 
@@ -241,11 +261,13 @@ def _plain(max_gap: Any) -> str | float:
     return str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
 
 
-def _drawn_windows(parts: list[Part], training: Training, width: int, memory: int) -> tuple[Windows, WindowSpec]:
+def _drawn_windows(
+    parts: list[Part], training: Training, width: int, memory: int, passes: Passes | None
+) -> tuple[Windows, WindowSpec]:
     """Draw windows from a data set that does not fit into memory; both passes find parts that cannot be used."""
     labels = Labels.of(training.label_column)
     extra = [] if labels is None else labels.extra
-    found = survey(parts, training.columns, extra)
+    found = survey(parts, training.columns, extra, passes)
     if not training.columns.values:
         channels = found.channels
         holds_both = channels.is_flag & (channels.low == 0) & (channels.high == 1)
@@ -260,7 +282,7 @@ def _drawn_windows(parts: list[Part], training: Training, width: int, memory: in
     seed = training.autoencoder.get("random_state", 0)
     selection = Selection.of(training.before, labels, spec.columns)
     sample = draw_windows(
-        parts, spec, selection, Limits(None, n_rows, consecutive), np.random.default_rng(seed), origin
+        parts, spec, selection, Limits(None, n_rows, consecutive), np.random.default_rng(seed), origin, passes
     )
     log_event(
         f"drew {len(sample.windows):,} of {sample.n_allowed:,} windows ({len(sample.windows.values):,} of "
