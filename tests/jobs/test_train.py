@@ -223,16 +223,24 @@ def test_where_gaps_leave_no_window_the_message_names_them(table, tmp_path):
         windows_of(source, max_gap="15min")
 
 
-def test_series_of_different_sampling_rates_keep_their_own_max_gap(table, tmp_path):
+def with_a_slow_series(table):
+    """Two series, one of them a hundred times slower."""
     slow = table[table["machine"] == "m0"].assign(machine="slow")
     slow["time"] = slow["time"].iloc[0] + 100 * (slow["time"] - slow["time"].iloc[0])
-    both = pd.concat([table[table["machine"] == "m1"], slow])
-    windows, spec = windows_of(write_parts(both, tmp_path / "in", 1))
+    return pd.concat([table[table["machine"] == "m1"], slow]).sort_values("time", kind="stable", ignore_index=True)
+
+
+def test_series_of_different_sampling_rates_keep_their_own_max_gap(table, tmp_path):
+    both = with_a_slow_series(table)
+    windows, spec = windows_of(write_parts(both, tmp_path / "in", 3))
     assert spec.max_gaps == {"m1": "0 days 00:25:00", "slow": "1 days 17:40:00"}
     assert spec.max_gap == "1 days 17:40:00"  # of series that come later
     whole = make_windows(both, 12, id_column="machine", time_column="time", value_columns=["load", "heat"])
     assert len(windows) == len(whole[whole.observed])
     assert windows_of(tmp_path / "in", max_gap="15min")[1].max_gaps == {}
+    drawn, drawn_spec = training_windows(str(tmp_path / "in"), Training(COLUMNS, 12, memory=LITTLE))
+    assert drawn_spec == spec
+    assert set(map(tuple, drawn.index.to_numpy())) <= set(map(tuple, windows.index.to_numpy()))
 
 
 def test_values_that_look_like_markers_are_warned_about(table, tmp_path, caplog, monkeypatch):

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.series import GroupedSeries
-from tsae.data.times import check_increasing, longer_steps
+from tsae.data.times import check_increasing
 from tsae.jobs.continuation import DAMAGED, Carry
 from tsae.jobs.errors import InputError
 from tsae.jobs.parts import Part, checksum
@@ -105,9 +105,7 @@ def _count_rows(rows: GroupedSeries, spec: WindowSpec, file: Place) -> PartCount
     n_rows = ends - begins
     since_gap = np.full(len(n_rows), -1)
     if rows.times is not None and len(rows.values) > 1:
-        is_gap = longer_steps(rows.times, spec.longest_step)
-        is_gap[begins[1:] - 1] = False
-        after = np.flatnonzero(is_gap) + 1
+        after = spec.rows_after_gaps(rows)
         last_gap = np.full(len(n_rows), -1)
         last_gap[rows.codes_at(after)] = after  # ascending: the last one of each series remains
         since_gap = np.where(last_gap < 0, -1, ends - last_gap)
@@ -305,9 +303,9 @@ class Grid:
         pairs[::2] = [self._series[name].last for _, name in known]
         pairs[1::2] = counts.first[[position for position, _ in known]]
         times, names = pd.Index(pairs), pd.Index([name for _, name in known], dtype=object)
-        check_increasing(GroupedSeries(np.zeros((len(pairs), 1)), np.arange(0, len(pairs) + 1, 2), names, [""], times))
-        is_gap = longer_steps(times, self.spec.longest_step)[::2]
-        return {name for (_, name), gap in zip(known, is_gap, strict=True) if gap}
+        both = GroupedSeries(np.zeros((len(pairs), 1)), np.arange(0, len(pairs) + 1, 2), names, [""], times)
+        check_increasing(both)
+        return {known[row // 2][1] for row in self.spec.rows_after_gaps(both).tolist()}
 
 
 def _last_places(places: Sequence[tuple[int, int]], n_rows: int) -> list[tuple[int, int]]:

@@ -23,7 +23,7 @@ from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.passes import Passes
 from tsae.jobs.progress import job_progress
 from tsae.jobs.selection import Selection
-from tsae.jobs.spec import Columns, WindowSpec
+from tsae.jobs.spec import Columns, WindowSpec, plain_gap
 from tsae.jobs.survey import Survey, survey
 from tsae.jobs.table_reader import Rows, read_chunks
 
@@ -111,8 +111,9 @@ def surveyed_spec(found: Survey, width: int, stride: int, max_gap: Any) -> tuple
             raise InputError(f"max_gap={max_gap!r}, but data has no times; name the time_column")
         return WindowSpec(found.columns, width, stride, None, None), ""
     longest, origin = (max_gap, "given") if max_gap is not None else found.max_gap()
-    plain = str(pd.Timedelta(longest)) if isinstance(longest, (str, pd.Timedelta)) else longest
-    return WindowSpec(found.columns, width, stride, plain, found.median_step()), origin
+    plain = str(pd.Timedelta(longest)) if isinstance(longest, str) else plain_gap(longest)
+    by_series = {name: plain_gap(gap) for name, gap in found.max_gaps().items()} if max_gap is None else {}
+    return WindowSpec(found.columns, width, stride, plain, found.median_step(), by_series), origin
 
 
 def draw_windows(

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsae.data.gaps import MIN_STEPS, has_several_rates, usual_step
+from tsae.data.gaps import GAP_IN_STEPS, MIN_STEPS, has_several_rates, usual_step
 from tsae.data.series import GroupedSeries
 from tsae.data.statistics import ChannelStatistics, Moments
-from tsae.data.times import inferred_max_gap, time_differences, time_numbers
+from tsae.data.times import inferred_max_gap, length_of_time, time_differences, time_numbers
 from tsae.jobs.errors import InputError
 from tsae.jobs.execution import Execution
 from tsae.jobs.memory import chunk_rows
@@ -114,13 +114,27 @@ class Survey:
 
     def max_gap(self) -> tuple[Any, str]:
         """Infer the longest step that is no gap, as `tsae.make_windows` does; and say where it comes from."""
-        own = [series.steps for series in self.series.values()]
-        usual = np.array([usual_step(s.steps, s.counts) if len(s) >= MIN_STEPS else np.nan for s in own])
-        if has_several_rates(usual):
-            return inferred_max_gap(float(np.nanmin(usual)), float(np.nanmax(usual)), self.times)
-        together = Steps.total(own)
+        own = self._usual_steps()
+        if own is not None:
+            return inferred_max_gap(float(own.min()), float(own.max()), self.times)
+        together = Steps.total([series.steps for series in self.series.values()])
         longest = usual_step(together.steps, together.counts) if len(together) else np.inf
         return inferred_max_gap(longest, longest, self.times)
+
+    def max_gaps(self) -> dict[str, Any]:
+        """Infer that of each series, as `tsae.data.times.inferred_max_gaps` does; empty where all have the same."""
+        own = self._usual_steps()
+        if own is None or self.times is None:
+            return {}
+        return {
+            name: length_of_time(GAP_IN_STEPS * step, self.times) for name, step in zip(self.series, own, strict=True)
+        }
+
+    def _usual_steps(self) -> np.ndarray | None:
+        """Return the usual step of each series, if they have different sampling rates."""
+        own = [series.steps for series in self.series.values()]
+        usual = np.array([usual_step(s.steps, s.counts) if len(s) >= MIN_STEPS else np.nan for s in own])
+        return np.where(np.isnan(usual), np.nanmax(usual), usual) if has_several_rates(usual) else None
 
     def median_step(self) -> str | float | None:
         """Return the median time step, as plain value; None without steps."""

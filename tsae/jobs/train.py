@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tsae.data.inspection import MarkerWarning, describe_markers, find_labels, suspected_labels
 from tsae.data.series import GroupedSeries
@@ -32,7 +31,7 @@ from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.passes import Passes, remove_passes
 from tsae.jobs.sampling import draw_windows, surveyed_spec
 from tsae.jobs.selection import Selection
-from tsae.jobs.spec import Columns, WindowSpec
+from tsae.jobs.spec import Columns, WindowSpec, plain_gap
 from tsae.jobs.stores import without_secrets
 from tsae.jobs.survey import Survey, survey
 from tsae.jobs.table_reader import channels_of
@@ -232,8 +231,8 @@ def read_windows(
     step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
     width, stride = _suggested(data.series, training)
     spec = WindowSpec(
-        data.columns, width, stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
-        {name: _plain(gap) for name, gap in by_series.items()},
+        data.columns, width, stride, None if max_gap in (None, np.inf) else plain_gap(max_gap), step,
+        {name: plain_gap(gap) for name, gap in by_series.items()},
     )  # fmt: skip
     windows = spec.cut(data.series)
     _report_short(windows, spec, origin)
@@ -255,10 +254,6 @@ def _suggested(series: GroupedSeries, training: Training) -> tuple[int, int]:
         log_event(f"{', '.join(f'{k}={v}' for k, v in chosen.items())}, as tsae describe suggests")
         width, stride = chosen.get("width", width), chosen.get("stride", stride)
     return int(width), int(stride)
-
-
-def _plain(max_gap: Any) -> str | float:
-    return str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
 
 
 def _drawn_windows(
