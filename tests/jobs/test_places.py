@@ -120,7 +120,7 @@ def test_workers_write_to_the_store(local, bucket, system):
 # -- jobs that end ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "n_finished"), [("features", 1), ("timeline", 2), ("features", 4)])
+@pytest.mark.parametrize(("kind", "n_finished"), [("features", 1), ("timeline", 3)])
 def test_a_killed_job_continues_to_the_same_rows(local, bucket, system, store, tmp_path, kind, n_finished):
     output = f"{bucket}/out"
     process, permits = start_light_job(local / "in", output, kind, n_finished, permits=tmp_path / "permits")
@@ -291,8 +291,10 @@ def test_addresses_that_cannot_be_written_to_are_refused_before_work(tsae, autoe
     }.items():
         code, out, err = tsae("features", model, table_file, output)
         assert (code, message in err, "Signature" in err + out, "word@" in err) == (1, True, False, False), err
+    code, _, err = tsae("features", f"{bucket}/m.tsae", table_file, f"{bucket}/out")
+    assert (code, "the model is read from a local file" in err) == (1, True)
     code, _, err = tsae("train", table_file, f"{bucket}/m.tsae", "--width", 12)
-    assert (code, "is an address; it is written to a file" in err) == (1, True)
+    assert (code, "the model goes to a local file, not to an address" in err) == (1, True)
 
 
 def test_input_and_output_may_not_lie_within_each_other(local, bucket, system):

@@ -86,9 +86,10 @@ class Carries:
             # A part that ends all series is computed again once others follow it.
             waiting = following is None or following.status != DONE or following.last
             (needed if waiting else used).add(record.carry_out)
-        for digest in used - needed:
-            if digest is not None:
-                self.file(digest).unlink(missing_ok=True)
+        unneeded = {f"{digest}.npz" for digest in used - needed}
+        for file in (self.folder / CARRY_FOLDER).glob("*.npz"):  # one request to a store
+            if file.name in unneeded:
+                file.unlink(missing_ok=True)
 
     def _into(self, position: int) -> Carry:
         """Rows carried into a part, from their file or else by reading the parts before it again."""

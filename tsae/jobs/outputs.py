@@ -58,7 +58,7 @@ def check_target(path: Place, what: str, *, overwrite: bool = True) -> None:
         path.check_writable()
         return
     if is_address(path.as_posix()):
-        raise JobError(f"{what} {path} is an address; it is written to a file")
+        raise JobError(f"{what} goes to a local file, not to an address in a store; write it to a file, and copy it")
     if path.is_dir():
         raise JobError(f"{what} {path} is a directory; name a file")
     if path.exists() and not overwrite:
