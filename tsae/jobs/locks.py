@@ -26,7 +26,7 @@ LOCK = ".lock"
 BEAT_SECONDS = 10.0  # between two writes of the holder
 LEASE_SECONDS = 60.0  # without a write, after which the holder is taken for dead
 POLL_SECONDS = 1.0
-_held: set[str] = set()  # by this process; a lock that it could not release is none of them
+_held: set[str] = set()  # holders in this process; one that could not release its lock is none of them
 SAME_START = 2.0  # seconds; the start of a process is only known so well
 
 
@@ -74,6 +74,19 @@ class _StoreLock:
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def acquire(self) -> None:
+        _held.add(self._content["holder"])
+        try:
+            self._take()
+            self._check_store()
+        except BaseException:
+            _held.discard(self._content["holder"])
+            raise
+        for number in self._numbers():
+            if number < self.number:
+                (self.files / str(number)).unlink(missing_ok=True)
+        self._thread.start()
+
+    def _take(self) -> None:
         while True:
             newest = max(self._numbers(), default=0)
             if newest:
@@ -81,15 +94,9 @@ class _StoreLock:
             self.number = newest + 1
             if not self._own.create(self._bytes()):
                 continue  # another job was faster: it is the holder to look at now
-            if max(self._numbers()) == self.number:
-                break
-            self._own.unlink(missing_ok=True)  # number and file were gone when it was created
-        self._check_store()
-        _held.add(self._content["holder"])
-        for number in self._numbers():
-            if number < self.number:
-                (self.files / str(number)).unlink(missing_ok=True)
-        self._thread.start()
+            if max(self._numbers(), default=0) == self.number:
+                return
+            self._own.unlink(missing_ok=True)  # a later number was there, and this one had been removed
 
     def release(self) -> None:
         """Leave the file: its number must not be given again."""
