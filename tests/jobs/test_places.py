@@ -291,6 +291,8 @@ def test_addresses_that_cannot_be_written_to_are_refused_before_work(tsae, autoe
     }.items():
         code, out, err = tsae("features", model, table_file, output)
         assert (code, message in err, "Signature" in err + out, "word@" in err) == (1, True, False, False), err
+    code, _, err = tsae("anomalies", model, table_file, f"{bucket}/out", "--report", bucket)
+    assert (code, f"the report {bucket} is a bucket; name a file in it" in err) == (1, True)
     code, _, err = tsae("features", f"{bucket}/m.tsae", table_file, f"{bucket}/out")
     assert (code, "the model is read from a local file" in err) == (1, True)
     code, _, err = tsae("train", table_file, f"{bucket}/m.tsae", "--width", 12)

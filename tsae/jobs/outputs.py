@@ -55,7 +55,7 @@ def check_target(path: Place, what: str, *, overwrite: bool = True) -> None:
     if isinstance(path, StoredPath):
         if not overwrite and path.exists():
             raise JobError(f"{what} {path} exists; use --overwrite to replace it, or choose another name")
-        path.check_writable()
+        path.check_writable(what)
         return
     if is_address(path.as_posix()):
         raise JobError(f"{what} goes to a local file, not to an address in a store; write it to a file, and copy it")

@@ -27,6 +27,9 @@ from tsae.jobs.stores import (
 
 WRITABLE = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")  # stores that can refuse to replace a file
 
+PIECES = 2  # of a large file, 50 MB each, that are sent, and held in memory, at a time
+ONE_PIECE = ("gs:", "gcs:")  # whose client library sends one after the other
+
 
 class FileFacts(NamedTuple):
     """Size of a file, and what a store names its content by (None for a local file)."""
@@ -118,13 +121,15 @@ class StoredPath:
                 if not missing_ok:
                     raise
 
-    def check_writable(self) -> None:
-        """Write a small file beside this one, and remove it.
+    def check_writable(self, what: str) -> None:
+        """Write a small file beside this one, and remove it; `what`: how errors call this file.
 
         Raises
         ------
         JobError
         """
+        if not urlsplit(self.address).path:
+            raise JobError(f"{what} {self} is a bucket; name a file in it")
         probe = self.parent / f".{self.name}.{secrets.token_hex(6)}.tmp"
         probe.write(b"tsae")
         probe.unlink(missing_ok=True)
@@ -179,7 +184,8 @@ class StoredPath:
 
     def _system(self) -> tuple[Any, str]:
         # What others have written since must be seen.
-        return system_of(self.address, use_listings_cache=False)
+        options = {} if self.address.startswith(ONE_PIECE) else {"max_concurrency": PIECES}
+        return system_of(self.address, use_listings_cache=False, **options)
 
 
 Place: TypeAlias = Path | StoredPath
