@@ -76,7 +76,7 @@ def train(source: Path, model: Path, options: argparse.Namespace, limit: str) ->
             print(peak_mib())"""
     epochs = [] if options.epochs is None else ["--epochs", options.epochs]
     command = [sys.executable, "-c", program, "train", source, model, *COLUMNS, "--memory", limit, "--log-json",
-               "--task", options.task, *epochs]  # fmt: skip
+               "--task", options.task, "--overwrite", *epochs]  # fmt: skip
     began = time.monotonic()
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     if done.returncode:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import builtins
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.jobs.object_store import SECRET, Proxy, s3_server
 from tsae.jobs import cli
 from tsae.jobs.models import ModelFile, open_model
 from tsae.jobs.parts import natural_key
@@ -111,3 +113,32 @@ def reads_of(monkeypatch):
 def names_of(folder: Path) -> list[str]:
     """Files in a folder, in natural order, hidden ones and all."""
     return sorted((str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()), key=natural_key)
+
+
+# -- an object store -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A proxy before an S3 server."""
+    with s3_server() as port:
+        proxy = Proxy(port)
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield proxy
+        proxy.shutdown()
+
+
+@pytest.fixture
+def store(server, monkeypatch):
+    """The proxy before the server, without faults; credentials are in the environment."""
+    import fsspec.config
+
+    server.reset()
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.address, "AWS_ACCESS_KEY_ID": "user", "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    timeouts = {"read_timeout": 1, "connect_timeout": 1, "retries": {"max_attempts": 1}}
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": timeouts, "endpoint_url": server.address})
+    return server

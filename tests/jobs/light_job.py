@@ -1,6 +1,6 @@
 """A job with light work: window means instead of a network. Run as a program, it can be killed.
 
-python -m tests.jobs.light_job SOURCE OUTPUT KIND PERMITS N_JOBS
+python -m tests.jobs.light_job SOURCE OUTPUT KIND PERMITS N_JOBS   # SOURCE and OUTPUT may be addresses
 
 PERMITS is a folder with one file for each part that may be finished. The other parts stay half-written until the folder
 is removed, so that a test which kills the program does not depend on how fast the machine is.
@@ -21,6 +21,7 @@ import pandas as pd
 from tsae.jobs.execution import Execution
 from tsae.jobs.export import export
 from tsae.jobs.job import Job
+from tsae.jobs.places import place_of
 from tsae.jobs.spec import Columns, WindowSpec
 from tsae.jobs.work import Written
 
@@ -77,22 +78,23 @@ def write_rows(estimator, part, spec, append):
 
 def light_job(source, output, kind="features", **options) -> Job:
     spec = options.pop("spec", SPEC)
-    return Job(kind, NoModel(options.pop("model_id", "m1")), str(source), Path(output), spec, **options)
+    return Job(kind, NoModel(options.pop("model_id", "m1")), str(source), place_of(str(output)), spec, **options)
 
 
 def run_light(source, output, kind="features", write=None, **options):
     return export(light_job(source, output, kind, **options), write or WRITERS[kind])
 
 
-def start_light_job(source, output, kind, n_permits, n_jobs=1, **options):
+def start_light_job(source, output, kind, n_permits, n_jobs=1, permits=None, **options):
     """The process of a job that waits after `n_permits` parts, and the folder whose removal lets it go on."""
-    permits = Path(output).with_name("permits")
+    permits = Path(output).with_name("permits") if permits is None else permits
     permits.mkdir()
     for number in range(n_permits):
         (permits / str(number)).touch()
     command = [sys.executable, "-m", "tests.jobs.light_job", *map(str, [source, output, kind, permits, n_jobs])]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[2], **options)
-    while process.poll() is None and len(list((output / kind).glob("*.parquet"))) < n_permits:
+    folder = place_of(str(output)) / kind
+    while process.poll() is None and len(list(folder.glob("*.parquet"))) < n_permits:
         time.sleep(0.01)
     return process, permits
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+SECRET = "hunter2-never-to-be-seen"
+
 
 @contextmanager
 def s3_server() -> Iterator[int]:
@@ -36,20 +38,36 @@ def s3_server() -> Iterator[int]:
 
 
 class Proxy(ThreadingHTTPServer):
-    """Passes requests on; every `every`-th read of an object fails in the way that `fault` names.
+    """Passes requests on; every `every`-th of them fails in the way that `fault` names, or in several ways by turns.
 
-    "status": the answer is an error. "closed": there is no answer. "half": half of the answer arrives. "slow": the
-    answer comes after two seconds. `is_down`: nothing is answered at all.
+    "status": the answer is an error, and nothing was done. "closed": there is no answer, and nothing was done. "lost":
+    it was done, but there is no answer. "half": half of the answer arrives. "slow": the answer comes after two seconds.
+
+    Attributes
+    ----------
+    of_reads : bool
+        Whether reads of objects fail alone, as by default; otherwise all requests.
+    ignores_conditions : bool
+        Whether the server is not told of conditions, as old servers know none.
+    is_down : bool
+        Whether nothing is answered at all.
+    methods : list of str
+        Of the requests that arrived.
     """
 
     daemon_threads = True
 
     def __init__(self, target: int):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.target = target
-        self.fault, self.every, self.is_down = "", 0, False
+        self.target, self.lock = target, threading.Lock()
+        self.reset()
+
+    def reset(self):
+        """Answer all requests."""
+        self.fault: str | tuple[str, ...] = ""
+        self.every, self.of_reads, self.is_down, self.ignores_conditions = 0, True, False, False
         self.n_reads = self.n_faults = 0
-        self.lock = threading.Lock()
+        self.methods: list[str] = []
 
     @property
     def address(self) -> str:
@@ -61,7 +79,7 @@ class Proxy(ThreadingHTTPServer):
             if not self.every or self.n_reads % self.every:
                 return ""
             self.n_faults += 1
-            return self.fault
+            return self.fault if isinstance(self.fault, str) else self.fault[self.n_faults % len(self.fault)]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,27 +96,43 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.methods.append(self.command)
         is_read = self.command == "GET" and "Range" in self.headers
-        fault = self.server.next_fault() if is_read else ""
+        fault = self.server.next_fault() if is_read or not self.server.of_reads else ""
         if fault == "closed":
             self.close_connection = True
             return
         if fault == "slow":
             time.sleep(2)
+        if fault == "status":
+            self._answer(503, [], b"")
+            return
+        status, headers, content = self._ask(body)
+        if fault == "lost":
+            self.close_connection = True
+            return
+        self._answer(status, headers, content, half=fault == "half")
+
+    def _ask(self, body):
+        headers = dict(self.headers)
+        if self.server.ignores_conditions:
+            headers.pop("If-None-Match", None)
         connection = http.client.HTTPConnection("127.0.0.1", self.server.target, timeout=20)
-        connection.request(self.command, self.path, body, dict(self.headers))
+        connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()
-        content = answer.read()
-        self.send_response(503 if fault == "status" else answer.status)
-        for name, value in answer.getheaders():
+        return answer.status, answer.getheaders(), answer.read()
+
+    def _answer(self, status, headers, content, half=False):
+        self.send_response(status)
+        for name, value in headers:
             if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
                 self.send_header(name, value)
-        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+        length = dict(headers).get("Content-Length") if self.command == "HEAD" else str(len(content))
         self.send_header("Content-Length", length or "0")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content[: len(content) // 2] if fault == "half" else content)
-        if fault == "half":
+            self.wfile.write(content[: len(content) // 2] if half else content)
+        if half:
             self.close_connection = True
 
     def log_message(self, *arguments):

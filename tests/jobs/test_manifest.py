@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from tsae.jobs.errors import JobError
-from tsae.jobs.manifest import DONE, SKIPPED, Manifest, Record, locked
+from tsae.jobs.locks import locked
+from tsae.jobs.manifest import DONE, SKIPPED, Manifest, Record
 
 
 def test_records_come_back(tmp_path):
@@ -54,7 +55,7 @@ def test_damaged_manifests_are_refused(tmp_path, content, message):
 
 def test_two_jobs_do_not_write_to_one_output(tmp_path):
     pytest.importorskip("fcntl")
-    program = f"from tsae.jobs.manifest import locked\nwith locked(__import__('pathlib').Path({str(tmp_path)!r})): pass"
+    program = f"from tsae.jobs.locks import locked\nwith locked(__import__('pathlib').Path({str(tmp_path)!r})): pass"
     with locked(tmp_path):
         second = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "another job is writing" in second.stderr

@@ -5,7 +5,7 @@ import pytest
 from tests.jobs.conftest import COLUMNS, make_table, write_parts
 from tsae import make_windows, sample_windows
 from tsae.data.splitting import holdout
-from tsae.data.times import find_gaps
+from tsae.data.times import find_gaps, inferred_max_gaps
 from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import JobError
@@ -59,6 +59,9 @@ def test_a_survey_tells_sampling_rates_apart(tmp_path, chunks):
     assert found.max_gap()[0] == pytest.approx(max_gap, rel=0.01)  # more than 4,096 different steps are rounded
     assert found.max_gap()[1].startswith("inferred for each series")
     assert origin.startswith("inferred for each series")
+    gaps, wanted = found.max_gaps(), inferred_max_gaps(whole.series)
+    assert gaps == pytest.approx(wanted, rel=0.01)
+    assert set(gaps) == {"fast", "slow", "short"}
 
 
 def test_rows_without_times_have_no_steps(table, tmp_path):

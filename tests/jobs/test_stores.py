@@ -2,7 +2,6 @@
 
 import gzip
 import logging
-import threading
 
 import pandas as pd
 import pytest
@@ -10,7 +9,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from tests.jobs.conftest import COLUMNS, names_of, write_parts
 from tests.jobs.light_job import run_light
-from tests.jobs.object_store import Proxy, s3_server
+from tests.jobs.object_store import SECRET
 from tsae.jobs.errors import JobError
 from tsae.jobs.execution import Execution
 from tsae.jobs.memory import reserved, row_bytes
@@ -19,32 +18,6 @@ from tsae.jobs.train import Training, training_windows
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
-SECRET = "hunter2-never-to-be-seen"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as port:
-        proxy = Proxy(port)
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        yield proxy
-        proxy.shutdown()
-
-
-@pytest.fixture
-def store(server, monkeypatch):
-    """The proxy before the server, without faults; credentials are in the environment."""
-    import fsspec.config
-
-    server.fault, server.every, server.is_down, server.n_faults, server.n_reads = "", 0, False, 0, 0
-    for name, value in {
-        "AWS_ENDPOINT_URL": server.address, "AWS_ACCESS_KEY_ID": "user", "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    timeouts = {"read_timeout": 1, "connect_timeout": 1, "retries": {"max_attempts": 1}}
-    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": timeouts, "endpoint_url": server.address})
-    return server
 
 
 @pytest.fixture(scope="module")
@@ -173,15 +146,10 @@ def test_signatures_and_credentials_are_not_shown(bucket, store, tmp_path, caplo
     [
         ("s3://user:password@bucket/logs", "holds a user or password"),
         ("s3://bucket-that-is-not-there/logs", "s3://bucket-that-is-not-there/logs"),
-        ("nosuch://bucket/logs", "nosuch://bucket/logs cannot be read: Protocol not known"),
+        ("nosuch://bucket/logs", "nosuch://bucket/logs cannot be used: Protocol not known"),
     ],
 )
 def test_addresses_that_cannot_be_used_are_errors(store, source, message):
     with pytest.raises(JobError, match=message) as caught:
         list_parts(source)
     assert "password@" not in str(caught.value)
-
-
-def test_results_are_written_to_directories(local):
-    with pytest.raises(JobError, match="is an address; results are written to a directory"):
-        run_light(local, "s3://bucket/out")

@@ -1,5 +1,8 @@
 import logging
 import re
+import signal
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.jobs.conftest import COLUMNS, SMALL, write_parts
+from tests.jobs.conftest import COLUMNS, SMALL, names_of, write_parts
+from tests.jobs.dying_training import TRAINING
 from tsae import AnomalyDetector, describe, make_windows
 from tsae.jobs.errors import JobError
 from tsae.jobs.features import run_features
 from tsae.jobs.job import Job
+from tsae.jobs.locks import locked
 from tsae.jobs.memory import default_memory, free_memory, parse_size, reserved, row_bytes, size_text
 from tsae.jobs.models import open_model
 from tsae.jobs.report import read_parts
@@ -218,16 +223,24 @@ def test_where_gaps_leave_no_window_the_message_names_them(table, tmp_path):
         windows_of(source, max_gap="15min")
 
 
-def test_series_of_different_sampling_rates_keep_their_own_max_gap(table, tmp_path):
+def with_a_slow_series(table):
+    """Two series, one of them a hundred times slower."""
     slow = table[table["machine"] == "m0"].assign(machine="slow")
     slow["time"] = slow["time"].iloc[0] + 100 * (slow["time"] - slow["time"].iloc[0])
-    both = pd.concat([table[table["machine"] == "m1"], slow])
-    windows, spec = windows_of(write_parts(both, tmp_path / "in", 1))
+    return pd.concat([table[table["machine"] == "m1"], slow]).sort_values("time", kind="stable", ignore_index=True)
+
+
+def test_series_of_different_sampling_rates_keep_their_own_max_gap(table, tmp_path):
+    both = with_a_slow_series(table)
+    windows, spec = windows_of(write_parts(both, tmp_path / "in", 3))
     assert spec.max_gaps == {"m1": "0 days 00:25:00", "slow": "1 days 17:40:00"}
     assert spec.max_gap == "1 days 17:40:00"  # of series that come later
     whole = make_windows(both, 12, id_column="machine", time_column="time", value_columns=["load", "heat"])
     assert len(windows) == len(whole[whole.observed])
     assert windows_of(tmp_path / "in", max_gap="15min")[1].max_gaps == {}
+    drawn, drawn_spec = training_windows(str(tmp_path / "in"), Training(COLUMNS, 12, memory=LITTLE))
+    assert drawn_spec == spec
+    assert set(map(tuple, drawn.index.to_numpy())) <= set(map(tuple, windows.index.to_numpy()))
 
 
 def test_values_that_look_like_markers_are_warned_about(table, tmp_path, caplog, monkeypatch):
@@ -369,3 +382,61 @@ def test_width_and_stride_as_describe_suggests(table, table_file):
     assert (spec.width, spec.stride) == (12, suggested.stride)
     with pytest.raises(JobError, match="--stride auto reads the whole data set, which does not fit"):
         training_windows(str(table_file), Training(COLUMNS, width=12, stride="auto", memory=LITTLE))
+
+
+# -- training that was killed --------------------------------------------------------------------------------------
+
+
+def train_until_death(source, model, n_files):
+    """Train in a process that kills itself instead of writing its Nth file."""
+    command = [sys.executable, "-m", "tests.jobs.dying_training", *map(str, (source, model, n_files))]
+    died = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert not model.exists()
+    return sorted(file.name.split("-")[0] for file in model.with_name("m.tsae.progress").glob("*.npz"))
+
+
+def test_training_that_was_killed_continues_to_the_same_model(table, tmp_path, logged, reads_of):
+    source = write_parts(table, tmp_path / "in", 4)
+    train(str(source), tmp_path / "whole.tsae", TRAINING)
+    assert names_of(tmp_path) == ["in/part_1.csv", "in/part_2.csv", "in/part_3.csv", "in/part_4.csv", "whole.tsae"]
+    model = tmp_path / "m.tsae"
+    surveys = ["survey"] * 4
+    assert train_until_death(source, model, 2) == ["survey"]
+    assert train_until_death(source, model, 5) == ["carry", *surveys]
+    assert train_until_death(source, model, 3) == ["carry", "draw", *surveys]
+    assert train_until_death(source, model, 3) == ["carry", "draw", "draw", *surveys]
+    assert train_until_death(source, model, 5) == ["carry", *["draw"] * 4, *surveys]  # instead of the model
+    reads = reads_of(source / "part_3.csv")
+    n_reads = reads()
+    train(str(source), model, TRAINING)
+    assert any(line.startswith("continued: statistics of 4 and windows of 4 of 4 parts") for line in logged())
+    assert reads() - n_reads == 3  # for its header, its number of lines, and its checksum
+    assert open_model(model).model_id == open_model(tmp_path / "whole.tsae").model_id
+    assert not model.with_name("m.tsae.progress").exists()
+
+
+@pytest.mark.parametrize("change", ["seed", "part", "damage"])
+def test_what_was_kept_of_other_data_or_settings_is_not_used(table, tmp_path, change):
+    source, progress = write_parts(table, tmp_path / "in", 3), tmp_path / "progress"
+    training_windows(str(source), TRAINING, progress)
+    training = TRAINING
+    if change == "seed":
+        training = replace(TRAINING, autoencoder={**TRAINING.autoencoder, "random_state": 1})
+    elif change == "part":
+        text = (source / "part_2.csv").read_text()
+        (source / "part_2.csv").write_text(text.replace(".1", ".2"))
+    else:
+        for file in progress.glob("*.npz"):
+            file.write_bytes(file.read_bytes()[:-100])
+    windows, spec = training_windows(str(source), training, progress)
+    wanted, wanted_spec = training_windows(str(source), training)
+    assert spec == wanted_spec
+    assert windows.index.equals(wanted.index)
+    np.testing.assert_array_equal(windows.values, wanted.values)
+
+
+def test_two_trainings_of_one_model_are_refused(table, tmp_path, no_training):
+    source = write_parts(table, tmp_path / "in", 3)
+    with locked(tmp_path / "m.tsae.progress"), pytest.raises(JobError, match=r"another job.*m\.tsae\.progress"):
+        train(str(source), tmp_path / "m.tsae", TRAINING)

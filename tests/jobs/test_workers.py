@@ -4,14 +4,14 @@ import random
 import shutil
 import signal
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pandas as pd
 import psutil
 import pytest
 
 from tests.jobs.conftest import names_of, write_parts
-from tests.jobs.light_job import run_light, start_light_job
+from tests.jobs.light_job import SPEC, run_light, start_light_job
 from tsae.jobs.errors import JobError
 from tsae.jobs.execution import Execution
 from tsae.jobs.manifest import DONE, SKIPPED
@@ -78,6 +78,17 @@ def test_holes_are_those_of_one_process(table, tmp_path, kind):
     assert_same_output(tmp_path / "two", tmp_path / "one")
     with pytest.raises(JobError, match=r"part_3.csv.*the same command continues"):
         run_light(source, tmp_path / "fails", kind, execution=TWO)
+
+
+def test_series_of_different_sampling_rates(table, tmp_path):
+    slow = table[table["machine"] == "m0"].assign(machine="slow")
+    slow["time"] = slow["time"].iloc[0] + 100 * (slow["time"] - slow["time"].iloc[0])
+    both = pd.concat([table, slow]).sort_values("time", kind="stable", ignore_index=True)
+    source = write_parts(both, tmp_path / "in", 9)
+    spec = replace(SPEC, max_gap="2D", max_gaps=dict.fromkeys(["m0", "m1", "m2"], "15min"))
+    for name, execution in (("one", Execution()), ("two", TWO)):
+        run_light(source, tmp_path / name, "timeline", spec=spec, execution=execution)
+    assert_same_output(tmp_path / "two", tmp_path / "one")
 
 
 def written_at(output):

@@ -23,8 +23,8 @@ from tsae.networks.config import AutoencoderConfig
 from tsae.progress import preparing
 from tsae.storable import storable
 
-# Thresholds are quantiles of the states at about so many steps, of at least so many windows.
-THRESHOLD_STEPS = 1 << 16
+# Thresholds are quantiles of the states at about so many steps, of at least so many windows; so many at a time.
+THRESHOLD_STEPS, THRESHOLD_BATCH_STEPS = 1 << 15, 1 << 12
 LEAST_THRESHOLD_WINDOWS = 64
 
 
@@ -268,7 +268,7 @@ class LSTMAutoencoder(TransformerMixin, TrainingParameters, AutoencoderParameter
         def batches() -> Iterator[np.ndarray]:
             for _, values in self._chunks(used):
                 scaled = self.scaler_.transform(values)
-                rows = max(1, THRESHOLD_STEPS // scaled.shape[1] // 4)
+                rows = max(1, THRESHOLD_BATCH_STEPS // scaled.shape[1])
                 yield from (scaled[first : first + rows] for first in range(0, len(scaled), rows))
 
         encoder.learn_thresholds(batches(), min(1.0, THRESHOLD_STEPS / int(used.lengths.sum())))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tsae.data.series import GroupedSeries
-from tsae.jobs.continuation import Carry, PartWindows, continue_series
+from tsae.jobs.continuation import DAMAGED, Carry, PartWindows, continue_series
 from tsae.jobs.errors import InputError
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.parts import Part
+from tsae.jobs.places import Place
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_reader import read_rows
 
@@ -36,7 +36,7 @@ class Carries:
 
     Attributes
     ----------
-    folder : Path
+    folder : Path or StoredPath
         The output directory of the job.
     parts : list of Part
     manifest : Manifest
@@ -45,7 +45,7 @@ class Carries:
         Reasons, by name, of parts that can be read, but not used.
     """
 
-    folder: Path
+    folder: Place
     parts: list[Part]
     manifest: Manifest
     spec: WindowSpec
@@ -86,9 +86,10 @@ class Carries:
             # A part that ends all series is computed again once others follow it.
             waiting = following is None or following.status != DONE or following.last
             (needed if waiting else used).add(record.carry_out)
-        for digest in used - needed:
-            if digest is not None:
-                self.file(digest).unlink(missing_ok=True)
+        unneeded = {f"{digest}.npz" for digest in used - needed}
+        for file in (self.folder / CARRY_FOLDER).glob("*.npz"):  # one request to a store
+            if file.name in unneeded:
+                file.unlink(missing_ok=True)
 
     def _into(self, position: int) -> Carry:
         """Rows carried into a part, from their file or else by reading the parts before it again."""
@@ -108,14 +109,14 @@ class Carries:
         digest = self.manifest.records[self.parts[position - 1].name].carry_out if position > 0 else None
         if digest == Carry.empty().digest:
             return Carry.empty()
-        if digest is None or not self.file(digest).exists():
+        if digest is None:
             return None
         try:
             carry = Carry.load(self.file(digest))
-        except (OSError, ValueError, KeyError):
-            return None  # damaged: computed again from the parts
+        except DAMAGED:
+            return None  # not there, or damaged: computed again from the parts
         return carry if carry.digest == digest else None
 
-    def file(self, digest: str) -> Path:
+    def file(self, digest: str) -> Place:
         """Return the file for carried rows."""
         return self.folder / CARRY_FOLDER / f"{digest}.npz"

@@ -41,7 +41,7 @@ Exit codes:
 
 # What the same command does after an interruption, where it does not continue.
 ANEW = {
-    "train": "no model was written; the same command starts training again",
+    "train": "no model was written; the same command starts again, with --memory after the last part that was read",
     "export-onnx": "the same command starts again",
     "demo": "the same command starts again",
     "sample-data": "the same command starts again, with --overwrite",
@@ -178,14 +178,14 @@ OUT/features/ holds one file per part of the input; pandas.read_parquet("OUT/fea
 OUT/manifest.json lists the state of each part. The same command continues an interrupted job.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input", type=str, shell_complete=complete_files)
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=str, shell_complete=complete_files)
 @dataset_options
 @common_options
-def features_command(model: Path, input: str, output: Path, **options: Any) -> None:
+def features_command(model: Path, input: str, output: str, **options: Any) -> None:
     """Write the features of all windows of the tables INPUT to the directory OUTPUT.
 
-    INPUT is as for "tsae train". The times of a series must increase within a part and from part to part; parts are
-    read in natural order of their names.
+    OUTPUT may be in an object store, such as s3://bucket/out. INPUT is as for "tsae train". The times of a series must
+    increase within a part and from part to part; parts are read in natural order of their names.
     """
     from tsae.jobs.features import run_features
 
@@ -201,7 +201,7 @@ OUT/timeline/ holds one row per timestamp, in one file per part of INPUT.
 OUT/events.csv lists the events.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input", type=str, shell_complete=complete_files)
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=str, shell_complete=complete_files)
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Share of normal timestamps that may be flagged.  [default: as in training]")  # fmt: skip
 @click.option("--gap", type=click.IntRange(0),
@@ -210,33 +210,35 @@ OUT/events.csv lists the events.""")  # fmt: skip
               help="Flagged steps that an event needs.")  # fmt: skip
 @click.option("--label-column", help="Compare with labels: a column that is not 0 in rows with an anomaly; or, for a "
               "name ending in .csv, the marks saved by a report page.")  # fmt: skip
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--report", metavar="FILE", shell_complete=complete_files,
               help="Write an HTML page with timelines and events; reads the whole input into memory.")  # fmt: skip
 @dataset_options
 @common_options
 def anomalies_command(
-    model: Path, input: str, output: Path, alpha: float | None, gap: int | None, min_length: int,
-    label_column: str | None, report: Path | None, **options: Any,
+    model: Path, input: str, output: str, alpha: float | None, gap: int | None, min_length: int,
+    label_column: str | None, report: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Score every timestamp of the tables INPUT, and list the events, in the directory OUTPUT.
 
-    INPUT is as for "tsae features"; MODEL comes from "tsae train --task anomalies".
+    INPUT and OUTPUT are as for "tsae features"; MODEL comes from "tsae train --task anomalies".
     """
     from tsae.jobs.anomalies import EventRule, run_anomalies
+    from tsae.jobs.places import place_of
 
     job = make_job("timeline", model, input, output, options)
-    if report is not None or label_column is not None:
+    page = None if report is None else place_of(report, "the report")
+    if page is not None or label_column is not None:
         from tsae.jobs.report import check_report
 
-        check_report(job, label_column, report)
+        check_report(job, label_column, page)
     rule = EventRule(alpha, gap, min_length)
     manifest = run_anomalies(job, rule)
-    if report is not None or label_column is not None:
-        _report(job, rule, report, label_column)
+    if page is not None or label_column is not None:
+        _report(job, rule, page, label_column)
     finish(manifest)
 
 
-def _report(job: Any, rule: Any, page: Path | None, label_column: str | None) -> None:
+def _report(job: Any, rule: Any, page: Any, label_column: str | None) -> None:
     from tsae.jobs.report import compare_with_labels, lines_of, read_scored, write_page
 
     scored = read_scored(job, label_column)

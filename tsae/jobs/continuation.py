@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,10 @@ import pandas as pd
 from tsae.data.series import GroupedSeries
 from tsae.data.times import check_increasing
 from tsae.data.windows import Windows
-from tsae.io.archive import replacing
+from tsae.jobs.places import Place, replaced
 from tsae.jobs.spec import WindowSpec
+
+DAMAGED = (OSError, ValueError, KeyError, BadZipFile)  # what reading a file of arrays that is not whole may raise
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,16 @@ class Carry:
             digest.update(np.ascontiguousarray(array).tobytes())
         return cls(rows, n_final, digest.hexdigest()[:32])
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Place) -> None:
         """Write the carry to a file, whole or not at all."""
         assert self.rows is not None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with replaced(path) as file:
             np.savez(file, allow_pickle=False, **_arrays(self.rows, self.n_final))
 
     @classmethod
-    def load(cls, path: Path) -> Carry:
+    def load(cls, path: Place) -> Carry:
         """Read a carry that `save` wrote."""
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             rows = GroupedSeries(
                 stored["values"], stored["offsets"], pd.Index(stored["names"].astype(object)),
                 stored["channels"].tolist(), pd.Index(stored["times"]),

@@ -14,6 +14,7 @@ from tsae.jobs.errors import InputError
 from tsae.jobs.labels import Labels
 from tsae.jobs.parts import Part, list_parts
 from tsae.jobs.spec import Columns
+from tsae.jobs.stores import without_secrets
 from tsae.jobs.table_reader import read_rows
 
 
@@ -71,9 +72,9 @@ def read_dataset(
             series.append(rows.series)
             others.append(rows.extra)
     if not series:
-        raise InputError(f"{source} has no rows")
+        raise InputError(f"{without_secrets(source)} has no rows")
     try:
         joined, order = concatenate_series(series)
     except ValueError as error:
-        raise InputError(f"{source}: {error}") from error
+        raise InputError(f"{without_secrets(source)}: {error}") from error
     return Dataset(joined, pd.concat(others, ignore_index=True).iloc[order].reset_index(drop=True), columns)

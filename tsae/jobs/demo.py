@@ -16,6 +16,7 @@ from tsae.jobs.features import run_features
 from tsae.jobs.job import Job
 from tsae.jobs.logs import log_event
 from tsae.jobs.models import open_model
+from tsae.jobs.outputs import check_target
 from tsae.jobs.report import read_parts, read_scored, write_page
 from tsae.jobs.sample_data import write_pumps
 from tsae.jobs.spec import Columns
@@ -43,6 +44,7 @@ def run_demo(output: Path, data: Path | None = None) -> str:
     -------
     str
     """
+    check_target(output / "pumps.csv", "the output")
     began = time.monotonic()
     source = write_pumps(output / "pumps.csv") if data is None else find_data(data)
     readings = pd.read_csv(source, parse_dates=["time"])

@@ -16,8 +16,11 @@ from tsae.jobs.errors import InputError, JobError, listed
 from tsae.jobs.labels import labels_of, read_stretches
 from tsae.jobs.logs import log_warning
 from tsae.jobs.manifest import NAME as MANIFEST
+from tsae.jobs.manifest import Manifest
 from tsae.jobs.parts import list_parts
+from tsae.jobs.places import Place, folder_of
 from tsae.jobs.spec import Columns
+from tsae.jobs.stores import without_secrets
 from tsae.jobs.table_files import open_table
 from tsae.jobs.table_writer import read_result
 from tsae.report.comparison import (
@@ -93,7 +96,7 @@ def evaluate(
     counted, kept = without_unclear(table, NO_EVENTS if found is None else found)
     kept = None if found is None else kept
     if not counted["label"].any():
-        log_warning(f"the labels mark no row of {scores}: there is nothing to find")
+        log_warning(f"the labels mark no row of {without_secrets(scores)}: there is nothing to find")
     by_series = {
         str(name): measures(rows, None if kept is None else kept[kept["series"] == name])
         for name, rows in counted.groupby("series", sort=False)
@@ -102,7 +105,7 @@ def evaluate(
     volumes = [own["vus_pr"] for own in by_series.values() if "vus_pr" in own]
     if volumes:
         overall["vus_pr"] = float(np.mean(volumes))
-    return {"scores": scores, **overall, "unclear": n_unclear, "series": by_series}
+    return {"scores": without_secrets(scores), **overall, "unclear": n_unclear, "series": by_series}
 
 
 def measures(table: pd.DataFrame, events: pd.DataFrame | None, *, volumes: bool = True) -> dict[str, Any]:
@@ -156,10 +159,10 @@ def _text(value: Any) -> str:
 
 def _read_scores(scores: str, labels: LabelSource) -> Dataset:
     """Read `series`, `time` and `score`, and the label column if it is among them."""
-    source = scores
-    if (Path(scores) / MANIFEST).exists():
-        source = str(Path(scores) / "timeline")
-        if not Path(source).is_dir():
+    source, folder = scores, folder_of(scores)
+    if folder is not None and (folder / MANIFEST).exists():
+        source = str(folder / "timeline")
+        if (Manifest(folder, {}).read_stored() or {}).get("kind") != "timeline":
             raise JobError(f"{scores} is the output of a job, but not of tsae anomalies: it has no scores")
     extra = [labels.column] if labels.file is None and labels.column is not None else []
     return read_dataset(source, _columns(source, None, None, "score"), extra)
@@ -170,25 +173,28 @@ def _columns(source: str, id_column: Any, time_column: str | None, value: str | 
 
     Without `value`, it is the only column that is left.
     """
-    table = open_table(list_parts(source)[0].path, source, Columns())
+    table = open_table(list_parts(source)[0].path, without_secrets(source), Columns())
     id_column = id_column or ("series" if "series" in table.columns else None)
     columns = Columns(id_column, time_column or ("time" if "time" in table.columns else None))
     if value is None:
         others = [name for name in table.columns if name not in (*columns.ids, columns.time)]
         if len(others) != 1:
-            raise InputError(f"{source} has the columns {table.columns}; name the one of the labels by --label-column")
+            raise InputError(
+                f"{table.name} has the columns {table.columns}; name the one of the labels by --label-column"
+            )
         value = others[0]
     table.require([*columns.ids, *([] if columns.time is None else [columns.time]), value])
     return Columns(id_column, columns.time, (value,))
 
 
-def _events(scores: str, table: pd.DataFrame, path: Path | None, threshold: float | None) -> pd.DataFrame | None:
+def _events(scores: str, table: pd.DataFrame, path: Place | None, threshold: float | None) -> pd.DataFrame | None:
     """Read events, or make them of the rows above the threshold; None where there are none to be had."""
     if threshold is not None:
         return labelled_stretches(table.assign(label=(table["score"] > threshold).to_numpy()))
     if path is None:
-        path = Path(scores) / EVENTS
-        if not path.exists():
+        folder = folder_of(scores)
+        path = None if folder is None else folder / EVENTS
+        if path is None or not path.exists():
             return None
     elif not path.exists():
         raise JobError(f"there is no file {path} of events")
@@ -221,28 +227,29 @@ def _labels(data: Dataset, labels: LabelSource) -> np.ndarray:
         if labels.column is None:
             raise JobError("there is nothing to compare with: name a table by --labels, or a column by --label-column")
         return labels_of(data.extra[labels.column]).astype(np.float64)
-    names = open_table(list_parts(labels.file)[0].path, labels.file, Columns()).columns
+    names = open_table(list_parts(labels.file)[0].path, without_secrets(labels.file), Columns()).columns
     if {"start", "end"} <= set(names):
         return _labels_of_stretches(data, labels.file)
     return _labels_of_rows(data, labels)
 
 
 def _labels_of_stretches(data: Dataset, file: str) -> np.ndarray:
-    series = data.series
+    series, shown = data.series, without_secrets(file)
     stretches = read_stretches(Path(file), str(series.names[0]) if len(series.names) == 1 else None)
     found = [len(series.rows_between(*row[:3])) for row in stretches.stretches(series).itertuples(index=False)]
     if found and not any(found):
-        raise InputError(f"{file}: no label is on a timestamp of the scores. {_ranges(data, stretches.marks)}")
+        raise InputError(f"{shown}: no label is on a timestamp of the scores. {_ranges(data, stretches.marks)}")
     if 0 in found:
-        log_warning(f"{found.count(0):,} of {len(found):,} stretches of {file} are on no timestamp of the scores")
+        log_warning(f"{found.count(0):,} of {len(found):,} stretches of {shown} are on no timestamp of the scores")
     return stretches.of_rows(series, data.extra)
 
 
 def _labels_of_rows(data: Dataset, labels: LabelSource) -> np.ndarray:
     assert labels.file is not None
+    shown = without_secrets(labels.file)
     known = read_dataset(labels.file, _columns(labels.file, labels.id, labels.time, labels.column))
     if _has_numbers(known.columns) != _has_numbers(data.columns):
-        raise InputError(f"{labels.file}: no label is on a timestamp of the scores. {_ranges(data, known.index())}")
+        raise InputError(f"{shown}: no label is on a timestamp of the scores. {_ranges(data, known.index())}")
     both = data.index().merge(
         known.index().assign(label=(np.nan_to_num(known.series.values[:, 0]) != 0).astype(np.float64)),
         on=["series", "time"], how="left",
@@ -250,12 +257,10 @@ def _labels_of_rows(data: Dataset, labels: LabelSource) -> np.ndarray:
     label = both["label"].to_numpy()
     n_found = int((~np.isnan(label)).sum())
     if not n_found:
-        raise InputError(f"{labels.file}: no label is on a timestamp of the scores. {_ranges(data, known.index())}")
+        raise InputError(f"{shown}: no label is on a timestamp of the scores. {_ranges(data, known.index())}")
     if n_found < len(known.series.values):
         n_lost = len(known.series.values) - n_found
-        log_warning(
-            f"{n_lost:,} of {len(known.series.values):,} labels of {labels.file} are on no timestamp of the scores"
-        )
+        log_warning(f"{n_lost:,} of {len(known.series.values):,} labels of {shown} are on no timestamp of the scores")
     return label
 
 

@@ -10,7 +10,7 @@ A part that is skipped is a hole: all series end before it, with their scores, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, pairwise
 from typing import Any
@@ -20,9 +20,11 @@ from tsae.jobs.continuation import Carry, PartWindows
 from tsae.jobs.coverage import differs_in_step, explain_series, explain_step, explain_unscored
 from tsae.jobs.errors import InputError, JobError, listed
 from tsae.jobs.job import Job
+from tsae.jobs.locks import locked
 from tsae.jobs.logs import log_event, log_warning
-from tsae.jobs.manifest import DONE, PENDING, SKIPPED, Manifest, Record, locked
+from tsae.jobs.manifest import DONE, PENDING, SKIPPED, Manifest, Record
 from tsae.jobs.parts import Part, checksum, list_parts
+from tsae.jobs.places import FileFacts, facts_of, remove_leftovers
 from tsae.jobs.planning import Planning
 from tsae.jobs.progress import job_progress
 from tsae.jobs.spec import WindowSpec
@@ -51,8 +53,8 @@ def export(job: Job, write: Write) -> Manifest:
     """
     parts = list_parts(job.source)
     job.check(parts)
-    with locked(job.output):
-        return _Run(job, write, parts).run()
+    with locked(job.output) as check_lock:
+        return _Run(job, write, parts, check_lock).run()
 
 
 @dataclass
@@ -69,8 +71,8 @@ class _Step:
 class _Run:
     """One run of a job, while its output is locked."""
 
-    def __init__(self, job: Job, write: Write, parts: list[Part]):
-        self.job, self.write, self.parts = job, write, parts
+    def __init__(self, job: Job, write: Write, parts: list[Part], check_lock: Callable[[], None]):
+        self.job, self.write, self.parts, self._check_lock = job, write, parts, check_lock
         self.manifest = Manifest(job.output, job.identity())
         self.carries = Carries(job.output, parts, self.manifest, job.spec)
         self._sums: dict[str, dict[str, Any]] = {}
@@ -85,24 +87,29 @@ class _Run:
         self._load_earlier_run()
         self.manifest.save()
         try:
-            while True:
-                n_failed = len(self.carries.failed)
-                if not self.job.execution.in_process:
-                    self._planning.prepare(self._is_up_to_date)
-                with job_progress(self.job.kind, len(self.parts), self._n_bytes()) as self._advance_bar:
-                    for result in self.job.execution.map(work_on, self._tasks()):
-                        self._record(result)
-                if len(self.carries.failed) == n_failed:
-                    break  # otherwise the parts next to those that failed are computed again, next to a hole
-            self._warn()
+            try:
+                self._compute()
+            finally:
+                self._check_lock()
+                self.manifest.save()
         except JobError as error:
             raise JobError(f"{error} ({self._summary()}; the same command continues)") from error
-        finally:
-            self.manifest.save()
         self.carries.drop()
         self._planning.drop()
         log_event(f"{self.job.kind}: {self._summary()}", event="end", **self._counts())
         return self.manifest
+
+    def _compute(self) -> None:
+        while True:
+            n_failed = len(self.carries.failed)
+            if not self.job.execution.in_process:
+                self._planning.prepare(self._is_up_to_date)
+            with job_progress(self.job.kind, len(self.parts), self._n_bytes()) as self._advance_bar:
+                for result in self.job.execution.map(work_on, self._tasks()):
+                    self._record(result)
+            if len(self.carries.failed) == n_failed:
+                break  # otherwise the parts next to those that failed are computed again, next to a hole
+        self._warn()
 
     def _n_bytes(self) -> int:
         return sum(part.size for part in self.parts)
@@ -111,8 +118,7 @@ class _Run:
 
     def _load_earlier_run(self) -> None:
         """Take over the records of an earlier run, without those of parts that have changed since."""
-        for leftover in self.job.output.rglob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self.job.output)
         stored = self.manifest.read_stored()
         if stored is not None and isinstance(stored.get("window_spec"), dict):  # may lack settings of later versions
             stored["window_spec"] = WindowSpec.from_dict(stored["window_spec"]).as_dict()
@@ -176,13 +182,9 @@ class _Run:
         return record.carry_in == carry_in and self._has_output(record, sums)
 
     def _has_output(self, record: Record, sums: dict[str, Any]) -> bool:
-        output = self.job.output / record.output
-        return (
-            record.status == DONE
-            and record.sha256 == sums["sha256"]
-            and output.exists()
-            and output.stat().st_size == record.output_bytes
-        )
+        if record.status != DONE or record.sha256 != sums["sha256"] or record.output_bytes is None:
+            return False
+        return facts_of(self.job.output / record.output) == FileFacts(record.output_bytes, record.output_tag)
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 
@@ -292,6 +294,7 @@ class _Run:
     # -- results -------------------------------------------------------------------------------------------------
 
     def _record(self, result: Result) -> None:
+        self._check_lock()
         planned = self._planned.pop(result.name)
         if result.error is not None:
             if result.is_fatal:
@@ -307,10 +310,13 @@ class _Run:
         if result.carries is not None:
             planned = replace(planned, carry_in=result.carries[0], carry_out=result.carries[1])
         self._with_result |= result.with_result
+        written = facts_of(self.job.output / planned.output)
+        if written is None:
+            raise JobError(f"{self.job.output / planned.output} was removed while the job was running")
         record = replace(
             planned, status=DONE, reason=None, rows=result.rows, windows=result.written.rows,
             scored=result.written.scored, coverage=None if result.coverage is None else asdict(result.coverage),
-            output_bytes=(self.job.output / planned.output).stat().st_size, seconds=round(result.seconds, 3),
+            output_bytes=written.bytes, output_tag=written.tag, seconds=round(result.seconds, 3),
         )  # fmt: skip
         self.manifest.records[result.name] = record
         self._n_computed += 1
@@ -364,6 +370,7 @@ class _Run:
             scored=None,
             coverage=None,
             output_bytes=None,
+            output_tag=None,
             seconds=None,
         )
         self._advance_bar(planned.bytes or 0, 0)

@@ -18,8 +18,10 @@ from tsae.jobs.logs import log_event, log_warning
 from tsae.jobs.models import ModelFile, decoding_model_of
 from tsae.jobs.outputs import check_table_target
 from tsae.jobs.parts import list_parts
+from tsae.jobs.places import Place
 from tsae.jobs.progress import job_progress
 from tsae.jobs.spec import WindowSpec
+from tsae.jobs.stores import without_secrets
 from tsae.jobs.table_reader import read_rows
 from tsae.jobs.table_writer import result_writer, with_zone
 
@@ -27,7 +29,7 @@ BATCH_WINDOWS = 1024  # whose forecasts are held before they are written
 
 
 def forecast(
-    model: ModelFile, source: str, target: Path, spec: WindowSpec, *, every: bool = False, overwrite: bool = False
+    model: ModelFile, source: str, target: Place, spec: WindowSpec, *, every: bool = False, overwrite: bool = False
 ) -> int:
     """Forecast what comes after the newest rows of each series, or after every window.
 
@@ -37,7 +39,7 @@ def forecast(
         With a horizon.
     source : str
         As of `tsae.jobs.parts.list_parts`; read part by part.
-    target : Path
+    target : Path or StoredPath
         A .csv or .parquet file: `series`, `end` (last timestamp of the window), `step` (from 1), `time`, and one
         column ``forecast_<channel>`` per channel. NaN after windows without any observed value.
     spec : WindowSpec
@@ -62,7 +64,7 @@ def forecast(
     autoencoder = decoding_model_of(model.estimator, model.path)
     check_horizon(autoencoder, model.path)
     carry, n_windows = Carry.empty(), 0
-    n_bytes = sum(part.size for part in parts)
+    n_bytes, shown = sum(part.size for part in parts), without_secrets(source)
     with result_writer(target) as append, job_progress("forecast", len(parts), n_bytes, "read") as advance:
         for part in parts:
             rows = read_rows(part.path, spec.columns, name=part.name).series
@@ -74,11 +76,11 @@ def forecast(
                 n_windows += _append(append, autoencoder, found.windows[found.new], spec)
             advance(part.size, len(rows.values))
         if carry.rows is None or not len(carry.rows.values):
-            raise InputError(f"{source} has no rows")
+            raise InputError(f"{shown} has no rows")
         if not every:
             n_windows += _append(append, autoencoder, newest_windows(carry.rows, spec), spec)
         if not n_windows:
-            raise InputError(f"{source}: no series has a window of {spec.width} rows without a gap to forecast from")
+            raise InputError(f"{shown}: no series has a window of {spec.width} rows without a gap to forecast from")
     windows = f"{n_windows:,} window{'s' * (n_windows != 1)}"
     log_event(f"forecast after {windows}; wrote {target}", event="end", path=str(target))
     return n_windows

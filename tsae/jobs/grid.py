@@ -10,18 +10,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tsae.data.series import GroupedSeries
-from tsae.data.times import check_increasing, longer_steps
-from tsae.io.archive import replacing
-from tsae.jobs.continuation import Carry
+from tsae.data.times import check_increasing
+from tsae.jobs.continuation import DAMAGED, Carry
 from tsae.jobs.errors import InputError
 from tsae.jobs.parts import Part, checksum
+from tsae.jobs.places import Place, replaced
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_reader import read_rows
 
@@ -32,7 +31,7 @@ class PartCounts:
 
     Attributes
     ----------
-    file : Path
+    file : Path or StoredPath
         Holds the last rows of each series: as many as can be carried over to the next part.
     names : list of str
     n_rows : int64 ndarray of shape (n_series,)
@@ -42,7 +41,7 @@ class PartCounts:
         Times; None where rows are numbered.
     """
 
-    file: Path
+    file: Place
     names: list[str]
     n_rows: np.ndarray
     since_gap: np.ndarray
@@ -56,7 +55,7 @@ class CountTask:
 
     part: Part
     spec: WindowSpec
-    folder: Path
+    folder: Place
     sums: dict[str, Any] | None
 
 
@@ -100,15 +99,13 @@ def most_carried(spec: WindowSpec) -> int:
     return 2 * spec.width + spec.stride
 
 
-def _count_rows(rows: GroupedSeries, spec: WindowSpec, file: Path) -> PartCounts:
+def _count_rows(rows: GroupedSeries, spec: WindowSpec, file: Place) -> PartCounts:
     """Count the rows of each series, and write the last ones to a file."""
     begins, ends = rows.offsets[:-1], rows.offsets[1:]
     n_rows = ends - begins
     since_gap = np.full(len(n_rows), -1)
     if rows.times is not None and len(rows.values) > 1:
-        is_gap = longer_steps(rows.times, spec.longest_step)
-        is_gap[begins[1:] - 1] = False
-        after = np.flatnonzero(is_gap) + 1
+        after = spec.rows_after_gaps(rows)
         last_gap = np.full(len(n_rows), -1)
         last_gap[rows.codes_at(after)] = after  # ascending: the last one of each series remains
         since_gap = np.where(last_gap < 0, -1, ends - last_gap)
@@ -123,21 +120,20 @@ def _count_rows(rows: GroupedSeries, spec: WindowSpec, file: Path) -> PartCounts
         "values": rows.values[tail],
         **({} if times is None else {"times": times[tail], "first": times[begins], "last": times[ends - 1]}),
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as target:
+    with replaced(file) as target:
         np.savez(target, allow_pickle=False, **counts)
     return _counts_of(file, counts)
 
 
-def _load_counts(file: Path) -> PartCounts | None:
+def _load_counts(file: Place) -> PartCounts | None:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             return _counts_of(file, stored)
-    except (OSError, ValueError, KeyError):  # not there, or damaged: counted again
+    except DAMAGED:  # not there, or damaged: counted again
         return None
 
 
-def _counts_of(file: Path, stored: Any) -> PartCounts:
+def _counts_of(file: Place, stored: Any) -> PartCounts:
     return PartCounts(
         file, stored["names"].tolist(), stored["n_rows"], stored["since_gap"], stored.get("first"), stored.get("last")
     )
@@ -150,7 +146,7 @@ def _counts_of(file: Path, stored: Any) -> PartCounts:
 class Piece:
     """The last rows of some series in one file: those of series `codes[i]`, `counts[i]` rows up to number `ends[i]`."""
 
-    file: Path
+    file: Place
     codes: list[int]
     names: list[str]
     counts: list[int]
@@ -194,7 +190,7 @@ class CarryPlan:
 
 def _read_piece(piece: Piece) -> tuple[np.ndarray, np.ndarray]:
     """Values and times of the rows of a piece; rows that are numbered get their numbers."""
-    with np.load(piece.file, allow_pickle=False) as stored:
+    with piece.file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
         kept = stored["kept"] if "kept" in stored else np.diff(stored["offsets"])  # otherwise a file of a `Carry`
         ends = dict(zip(stored["names"].tolist(), np.cumsum(kept).tolist(), strict=True))
         values = stored["values"]
@@ -231,10 +227,10 @@ class Grid:
     def __init__(self, spec: WindowSpec, channels: list[str]):
         self.spec, self.channels = spec, channels
         self._series: dict[str, _Series] = {}
-        self._files: list[Path] = []
+        self._files: list[Place] = []
         self._ends: list[dict[str, int]] = []  # number of the row after the last one of each series, of each part
 
-    def start(self, carry: Carry, file: Path) -> None:
+    def start(self, carry: Carry, file: Place) -> None:
         """Start with the rows that earlier parts carry over, which are in a file of their own."""
         rows = carry.rows
         assert rows is not None
@@ -307,9 +303,9 @@ class Grid:
         pairs[::2] = [self._series[name].last for _, name in known]
         pairs[1::2] = counts.first[[position for position, _ in known]]
         times, names = pd.Index(pairs), pd.Index([name for _, name in known], dtype=object)
-        check_increasing(GroupedSeries(np.zeros((len(pairs), 1)), np.arange(0, len(pairs) + 1, 2), names, [""], times))
-        is_gap = longer_steps(times, self.spec.longest_step)[::2]
-        return {name for (_, name), gap in zip(known, is_gap, strict=True) if gap}
+        both = GroupedSeries(np.zeros((len(pairs), 1)), np.arange(0, len(pairs) + 1, 2), names, [""], times)
+        check_increasing(both)
+        return {known[row // 2][1] for row in self.spec.rows_after_gaps(both).tolist()}
 
 
 def _last_places(places: Sequence[tuple[int, int]], n_rows: int) -> list[tuple[int, int]]:

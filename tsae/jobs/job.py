@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tsae.jobs.coverage import OF_TIMESTAMPS
 from tsae.jobs.errors import JobError
 from tsae.jobs.execution import Execution
 from tsae.jobs.models import ModelFile
+from tsae.jobs.outputs import check_output
 from tsae.jobs.parts import Part
+from tsae.jobs.places import Place
 from tsae.jobs.spec import WindowSpec
-from tsae.jobs.stores import is_address
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Job:
     model : ModelFile
     source : str
         As of `tsae.jobs.parts.list_parts`.
-    output : Path
-        A directory, created if needed.
+    output : Path or StoredPath
+        A directory, created if needed, or a folder in a store: see `tsae.jobs.places.place_of`.
     spec : WindowSpec
     format : {"parquet", "csv"}
         Of the parts that are written.
@@ -43,7 +43,7 @@ class Job:
     kind: str
     model: ModelFile
     source: str
-    output: Path
+    output: Place
     spec: WindowSpec
     format: str = "parquet"
     whole_series: bool = False
@@ -73,13 +73,6 @@ class Job:
         ------
         JobError
         """
-        if is_address(self.output.as_posix()):
-            raise JobError(f"the output {self.output} is an address; results are written to a directory")
-        output, source = self.output.resolve(), Path(self.source)
-        if self.output.exists() and not self.output.is_dir():
-            raise JobError(f"the output {self.output} is a file; name a directory")
-        has_inputs = any(output in part.path.resolve().parents for part in parts if isinstance(part.path, Path))
-        if has_inputs or (source.is_dir() and source.resolve() in [output, *output.parents]):
-            raise JobError(f"the output {self.output} and the input {self.source} lie within each other")
+        check_output(self.output, self.source, parts)
         if self.on_error == "skip" and self.spec.columns.time is None and not self.whole_series:
             raise JobError("--on-error skip needs a time column: without one, rows after a skipped part have no number")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
-from tsae.io.archive import replacing
 from tsae.jobs.errors import JobError
+from tsae.jobs.places import Place, replaced
 
 NAME = "manifest.json"
 MANIFEST_VERSION = 1
@@ -28,8 +25,8 @@ class Record:
     ----------
     input, bytes, sha256
         Name of the part in the data set, size and checksum of its file.
-    output, output_bytes
-        Path within the output directory, and size, of the file that was written.
+    output, output_bytes, output_tag
+        Path within the output directory, and size, of the file that was written; in a store the tag of its content.
     status : {"pending", "done", "skipped"}
     reason : str or None
         Why a part was skipped.
@@ -56,6 +53,7 @@ class Record:
     scored: int | None = None
     coverage: dict[str, Any] | None = None
     output_bytes: int | None = None
+    output_tag: str | None = None
     carry_in: str | None = None
     carry_out: str | None = None
     last: bool = False
@@ -67,13 +65,13 @@ class Manifest:
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or StoredPath
         Output directory of the job.
     job : dict
         Everything besides the input that the output depends on, in plain values: `Job.identity`.
     """
 
-    def __init__(self, folder: Path, job: dict[str, Any]):
+    def __init__(self, folder: Place, job: dict[str, Any]):
         self.path = folder / NAME
         self.job = job
         self.records: dict[str, Record] = {}
@@ -83,7 +81,7 @@ class Manifest:
     def read_stored(self) -> dict[str, Any] | None:
         """Load the records of an earlier run; return its `job`, or None without an earlier run."""
         try:
-            stored = json.loads(self.path.read_text(encoding="utf-8"))
+            stored = self._read()
             if stored["format"] > MANIFEST_VERSION:
                 raise JobError(f"{self.path} was written by a newer tsae; update tsae, or choose another output")
             names = {field.name for field in fields(Record)}
@@ -95,6 +93,10 @@ class Manifest:
             raise JobError(f"{self.path} is damaged ({error}); remove it to start again") from error
         self.records = {record.input: record for record in records}
         return job
+
+    def _read(self) -> Any:
+        with self.path.open("rb") as file:
+            return json.loads(file.read())
 
     def save(self, *, now: bool = True) -> bool:
         """Write the file; with ``now=False`` at most every two seconds. Return whether it was written."""
@@ -112,25 +114,7 @@ class Manifest:
             "warnings": self.warnings,
             "parts": [asdict(part) for part in parts],
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as file:
+        with replaced(self.path) as file:
             file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
         self._saved_at = time.monotonic()
         return True
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Refuse a second job on the same output. The lock is released when the process ends, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
-        try:
-            import fcntl
-        except ImportError:  # not on Windows: there, users must not run two jobs on one output
-            yield
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise JobError(f"another job is writing to {folder}") from error
-        yield

@@ -20,7 +20,7 @@ FREE_SHARE = 0.25  # the default is this share of the free memory, and at least 
 LEAST_ROWS = 128 << 20
 # Python, TensorFlow and the default network in training, and what a batch takes for each step of a window; Python and
 # what reading needs besides the rows. Measured by `python -m benchmarks.training memory`.
-RESERVED, STEP_BYTES, READING = 872 << 20, 2800 << 10, 320 << 20
+RESERVED, STEP_BYTES, READING = 904 << 20, 2800 << 10, 320 << 20
 # Per channel, and per row beside: in training (float64, scaled to float32, TensorFlow's copy), and while a whole data
 # set is read (its parts, all of them together, and in the order of the series).
 COPIES, ROW_BYTES = 20, 24

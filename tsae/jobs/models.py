@@ -18,6 +18,7 @@ from tsae.jobs.errors import JobError
 from tsae.jobs.logs import suppressed_stderr
 from tsae.jobs.outputs import check_target
 from tsae.jobs.spec import WindowSpec
+from tsae.jobs.stores import is_address
 
 
 class ModelFile:
@@ -99,6 +100,8 @@ def describe_model(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Archive:
+    if is_address(path.as_posix()):
+        raise JobError("the model is read from a local file, not from an address in a store; copy it to a file first")
     try:
         return read_archive(path)
     except FileNotFoundError as error:

@@ -140,18 +140,19 @@ def dataset_options(command: Command) -> Command:
 # -- a job on a data set ----------------------------------------------------------------------------------------------
 
 
-def make_job(kind: str, model: Path, source: str, output: Path, options: dict[str, Any]) -> Any:
+def make_job(kind: str, model: Path, source: str, output: str, options: dict[str, Any]) -> Any:
     """Set up logging, open the model, and return the `Job` that the options of `dataset_options` describe."""
     from tsae.jobs.execution import Execution
     from tsae.jobs.job import Job
     from tsae.jobs.logs import set_up_logging
+    from tsae.jobs.places import place_of
 
     set_up_logging(quiet=options["quiet"], log_json=options["log_json"])
     if options["n_jobs"] == 0:
         raise click.UsageError("--n-jobs 0 is not allowed; 1 is this process, -1 one process per core")
     file, spec = open_with_options(model, options["stride"], options["separator"], options["decimal"])
     return Job(
-        kind=kind, model=file, source=source, output=output, spec=spec,
+        kind=kind, model=file, source=source, output=place_of(output), spec=spec,
         format=options["format"], whole_series=options["whole_series"], on_error=options["on_error"],
         on_change=options["on_change"], execution=Execution(options["n_jobs"], options["dask"]),
     )  # fmt: skip

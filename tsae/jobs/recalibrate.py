@@ -12,6 +12,7 @@ from tsae.jobs.labels import Labels
 from tsae.jobs.logs import log_event
 from tsae.jobs.models import open_model, save_model
 from tsae.jobs.outputs import check_target
+from tsae.jobs.stores import without_secrets
 
 
 def recalibrate(model: Path, source: str, target: Path, marks: str | None = None, *, overwrite: bool = False) -> Any:
@@ -52,7 +53,7 @@ def recalibrate(model: Path, source: str, target: Path, marks: str | None = None
     try:
         detector.recalibrate(windows, events=None if labels is None else labels.stretches(data.series))
     except ValueError as error:
-        raise JobError(f"{source}: {error}") from error
+        raise JobError(f"{without_secrets(source)}: {error}") from error
     save_model(detector, file.spec, target)
     added = detector.timeline_threshold_.n_scores_ - before
     log_event(f"added {added:,} normal timestamps to {before:,}; wrote {target}", event="end", model=str(target))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from tsae.jobs.logs import log_event
 from tsae.jobs.manifest import DONE, Manifest
 from tsae.jobs.outputs import check_target
 from tsae.jobs.parts import Part, list_parts
+from tsae.jobs.places import Place, local_file
+from tsae.jobs.stores import without_secrets
 from tsae.jobs.table_files import open_table
 from tsae.jobs.table_writer import read_result
 from tsae.report.comparison import compare_events, compare_ranges, compare_scores, without_unclear
@@ -47,7 +48,7 @@ def lines_of(facts: dict[str, Any], indent: str = "") -> str:
     return "\n".join(lines)
 
 
-def read_parts(output: Path) -> pd.DataFrame:
+def read_parts(output: Place) -> pd.DataFrame:
     """Read everything that a finished job wrote, in the order of the parts."""
     manifest = Manifest(output, {})
     if manifest.read_stored() is None:
@@ -84,7 +85,7 @@ class ScoredData:
     labels: np.ndarray | None
 
 
-def check_report(job: Job, label_column: str | None, page: Path | None) -> None:
+def check_report(job: Job, label_column: str | None, page: Place | None) -> None:
     """Refuse a report, or a comparison with labels, that will not be possible once the job is finished.
 
     Raises
@@ -149,18 +150,18 @@ def _done_parts(job: Job) -> list[Part]:
     return [part for part in list_parts(job.source) if part.name in done]
 
 
-def write_page(scored: ScoredData, rule: EventRule, path: Path) -> None:
+def write_page(scored: ScoredData, rule: EventRule, path: Place) -> None:
     """Write a page on a finished job `anomalies`: see `tsae.write_report`."""
     from tsae.report.page import write_report
 
     job, detector = scored.job, scored.job.model.estimator
     channels = [split_channels(names) for names in scored.events["channels"].fillna("")]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_report(
-        path, scored.timeline, scored.events.assign(channels=channels), values=job.spec.cut(scored.series),
-        labels=scored.labels, detector=detector, alpha=detector.alpha_ if rule.alpha is None else rule.alpha,
-        title=f"Anomalies in {job.source}", facts={"Model": job.model.model_id},
-    )  # fmt: skip
+    with local_file(path) as file:
+        write_report(
+            file, scored.timeline, scored.events.assign(channels=channels), values=job.spec.cut(scored.series),
+            labels=scored.labels, detector=detector, alpha=detector.alpha_ if rule.alpha is None else rule.alpha,
+            title=f"Anomalies in {without_secrets(job.source)}", facts={"Model": job.model.model_id},
+        )  # fmt: skip
     log_event(f"wrote {path}", event="report", path=str(path))
 
 
@@ -181,7 +182,7 @@ def compare_with_labels(scored: ScoredData) -> dict[str, Any]:
     table, events = without_unclear(scored.timeline.assign(label=scored.labels), scored.events)
     counts = compare_events(table, events)
     if not table["label"].any():
-        log_event(f"the labels mark no row of {scored.job.source}: there is nothing to find")
+        log_event(f"the labels mark no row of {without_secrets(scored.job.source)}: there is nothing to find")
         return {"labelled_share": 0.0, **counts}
     return {**compare_scores(table), **counts, **compare_ranges(table, events)}
 

@@ -30,7 +30,7 @@ Examples:
 OUTPUT has the columns series, end (of the window), step, time, and forecast_CHANNEL for each channel.""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input", type=str, shell_complete=complete_files)
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=str, shell_complete=complete_files)
 @click.option("--all-windows", is_flag=True, help="Forecast after every window, not only after the newest rows.")
 @click.option("--stride", type=click.IntRange(1),
               help="With --all-windows: rows between the starts of windows.  [default: as in training]")  # fmt: skip
@@ -39,7 +39,7 @@ OUTPUT has the columns series, end (of the window), step, time, and forecast_CHA
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
 @common_options
 def forecast_command(
-    model: Path, input: str, output: Path, all_windows: bool, stride: int | None, separator: str | None,
+    model: Path, input: str, output: str, all_windows: bool, stride: int | None, separator: str | None,
     decimal: str | None, overwrite: bool, quiet: bool, log_json: bool,
 ) -> None:  # fmt: skip
     """Forecast what comes after the newest rows of each series of INPUT, into the table OUTPUT (.csv or .parquet).
@@ -48,12 +48,14 @@ def forecast_command(
     """
     from tsae.jobs.forecast import forecast
     from tsae.jobs.logs import set_up_logging
+    from tsae.jobs.places import place_of
 
     set_up_logging(quiet=quiet, log_json=log_json)
+    target = place_of(output)
     if stride is not None and not all_windows:
         raise click.UsageError("--stride is for --all-windows: the newest rows of a series are one window")
     file, spec = open_with_options(model, stride, separator, decimal)
-    forecast(file, input, output, spec, every=all_windows, overwrite=overwrite)
+    forecast(file, input, target, spec, every=all_windows, overwrite=overwrite)
 
 
 @click.command("reconstruct", epilog="""\b
@@ -64,11 +66,11 @@ OUT/reconstruction/ holds one row per timestamp, in one file per part of INPUT: 
 value_CHANNEL (as measured) and reconstruction_CHANNEL (mean over the windows that cover it).""")  # fmt: skip
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input", type=str, shell_complete=complete_files)
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=str, shell_complete=complete_files)
 @click.option("--decoder", help="reconstruction, prediction or imputation.  [default: the first that was trained]")
 @dataset_options
 @common_options
-def reconstruct_command(model: Path, input: str, output: Path, decoder: str | None, **options: Any) -> None:
+def reconstruct_command(model: Path, input: str, output: str, decoder: str | None, **options: Any) -> None:
     """Reconstruct every timestamp of the tables INPUT, beside the measured values, in the directory OUTPUT.
 
     INPUT is as for "tsae features".

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tsae.data.series import GroupedSeries
+from tsae.data.times import find_gaps
 from tsae.data.windows import Windows
 
 
@@ -89,13 +90,19 @@ class WindowSpec:
 
     def cut(self, series: GroupedSeries) -> Windows:
         """Cut series into windows, of which there may be none."""
-        max_gap: Any = None
-        if series.times is not None and len(series.times) > 0:
-            max_gap = self.longest_step
-            if self.max_gaps:
-                names = series.names.tolist()
-                max_gap = {name: _as_limit(self.max_gaps.get(name, self.max_gap)) for name in names}
-        return Windows.cut(series, self.width, self.stride, max_gap=max_gap)
+        return Windows.cut(series, self.width, self.stride, max_gap=self._limits(series))
+
+    def rows_after_gaps(self, series: GroupedSeries) -> np.ndarray:
+        """Return the first row after each gap, int64 of shape (n_gaps,)."""
+        return find_gaps(series, self._limits(series))[2]
+
+    def _limits(self, series: GroupedSeries) -> Any:
+        """Return the longest step within a window: of all series, or a dict of them."""
+        if series.times is None or not len(series.times):
+            return None
+        if not self.max_gaps:
+            return self.longest_step
+        return {name: _as_limit(self.max_gaps.get(name, self.max_gap)) for name in series.names.tolist()}
 
     def with_stride(self, stride: int | None) -> WindowSpec:
         """Return a copy with another stride; None keeps the stride."""
@@ -126,6 +133,11 @@ def _as_limit(max_gap: str | float | None) -> Any:
     if max_gap is None:
         return np.inf
     return pd.Timedelta(max_gap) if isinstance(max_gap, str) else max_gap
+
+
+def plain_gap(max_gap: Any) -> str | float:
+    """Convert the longest step within a window to text for a duration or to a number."""
+    return str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
 
 
 def plain_step(step: float, times: pd.Index) -> str | float:

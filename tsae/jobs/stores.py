@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tsae.jobs.errors import JobError
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 8 << 20  # of a request
 ATTEMPTS = 5  # of a request that the client library has given up
@@ -89,7 +91,7 @@ class StoredFile:
         JobError
             If the store cannot be reached, or fails again and again: also on reading.
         """
-        with _errors(self.address):
+        with store_errors(self.address):
             blocks = _Blocks(self)
         return io.BufferedReader(blocks, BLOCK_BYTES) if in_order else blocks
 
@@ -99,7 +101,7 @@ class _Blocks(io.RawIOBase):
 
     def __init__(self, file: StoredFile):
         self._file, self._at = file, 0
-        self._system, self._path = _system(file.address)
+        self._system, self._path = system_of(file.address)
 
     def readable(self) -> bool:
         return True
@@ -118,29 +120,33 @@ class _Blocks(io.RawIOBase):
         wanted = max(0, min(len(buffer), self._file.bytes - self._at))
         if not wanted:
             return 0
-        with _errors(self._file.address):
-            block = self._request(self._at, self._at + wanted)
+        with store_errors(self._file.address):
+            block = with_retries(lambda: self._request(self._at, self._at + wanted))
         buffer[:wanted] = block
         self._at += wanted
         return wanted
 
     def _request(self, begin: int, end: int) -> bytes:
-        failure: Exception | None = None
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(FIRST_WAIT * 2**attempt)
-            try:
-                block: bytes = self._system.cat_file(self._path, start=begin, end=end)
-            except (FileNotFoundError, PermissionError):
-                raise
-            except Exception as error:  # each client library has errors of its own
-                failure = error
-                continue
-            if len(block) == end - begin:
-                return block
-            failure = OSError(f"{len(block)} of {end - begin} bytes arrived")
-        assert failure is not None
-        raise failure
+        block: bytes = self._system.cat_file(self._path, start=begin, end=end)
+        if len(block) != end - begin:
+            raise OSError(f"{len(block)} of {end - begin} bytes arrived")
+        return block
+
+
+def with_retries(request: Callable[[], T]) -> T:
+    """Return what a request gives; one that fails is repeated, unless the store answers that it never will succeed."""
+    failure: Exception | None = None
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(FIRST_WAIT * 2**attempt)
+        try:
+            return request()
+        except (FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # each client library has errors of its own
+            failure = error
+    assert failure is not None
+    raise failure
 
 
 def list_files(address: str) -> list[StoredFile]:
@@ -151,13 +157,9 @@ def list_files(address: str) -> list[StoredFile]:
     JobError
         For an address with a password, a store that cannot be read, and an address at which nothing is.
     """
-    if "@" in urlsplit(address).netloc:
-        raise JobError(
-            "the address of the input holds a user or password; leave them to the environment or the configuration of "
-            "the store's client library, where no log shows them"
-        )
-    with _errors(address):
-        system, path = _system(address)
+    refuse_password(address, "the input")
+    with store_errors(address):
+        system, path = system_of(address)
         system.invalidate_cache()
         if address.startswith("http"):
             found = {path: system.info(path)}
@@ -168,29 +170,52 @@ def list_files(address: str) -> list[StoredFile]:
         files = [info for info in found.values() if info["type"] == "file"]
         if any(info["size"] is None for info in files):
             raise OSError("the server does not state the size of the file")
-        return [StoredFile(str(system.unstrip_protocol(info["name"])), int(info["size"]), _tag(info)) for info in files]
+        return [
+            StoredFile(str(system.unstrip_protocol(info["name"])), int(info["size"]), tag_of(info)) for info in files
+        ]
 
 
-def _tag(info: dict[str, Any]) -> str:
+def refuse_password(address: str, what: str) -> None:
+    """Refuse an address that logs and manifests must not show.
+
+    Raises
+    ------
+    JobError
+    """
+    if "@" in urlsplit(address).netloc:
+        raise JobError(
+            f"the address of {what} holds a user or password; leave them to the environment or the configuration of "
+            "the store's client library, where no log shows them"
+        )
+
+
+def tag_of(info: dict[str, Any]) -> str:
     """Return what a store names the content of a file by: of S3, Google and Azure, and of web servers."""
     names = ("ETag", "etag", "md5Hash", "content_md5", "content_settings.content_md5")
     return next((str(info[name]).strip('"') for name in names if info.get(name)), "")
 
 
-def _system(address: str) -> tuple[Any, str]:
+def system_of(address: str, **options: Any) -> tuple[Any, str]:
+    """Return the file system of fsspec for an address, and the path within it.
+
+    Raises
+    ------
+    JobError
+        For an unknown protocol, and without the library that it needs.
+    """
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise JobError(f"{without_secrets(address)} needs fsspec: pip install 'tsae[cloud]'") from error
     try:
-        system, path = url_to_fs(address)
+        system, path = url_to_fs(address, **options)
     except (ImportError, ValueError) as error:  # an unknown protocol, or one whose client library is not installed
-        raise JobError(f"{without_secrets(address)} cannot be read: {error}. Try pip install 'tsae[cloud]'") from error
+        raise JobError(f"{without_secrets(address)} cannot be used: {error}. Try pip install 'tsae[cloud]'") from error
     return system, str(path)
 
 
 @contextmanager
-def _errors(address: str) -> Iterator[None]:
+def store_errors(address: str, verb: str = "read") -> Iterator[None]:
     """Make errors of all client libraries one kind; their messages may hold signatures, and are not shown."""
     shown = without_secrets(address)
     try:
@@ -198,11 +223,13 @@ def _errors(address: str) -> Iterator[None]:
     except JobError:
         raise
     except FileNotFoundError:
+        if verb != "read":
+            raise JobError(f"{shown} cannot be {verb}: there is no such bucket") from None
         silent = ", or its server does not answer" if shown.startswith("http") else ""  # fsspec takes one for the other
         raise JobError(f"there is no file {shown}{silent}") from None
     except PermissionError:
-        raise JobError(f"{shown} may not be read with the credentials that were found") from None
+        raise JobError(f"{shown} may not be {verb} with the credentials that were found") from None
     except Exception as error:
         status = getattr(error, "status", None)
         detail = f" (status {status})" if status else f" ({error})" if type(error) is OSError else ""
-        raise JobError(f"{shown} cannot be read: {type(error).__name__}{detail}") from None
+        raise JobError(f"{shown} cannot be {verb}: {type(error).__name__}{detail}") from None

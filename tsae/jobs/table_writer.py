@@ -10,7 +10,7 @@ from typing import IO, Any, BinaryIO, Protocol
 import numpy as np
 import pandas as pd
 
-from tsae.io.archive import replacing
+from tsae.jobs.places import Place, StoredPath, replaced
 from tsae.jobs.spec import Columns
 from tsae.jobs.table_files import import_parquet
 
@@ -23,14 +23,13 @@ class Append(Protocol):
 
 
 @contextmanager
-def result_writer(path: Path) -> Iterator[Append]:
+def result_writer(path: Place) -> Iterator[Append]:
     """Give a function that appends tables to a new .parquet or .csv file.
 
-    The file appears under its name when the block ends without an error, complete and on disk; otherwise nothing is
-    left. At least one table, which may have no rows, must be written.
+    The file appears under its name when the block ends without an error, complete and on disk, or in its store;
+    otherwise nothing is left. At least one table, which may have no rows, must be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with replaced(path) as file:
         writer = _CsvWriter(file) if path.suffix == ".csv" else _ParquetWriter(file)
         try:
             yield writer.append
@@ -87,10 +86,17 @@ def with_zone(table: pd.DataFrame, columns: Columns, *names: str) -> pd.DataFram
     return table.assign(**{name: table[name].dt.tz_localize("UTC") for name in dated})
 
 
-def read_result(path: Path | IO[str]) -> pd.DataFrame:
+def read_result(path: Place | IO[str]) -> pd.DataFrame:
     """Read a table that `result_writer` wrote, or an open CSV file; in CSV, columns of datetimes are parsed."""
+    if isinstance(path, StoredPath):
+        with path.open() as file:
+            return import_parquet().read_table(file).to_pandas() if path.suffix == ".parquet" else _read_csv(file)
     if isinstance(path, Path) and path.suffix == ".parquet":
         return import_parquet().read_table(path).to_pandas()
+    return _read_csv(path)
+
+
+def _read_csv(path: Path | IO[Any]) -> pd.DataFrame:
     table = pd.read_csv(
         path, dtype={"series": "str"}, keep_default_na=False, na_values=[""], float_precision="round_trip"
     )
@@ -100,7 +106,7 @@ def read_result(path: Path | IO[str]) -> pd.DataFrame:
     return table
 
 
-def write_result(table: pd.DataFrame, path: Path) -> None:
+def write_result(table: pd.DataFrame, path: Place) -> None:
     """Write one table as a .parquet or .csv file, whole or not at all."""
     with result_writer(path) as append:
         append(table)

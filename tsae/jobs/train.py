@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tsae.data.inspection import MarkerWarning, describe_markers, find_labels, suspected_labels
 from tsae.data.series import GroupedSeries
@@ -20,16 +19,20 @@ from tsae.estimators.augmentation import Augmentation
 from tsae.estimators.decoding import DecoderOptions
 from tsae.jobs.coverage import median_step
 from tsae.jobs.dataset import read_dataset
+from tsae.jobs.drawn import Limits
 from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.labels import Labels
+from tsae.jobs.locks import locked
 from tsae.jobs.logs import log_event, log_warning
 from tsae.jobs.memory import default_memory, fits, release_memory, rows_within, size_text
 from tsae.jobs.models import load_tensorflow, save_model
 from tsae.jobs.outputs import check_not_input, check_target
 from tsae.jobs.parts import Part, list_parts
-from tsae.jobs.sampling import Limits, draw_windows, surveyed_spec
+from tsae.jobs.passes import Passes, remove_passes
+from tsae.jobs.sampling import draw_windows, surveyed_spec
 from tsae.jobs.selection import Selection
-from tsae.jobs.spec import Columns, WindowSpec
+from tsae.jobs.spec import Columns, WindowSpec, plain_gap
+from tsae.jobs.stores import without_secrets
 from tsae.jobs.survey import Survey, survey
 from tsae.jobs.table_reader import channels_of
 
@@ -106,7 +109,8 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     check_target(target, "the model", overwrite=overwrite)
     if target.exists():
         check_not_input(target, "the model", list_parts(source))
-    windows, spec = training_windows(source, training)
+    progress = target.with_name(f"{target.name}.progress")
+    windows, spec = training_windows(source, training, progress)
     log_event(
         f"training on {len(windows):,} windows of {windows.width} steps, channels {', '.join(windows.channel_names)}"
     )
@@ -123,6 +127,7 @@ def train(source: str, target: Path, training: Training, *, overwrite: bool = Fa
     for warning in warned:
         log_warning(str(warning.message))
     save_model(estimator, spec, target)
+    remove_passes(progress)
     log_event(f"wrote {target}", event="end", model=str(target))
     return estimator
 
@@ -165,8 +170,20 @@ def _with_settings(autoencoder: Any, settings: dict[str, Any]) -> Any:
     return autoencoder.set_params(**settings)
 
 
-def training_windows(source: str, training: Training) -> tuple[Windows, WindowSpec]:
+def training_windows(source: str, training: Training, progress: Path | None = None) -> tuple[Windows, WindowSpec]:
     """Return the windows to train on: all of a data set, or as many as fit into memory, drawn at random.
+
+    Parameters
+    ----------
+    source : str
+    training : Training
+    progress : Path or None
+        A folder for what the passes over more data than memory have found, from which the same call continues.
+
+    Returns
+    -------
+    Windows
+    WindowSpec
 
     Raises
     ------
@@ -186,7 +203,10 @@ def training_windows(source: str, training: Training) -> tuple[Windows, WindowSp
                 f"--{asked[0]} auto reads the whole data set, which does not fit into {size_text(memory)}; give "
                 "a number of rows, or more --memory"
             )
-        return _drawn_windows(parts, training, width, memory)
+        if progress is None:
+            return _drawn_windows(parts, training, width, memory, None)
+        with locked(progress):
+            return _drawn_windows(parts, training, width, memory, Passes(progress))
     windows, chosen, spec = read_windows(source, training, parts)
     return windows[chosen], spec
 
@@ -205,14 +225,14 @@ def read_windows(
         max_gap, origin, _ = find_gaps(data.series, training.max_gap)
         by_series = inferred_max_gaps(data.series) if training.max_gap is None and origin else {}
     except ValueError as error:
-        raise InputError(f"{source}: {error}") from error
+        raise InputError(f"{without_secrets(source)}: {error}") from error
     if data.columns.time is not None:
         log_event(f"a time step longer than {max_gap} ends a window ({origin})")
     step = None if data.series.times is None else median_step(data.series.times, data.series.offsets)
     width, stride = _suggested(data.series, training)
     spec = WindowSpec(
-        data.columns, width, stride, None if max_gap in (None, np.inf) else _plain(max_gap), step,
-        {name: _plain(gap) for name, gap in by_series.items()},
+        data.columns, width, stride, None if max_gap in (None, np.inf) else plain_gap(max_gap), step,
+        {name: plain_gap(gap) for name, gap in by_series.items()},
     )  # fmt: skip
     windows = spec.cut(data.series)
     _report_short(windows, spec, origin)
@@ -220,7 +240,7 @@ def read_windows(
     known = None if labels is None else data.labels(labels) != 0
     chosen = Selection.of(training.before, labels, data.columns).mask(windows, known)
     if not chosen.any():
-        raise InputError(f"{source}: none of {len(windows)} windows is left to train on")
+        raise InputError(f"{without_secrets(source)}: none of {len(windows)} windows is left to train on")
     return windows, chosen, spec
 
 
@@ -236,15 +256,13 @@ def _suggested(series: GroupedSeries, training: Training) -> tuple[int, int]:
     return int(width), int(stride)
 
 
-def _plain(max_gap: Any) -> str | float:
-    return str(max_gap) if isinstance(max_gap, pd.Timedelta) else max_gap
-
-
-def _drawn_windows(parts: list[Part], training: Training, width: int, memory: int) -> tuple[Windows, WindowSpec]:
+def _drawn_windows(
+    parts: list[Part], training: Training, width: int, memory: int, passes: Passes | None
+) -> tuple[Windows, WindowSpec]:
     """Draw windows from a data set that does not fit into memory; both passes find parts that cannot be used."""
     labels = Labels.of(training.label_column)
     extra = [] if labels is None else labels.extra
-    found = survey(parts, training.columns, extra)
+    found = survey(parts, training.columns, extra, passes)
     if not training.columns.values:
         channels = found.channels
         holds_both = channels.is_flag & (channels.low == 0) & (channels.high == 1)
@@ -259,7 +277,7 @@ def _drawn_windows(parts: list[Part], training: Training, width: int, memory: in
     seed = training.autoencoder.get("random_state", 0)
     selection = Selection.of(training.before, labels, spec.columns)
     sample = draw_windows(
-        parts, spec, selection, Limits(None, n_rows, consecutive), np.random.default_rng(seed), origin
+        parts, spec, selection, Limits(None, n_rows, consecutive), np.random.default_rng(seed), origin, passes
     )
     log_event(
         f"drew {len(sample.windows):,} of {sample.n_allowed:,} windows ({len(sample.windows.values):,} of "

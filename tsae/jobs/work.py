@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tsae.jobs.continuation import Carry, PartWindows, continue_series
@@ -14,6 +13,7 @@ from tsae.jobs.errors import InputError, JobError
 from tsae.jobs.grid import CarryPlan
 from tsae.jobs.models import ModelFile
 from tsae.jobs.parts import Part
+from tsae.jobs.places import Place
 from tsae.jobs.spec import WindowSpec
 from tsae.jobs.table_reader import read_rows
 from tsae.jobs.table_writer import Append, result_writer
@@ -42,7 +42,7 @@ class Task:
     model : ModelFile
     spec : WindowSpec
     part : Part
-    target : Path
+    target : Path or StoredPath
         The file to be written.
     windows : PartWindows or None
         None: the worker reads the part.
@@ -55,7 +55,7 @@ class Task:
         the same.
     ends : bool
         Whether all series end with this part.
-    keep : Path or None
+    keep : Path, StoredPath or None
         Folder for the rows that the part carries over, which a job that is continued may need.
     """
 
@@ -64,13 +64,13 @@ class Task:
     model: ModelFile
     spec: WindowSpec
     part: Part
-    target: Path
+    target: Place
     windows: PartWindows | None
     n_rows: int | None
     carry: CarryPlan | None = None
     known_carry: str | None = None
     ends: bool = True
-    keep: Path | None = None
+    keep: Place | None = None
 
 
 @dataclass(frozen=True)

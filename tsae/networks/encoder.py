@@ -39,11 +39,15 @@ class Thresholds(keras.layers.Layer):
     def values(self) -> tuple[Any, Any]:
         return self.thresholds.value, self.ramp.value
 
-    def learn(self, states: np.ndarray, quantiles: Sequence[float]) -> None:
-        """Set them to quantiles of states, (n, width)."""
-        of_units = np.ascontiguousarray(states.T)  # sorting is several times as fast in contiguous memory
-        self.thresholds.assign(np.quantile(of_units, quantiles, axis=1).astype(np.float32))
-        self.ramp.assign(np.maximum(RAMP * states.std(axis=0), LEAST_RAMP))
+    def learn(self, states: Sequence[np.ndarray], quantiles: Sequence[float]) -> None:
+        """Set them to quantiles of states, arrays of (n, width); unit by unit, without a copy of them all."""
+        found, spread = [], []
+        for unit in range(states[0].shape[1]):
+            of_unit = np.concatenate([part[:, unit] for part in states])
+            spread.append(of_unit.std())
+            found.append(np.quantile(of_unit, quantiles, overwrite_input=True))
+        self.thresholds.assign(np.stack(found, axis=1).astype(np.float32))
+        self.ramp.assign(np.maximum(RAMP * np.array(spread), LEAST_RAMP))
 
 
 class Projection(keras.layers.Layer):
@@ -245,7 +249,7 @@ class Encoder(ConfiguredModel):
             for depth, parts in collected.items():
                 parts.append(states[depth].sequence.numpy()[used])
         for depth, parts in collected.items():
-            self.thresholds[depth].learn(np.concatenate(parts), self.config.quantiles)
+            self.thresholds[depth].learn(parts, self.config.quantiles)
 
     def zero_states(self, batch_size: int) -> list[list]:
         """The states of all forward layers before the first step."""
