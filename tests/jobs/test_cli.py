@@ -281,7 +281,8 @@ def test_training_does_not_claim_to_continue(tsae, monkeypatch, table_file, tmp_
     monkeypatch.setattr("tsae.estimators.autoencoder.LSTMAutoencoder.fit", fails)
     found, out, err = tsae("train", table_file, tmp_path / "m.tsae", *TRAIN)
     assert found == code
-    assert err.endswith("; no model was written; the same command starts training again\n")
+    message = "no model was written; the same command starts training again (with --memory, on what was read already)"
+    assert err.endswith(f"; {message}\n")
     assert not (tmp_path / "m.tsae").exists()
 
 

@@ -41,7 +41,7 @@ Exit codes:
 
 # What the same command does after an interruption, where it does not continue.
 ANEW = {
-    "train": "no model was written; the same command starts again, with --memory after the last part that was read",
+    "train": "no model was written; the same command starts training again (with --memory, on what was read already)",
     "export-onnx": "the same command starts again",
     "demo": "the same command starts again",
     "sample-data": "the same command starts again, with --overwrite",
