@@ -12,8 +12,11 @@ from tests.jobs.light_job import run_light
 from tests.jobs.object_store import SECRET
 from tsae.jobs.errors import JobError
 from tsae.jobs.execution import Execution
+from tsae.jobs.init import init
 from tsae.jobs.memory import reserved, row_bytes
 from tsae.jobs.parts import list_parts
+from tsae.jobs.spec import Columns
+from tsae.jobs.stores import refuse_password
 from tsae.jobs.train import Training, training_windows
 
 pytest.importorskip("s3fs")
@@ -132,6 +135,8 @@ def test_signatures_and_credentials_are_not_shown(bucket, store, tmp_path, caplo
     address = f"{store.address}/{bucket.removeprefix('s3://')}/part_1.csv"
     manifest = run_light(f"{address}?X-Amz-Signature={SECRET}", tmp_path / "out")
     assert list(manifest.records) == ["part_1.csv"]
+    init(f"{address}?X-Amz-Signature={SECRET}", tmp_path / "tsae.toml", Columns())
+    assert address in (tmp_path / "tsae.toml").read_text()
     store.is_down = True
     with pytest.raises(JobError, match=r"no file http://.*/part_1.csv, or its server does not answer") as caught:
         run_light(f"{address}?X-Amz-Signature={SECRET}", tmp_path / "other")
@@ -153,3 +158,9 @@ def test_addresses_that_cannot_be_used_are_errors(store, source, message):
     with pytest.raises(JobError, match=message) as caught:
         list_parts(source)
     assert "password@" not in str(caught.value)
+
+
+def test_a_container_of_azure_is_no_password():
+    refuse_password("abfs://container@account.dfs.core.windows.net/logs", "the input")
+    with pytest.raises(JobError, match="holds a user or password"):
+        refuse_password("abfs://container:word@account.dfs.core.windows.net/logs", "the input")

@@ -10,11 +10,11 @@ from tsae.data.series_description import Description, describe_series
 from tsae.io.archive import replacing
 from tsae.jobs.dataset import read_dataset
 from tsae.jobs.errors import JobError
-from tsae.jobs.logs import log_event
+from tsae.jobs.logs import log_event, log_warning
 from tsae.jobs.outputs import check_target
 from tsae.jobs.roles import Roles, roles_of
 from tsae.jobs.spec import Columns
-from tsae.jobs.stores import is_address
+from tsae.jobs.stores import is_address, without_secrets
 
 INDENT = 34  # of comments
 
@@ -47,7 +47,10 @@ def init(source: str, target: Path, columns: Columns, *, overwrite: bool = False
     roles = roles_of(source, columns)
     log_event(str(roles))
     data = read_dataset(source, roles.columns)
-    text = configuration(source, target.name, roles, describe_series(data.series))
+    shown = without_secrets(source)
+    if shown != source:
+        log_warning(f"{target.name} leaves out the signature of {shown}: name the whole address on the command line")
+    text = configuration(shown, target.name, roles, describe_series(data.series))
     with replacing(target) as file:
         file.write(text.encode())
     log_event(f"wrote {target}; look through it, then: tsae train --config {target}", event="end", path=str(target))

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 BLOCK_BYTES = 8 << 20  # of a request
 ATTEMPTS = 5  # of a request that the client library has given up
+AZURE = ("abfs", "abfss", "az")
 FIRST_WAIT = 0.05  # seconds before the second attempt; twice as long before each further one
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/+")  # of a `Path` one slash is left; "C:/" is none
 
@@ -182,7 +183,10 @@ def refuse_password(address: str, what: str) -> None:
     ------
     JobError
     """
-    if "@" in urlsplit(address).netloc:
+    scheme, netloc = urlsplit(address)[:2]
+    user, at, _ = netloc.rpartition("@")
+    is_container = scheme in AZURE and ":" not in user  # abfs://container@account.dfs.core.windows.net/...
+    if at and not is_container:
         raise JobError(
             f"the address of {what} holds a user or password; leave them to the environment or the configuration of "
             "the store's client library, where no log shows them"
