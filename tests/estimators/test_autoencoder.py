@@ -151,7 +151,7 @@ def test_offsets_are_shares_of_the_window_unless_given():
 
     assert offsets(64) == (2, 8)
     assert offsets(16) == (2,)
-    assert offsets(300) == (8, 32)  # of the stretches of 256 steps that it trains on
+    assert offsets(300) == (2, 8)  # of the stretches of 64 steps that it trains on
     assert offsets(64, target_offsets=()) == ()
     assert offsets(64, target_offsets=np.int64(3)) == (3,)
     assert offsets(7) == ()

@@ -82,7 +82,7 @@ class ConformalThreshold(Calibrator):
     >>> calibrator.threshold(0.001)
     Traceback (most recent call last):
         ...
-    ValueError: alpha=0.001 needs at least 999 held-out normal scores with ConformalThreshold; there are 99
+    ValueError: alpha=0.001 needs at least 999 held-out normal scores; there are 99
     """
 
     @property
