@@ -5,7 +5,7 @@ BIN := .venv/$(PROGRAMS)
 OLDEST := .venv-oldest/$(PROGRAMS)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile -rs
 SLOW := quality or statistics or sklearn_contract
-CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_sklearn_contract.py tests/networks/test_compiled.py \
+CONTRACT_TESTS := tests/estimators/test_autoencoder.py tests/estimators/test_refusals.py tests/networks/test_inference.py tests/estimators/test_sklearn_contract.py tests/networks/test_compiled.py \
 	tests/anomaly/test_detector.py tests/anomaly/test_events.py tests/anomaly/test_residuals.py tests/anomaly/test_stream.py
 
 .PHONY: browser demo docs test test-fast test-slow lint dev oldest bench bench-quality clean
