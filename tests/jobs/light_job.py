@@ -85,6 +85,11 @@ def run_light(source, output, kind="features", write=None, **options):
     return export(light_job(source, output, kind, **options), write or WRITERS[kind])
 
 
+def run_kinds(source, folder):
+    """Write the results of both kinds of job to folders named like them; the manifest of each."""
+    return {kind: run_light(source, folder / kind, kind) for kind in KINDS}
+
+
 def start_light_job(source, output, kind, n_permits, n_jobs=1, permits=None, **options):
     """The process of a job that waits after `n_permits` parts, and the folder whose removal lets it go on."""
     permits = Path(output).with_name("permits") if permits is None else permits
@@ -100,6 +105,7 @@ def start_light_job(source, output, kind, n_permits, n_jobs=1, permits=None, **o
 
 
 WRITERS = {"features": write_means, "timeline": write_rows}
+KINDS = list(WRITERS)
 
 if __name__ == "__main__":
     from tests.jobs import light_job  # workers import what they run from this module, not from the program

@@ -7,13 +7,11 @@ import pandas as pd
 import pytest
 
 from tests.jobs.conftest import names_of, write_parts
-from tests.jobs.light_job import SPEC, WRITERS, light_job, run_light, start_light_job
+from tests.jobs.light_job import KINDS, SPEC, WRITERS, light_job, run_kinds, run_light, start_light_job
 from tsae.jobs.errors import JobError
 from tsae.jobs.manifest import DONE, PENDING, SKIPPED
 from tsae.jobs.report import read_parts
 from tsae.jobs.spec import Columns, WindowSpec
-
-KINDS = ["features", "timeline"]
 
 
 def result(output):
@@ -31,8 +29,7 @@ def whole(table, tmp_path_factory):
     """The output for the table in one file, a kind each."""
     folder = tmp_path_factory.mktemp("whole")
     source = write_parts(table, folder / "in", 1)
-    for kind in KINDS:
-        run_light(source, folder / kind, kind)
+    run_kinds(source, folder)
     return {kind: result(folder / kind) for kind in KINDS}
 
 

@@ -12,7 +12,7 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 
 from tests.jobs.conftest import names_of, write_parts
-from tests.jobs.light_job import light_job, run_light, start_light_job, write_means
+from tests.jobs.light_job import KINDS, light_job, run_kinds, run_light, start_light_job, write_means
 from tests.jobs.object_store import SECRET
 from tsae.jobs import locks
 from tsae.jobs.anomalies import EventRule, run_anomalies
@@ -24,7 +24,6 @@ from tsae.jobs.report import read_parts
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
-KINDS = ["features", "timeline"]
 FAULTS = ("status", "closed", "lost", "half", "slow")
 
 
@@ -33,8 +32,7 @@ def local(table, tmp_path_factory):
     """Five parts, and what a job writes to a local folder from them."""
     folder = tmp_path_factory.mktemp("local")
     source = write_parts(table, folder / "in", 5)
-    for kind in KINDS:
-        run_light(source, folder / kind, kind)
+    run_kinds(source, folder)
     return folder
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.jobs.conftest import names_of, write_parts
-from tests.jobs.light_job import SPEC, run_light, start_light_job
+from tests.jobs.light_job import KINDS, SPEC, run_kinds, run_light, start_light_job
 from tsae.jobs.errors import JobError
 from tsae.jobs.execution import Execution
 from tsae.jobs.manifest import DONE, SKIPPED
@@ -20,7 +20,6 @@ from tsae.jobs.spec import Columns, WindowSpec
 
 pytestmark = pytest.mark.cluster
 TWO = Execution(2)
-KINDS = ["features", "timeline"]
 
 
 def assert_same_output(output, expected):
@@ -41,8 +40,7 @@ def one_process(table, tmp_path_factory):
     """A data set of 12 parts, and the output of one process, a kind each."""
     folder = tmp_path_factory.mktemp("one")
     source = write_parts(table, folder / "in", 12)
-    manifests = {kind: run_light(source, folder / kind, kind) for kind in KINDS}
-    return source, folder, manifests
+    return source, folder, run_kinds(source, folder)
 
 
 @pytest.mark.parametrize("kind", KINDS)

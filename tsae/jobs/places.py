@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from tsae.io.archive import replacing
 from tsae.jobs.errors import JobError
 from tsae.jobs.stores import (
+    AZURE,
     StoredFile,
     is_address,
     refuse_password,
@@ -25,7 +26,7 @@ from tsae.jobs.stores import (
     without_secrets,
 )
 
-WRITABLE = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")  # stores that can refuse to replace a file
+WRITABLE = ("s3", "s3a", "gs", "gcs", *AZURE)  # stores that can refuse to replace a file
 
 PIECES = 2  # of a large file, 50 MB each, that are sent, and held in memory, at a time
 ONE_PIECE = ("gs:", "gcs:")  # whose client library sends one after the other

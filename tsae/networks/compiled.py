@@ -17,7 +17,7 @@ from tsae.networks.encoder import Encoder
 from tsae.networks.inference import fill_up
 from tsae.networks.recurrent import LSTM
 from tsae.networks.sharding import map_shards, shards_for
-from tsae.networks.shared_graphs import NetworkSettings, SharedGraph, make_template, settings_of
+from tsae.networks.shared_graphs import NetworkSettings, SharedGraph, handles_of, make_template, settings_of
 from tsae.networks.xla_loops import for_compiler
 
 # Rows that one core works on at a time. Of 64 to 512 the fewest were never far from the fastest.
@@ -45,10 +45,10 @@ def compiled_features(encoder: Encoder, scaler: ChannelScaler, values: np.ndarra
     float32 array of shape (n_windows, n_features)
     """
     encode = compiled_graph(settings_of(encoder), values.shape[1:], values.dtype.name)
-    variables, constants = encoder.variables, [tf.constant(scaler.mean_), tf.constant(scaler.scale_)]
+    handles, constants = handles_of(encoder.variables), [tf.constant(scaler.mean_), tf.constant(scaler.scale_)]
     whole = len(values) // COMPILED_SHARD_ROWS * COMPILED_SHARD_ROWS
     parts = [part for part in (values[:whole], fill_up(values[whole:], COMPILED_SHARD_ROWS)) if len(part)]
-    features = [encode(variables, tf.constant(part), *constants).numpy() for part in parts]
+    features = [encode(handles, tf.constant(part), *constants).numpy() for part in parts]
     return (features[0] if len(features) == 1 else np.concatenate(features))[: len(values)]
 
 

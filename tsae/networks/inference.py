@@ -12,7 +12,7 @@ import tensorflow as tf
 from tsae.data.series import has_missing
 from tsae.networks.configured import ConfiguredModel
 from tsae.networks.sharding import map_shards, shards_for
-from tsae.networks.shared_graphs import NetworkSettings, SharedGraph, make_template, settings_of
+from tsae.networks.shared_graphs import NetworkSettings, SharedGraph, handles_of, make_template, settings_of
 
 # Rows that one core processes at a time: enough for efficient matrix products, few enough for its cache.
 INFERENCE_SHARD_ROWS = 128
@@ -40,7 +40,7 @@ class BatchFunction:
     """
 
     def __init__(self, network: ConfiguredModel, name: str, **options: Any):
-        self._variables = network.variables
+        self._handles = handles_of(network.variables)
         self._key = settings_of(network), name, tuple(sorted(options.items()))
         self._sharded = shards_for(2 * INFERENCE_SHARD_ROWS) > 1
         self._graphs: dict = {}
@@ -50,7 +50,7 @@ class BatchFunction:
         masked = has_missing(x)
         large = self._sharded and len(x) > INFERENCE_SHARD_ROWS // 2
         filled = fill_up(x, INFERENCE_SHARD_ROWS if large else ROW_MULTIPLE)
-        results = self._graph(x.shape[1:], masked, large)(self._variables, tf.constant(filled))
+        results = self._graph(x.shape[1:], masked, large)(self._handles, tf.constant(filled))
         return tf.nest.map_structure(lambda result: result.numpy()[: len(x)], results)
 
     def _graph(self, *call: Any) -> SharedGraph:

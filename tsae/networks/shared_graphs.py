@@ -51,7 +51,7 @@ class SharedGraph:
     def __init__(self, function: Callable, signature: Sequence[Any], variables: Sequence[Any]):
         # Traced here, once: TensorFlow warns of functions that are traced anew when they are called.
         traced = tf.function(function, autograph=False).get_concrete_function(*signature)
-        handles = [variable.value.handle for variable in variables]
+        handles = handles_of(variables)
         place = {id(handle): number for number, handle in enumerate(handles)}
         places = [place.get(id(captured)) for captured in traced.captured_inputs]
         captured = list(zip(places, traced.captured_inputs, strict=True))
@@ -73,6 +73,11 @@ class SharedGraph:
         specs = [tf.TensorSpec([], tf.resource)] * len(handles)
         self._run = tf.function(run, autograph=False).get_concrete_function(specs, *signature)
 
-    def __call__(self, variables: Sequence[Any], *arguments: Any) -> Any:
-        """Call the function on variables of the same shapes, in the same order."""
-        return self._run([variable.value.handle for variable in variables], *arguments)
+    def __call__(self, handles: Sequence[Any], *arguments: Any) -> Any:
+        """Call the function on variables of the same shapes, in the same order, given by their handles."""
+        return self._run(handles, *arguments)
+
+
+def handles_of(variables: Sequence[Any]) -> list[Any]:
+    """What a graph refers to variables by; a variable keeps its handle whatever it is set to."""
+    return [variable.value.handle for variable in variables]

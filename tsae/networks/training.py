@@ -23,7 +23,7 @@ from tsae.networks.optimizers import make_optimizer, schedule_of
 from tsae.networks.protocols import TrainableNetwork
 from tsae.networks.schedules import cosine_rates
 from tsae.networks.sharding import shards_for
-from tsae.networks.shared_graphs import NetworkSettings, make_template, settings_of
+from tsae.networks.shared_graphs import NetworkSettings, handles_of, make_template, settings_of
 from tsae.networks.training_data import TrainingData
 from tsae.networks.training_graph import (
     GraphOptions,
@@ -216,7 +216,7 @@ class Trainer:
 
     def _run_graph(self, data: TrainingData, train: bool, windows: Any, *arguments: Any) -> Any:
         graph = self._graph(GraphOptions.of(data, train, self._compiled))
-        return graph.run(graph_variables(self.network, self.optimizer), windows, *arguments)
+        return graph.run(handles_of(graph_variables(self.network, self.optimizer)), windows, *arguments)
 
     def _graph(self, options: GraphOptions) -> TrainingGraph:
         if options not in self._graphs:
@@ -225,19 +225,23 @@ class Trainer:
 
     def _make_graph(self, *settings: Any) -> TrainingGraph:
         if self._optimizer_name is not None:
-            floats = keras.config.floatx()  # some variables of an optimizer have this type
-            shared = shared_graph(settings_of(self.network), self._optimizer_name, floats, *settings)
-            # Layers may have been frozen by hand, or the type been changed since the optimizer was made.
-            if shared.pattern == variable_pattern(self.network, self.optimizer):
+            pattern = variable_pattern(self.network, self.optimizer)
+            shared = shared_graph(settings_of(self.network), self._optimizer_name, pattern, *settings)
+            if shared is not None:
                 return shared
         return TrainingGraph(self.network, self.optimizer, *settings)
 
 
 @lru_cache(maxsize=4)  # one takes some 40 MB with the default network
-def shared_graph(settings: NetworkSettings, optimizer: str, floats: str, *rest: Any) -> TrainingGraph:  # noqa: ARG001
-    """A graph for all networks of these settings; `rest`: further arguments of `TrainingGraph`."""
+def shared_graph(settings: NetworkSettings, optimizer: str, pattern: tuple, *rest: Any) -> TrainingGraph | None:
+    """A graph for all networks of these settings; `rest`: further arguments of `TrainingGraph`.
+
+    None where the variables of a new network have another pattern: layers may have been frozen by hand, and some
+    variables of an optimizer have the type that Keras was set to when it was made.
+    """
     network: Any = make_template(settings)
-    return TrainingGraph(network, make_optimizer(optimizer, 1e-3, network.trainable_variables), *rest)
+    made = make_optimizer(optimizer, 1e-3, network.trainable_variables)
+    return TrainingGraph(network, made, *rest) if variable_pattern(network, made) == pattern else None
 
 
 class _Rates:

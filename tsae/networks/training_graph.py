@@ -50,9 +50,9 @@ def graph_variables(network: TrainableNetwork, optimizer: Any) -> list:
     return [*network.variables, *optimizer.variables]
 
 
-def variable_pattern(network: TrainableNetwork, optimizer: Any) -> list[tuple]:
+def variable_pattern(network: TrainableNetwork, optimizer: Any) -> tuple:
     """What variables have to have in common for a graph of some to run on others."""
-    return [(variable.shape, variable.dtype, variable.trainable) for variable in graph_variables(network, optimizer)]
+    return tuple((tuple(v.shape), v.dtype, v.trainable) for v in graph_variables(network, optimizer))
 
 
 def count_chunks(width: int, tbptt_steps: int | None) -> int:
@@ -77,11 +77,9 @@ class TrainingGraph:
 
     Attributes
     ----------
-    pattern : list of tuple
-        The `variable_pattern` of `network` and `optimizer`.
-    run : callable(variables, windows, positions, weights, seed, rates, sums) -> (3,) float64 tensor
-        Run one step per chunk of each batch. variables: those of a network and an optimizer of the same settings, see
-        `graph_variables`; windows: list of `WindowTensors`; positions, weights: (n_batches,
+    run : callable(handles, windows, positions, weights, seed, rates, sums) -> (3,) float64 tensor
+        Run one step per chunk of each batch. handles: those of the `graph_variables` of a network and an optimizer of
+        the same settings; windows: list of `WindowTensors`; positions, weights: (n_batches,
         batch_size), see `TrainingData.batches`; seed: (2,) int32, the seed of the run and the number of the first
         step; rates: (n_batches,) float32, empty unless `assign_rates`.
         Returns `sums` with those of the steps added, one after the other, so that they are the same to the bit however
@@ -100,7 +98,6 @@ class TrainingGraph:
         self.n_chunks, self.chunk_steps = count_chunks(width, network.tbptt_steps), network.tbptt_steps or width
         self.masked = options.masked or width % self.chunk_steps != 0
         self.contiguous = options.contiguous and self.n_chunks == 1
-        self.pattern = variable_pattern(network, optimizer)
         # Not compiled as a whole: cuDNN's recurrent kernels do not run under XLA.
         self.run = SharedGraph(self._run, self._signature(), graph_variables(network, optimizer))
 
